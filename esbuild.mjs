@@ -1,0 +1,72 @@
+// Builds what ships: the extension entry (CommonJS, `vscode` external) with its heavy parts as lazy chunks, the CLI, and
+// the webview program. `--production` minifies, `--watch` rebuilds.
+import { rmSync } from 'node:fs';
+import * as esbuild from 'esbuild';
+
+const isProduction = process.argv.includes('--production');
+const isWatch = process.argv.includes('--watch');
+
+const shared = {
+  bundle: true,
+  minify: isProduction,
+  sourcemap: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+  metafile: true,
+};
+
+// Native add-ons that ssh2 (below dockerode) only tries; without them it uses plain JavaScript.
+const optionalNative = ['cpu-features', './crypto/build/Release/sshcrypto.node'];
+
+const node = {
+  ...shared,
+  platform: 'node',
+  target: 'node22.19',
+  external: ['vscode', ...optionalNative],
+};
+
+/** @type {esbuild.BuildOptions[]} */
+export const builds = [
+  {
+    ...node,
+    entryPoints: { extension: 'src/extension/main.ts' },
+    outdir: 'dist',
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+    // The engine is one lazy chunk of its own: the entry only registers, and loads it on first use.
+    external: [...node.external, './engine.cjs'],
+  },
+  {
+    ...node,
+    entryPoints: { cli: 'src/cli/main.ts' },
+    outdir: 'dist',
+    format: 'esm',
+    splitting: true,
+    chunkNames: 'cli/[name]-[hash]',
+    outExtension: { '.js': '.mjs' },
+    // `vscode` is not external here: an import that strays into the engine fails this build.
+    external: optionalNative,
+    // Some dependencies are CommonJS and call require for Node's own modules.
+    banner: {
+      js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
+    },
+  },
+  {
+    ...shared,
+    platform: 'browser',
+    target: 'chrome128',
+    entryPoints: { rollout: 'webview/rollout/main.ts' },
+    outdir: 'dist/webview',
+    format: 'esm',
+    loader: { '.ttf': 'file' },
+  },
+];
+
+if (import.meta.url === `file://${process.argv[1]}` || process.argv[1]?.endsWith('esbuild.mjs')) {
+  rmSync('dist', { recursive: true, force: true });
+  if (isWatch) {
+    for (const options of builds) await (await esbuild.context(options)).watch();
+  } else {
+    await Promise.all(builds.map((options) => esbuild.build(options)));
+  }
+}

@@ -1,0 +1,133 @@
+import type { Emit, Outputs, StepId, StepKindName } from '../events/index.ts';
+import type { Secrets } from '../events/secrets.ts';
+import type {
+  CommandConfig,
+  EnvironmentConfig,
+  ImageConfig,
+  Platform,
+  ScanConfig,
+  TestConfig,
+} from '../project/model.ts';
+import type { System } from '../system/index.ts';
+
+/** What a step is to do, fully resolved: no templates, no relative paths. */
+export type StepSpec =
+  | { readonly kind: 'command'; readonly command: CommandConfig }
+  | {
+      readonly kind: 'test';
+      readonly test: TestConfig;
+      readonly image?: { readonly name: string; readonly step: StepId };
+    }
+  /** Builds and pushes by digest, without a tag. Outputs: {@link BuildOutputs}. */
+  | {
+      readonly kind: 'build';
+      readonly image: ImageConfig;
+      readonly platforms: readonly Platform[];
+      readonly revision?: string;
+    }
+  | {
+      readonly kind: 'scan';
+      readonly image: ImageConfig;
+      readonly platform: Platform;
+      readonly scan: ScanConfig;
+      readonly build: StepId;
+    }
+  | { readonly kind: 'sign'; readonly image: ImageConfig; readonly build: StepId }
+  /** Gives the gated digest its final tags. Outputs: {@link PublishOutputs}. */
+  | {
+      readonly kind: 'publish';
+      readonly image: ImageConfig;
+      readonly tags: readonly string[];
+      /** Those of `tags` that may move; an existing other tag with another digest is refused. */
+      readonly moving: readonly string[];
+      readonly build: StepId;
+    }
+  | { readonly kind: 'check'; readonly environment: EnvironmentConfig; readonly images: readonly DeployedImage[] }
+  /** Outputs: {@link DeployOutputs}. */
+  | { readonly kind: 'deploy'; readonly environment: EnvironmentConfig; readonly images: readonly DeployedImage[] }
+  | { readonly kind: 'rollout'; readonly environment: EnvironmentConfig; readonly deploy: StepId }
+  | { readonly kind: 'smoke'; readonly environment: EnvironmentConfig; readonly deploy: StepId };
+
+/** An image of the project as an environment deploys it: from a publish step of this run, or an existing tag. */
+export interface DeployedImage {
+  readonly image: ImageConfig;
+  readonly tag: string;
+  /** The publish step whose digest is deployed; absent when an existing tag is deployed as it is. */
+  readonly publish?: StepId;
+}
+
+export interface BuildOutputs extends Outputs {
+  /** Digest of the index or manifest that was pushed. */
+  readonly digest: string;
+  readonly repository: string;
+  readonly platforms: { readonly [platform: Platform]: string };
+}
+
+export interface PublishOutputs extends Outputs {
+  readonly digest: string;
+  readonly repository: string;
+  readonly tags: readonly string[];
+  readonly platforms: { readonly [platform: Platform]: string };
+}
+
+export interface DeployOutputs extends Outputs {
+  readonly environment: string;
+  readonly deployer: string;
+  /** Image name → full reference that was deployed. */
+  readonly images: { readonly [image: string]: string };
+  /** The deployer's own revision that now is live, and the one before it (Helm: release numbers). */
+  readonly revision: string | null;
+  readonly previous: string | null;
+  /** What the rollout watches, as `kind/namespace/name`. */
+  readonly targets: readonly string[];
+  /** ISO time just before the first write. */
+  readonly startedAt: string;
+}
+
+/** One named input of a content key: what it is and a hash or short value of it. */
+export interface KeyInput {
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface PlannedStep {
+  readonly id: StepId;
+  readonly kind: StepKindName;
+  readonly title: string;
+  readonly needs: readonly StepId[];
+  readonly spec: StepSpec;
+  /** Hash over `inputs` and the keys of `needs`; null = always runs (smoke, rollout). */
+  readonly key: string | null;
+  readonly inputs: readonly KeyInput[];
+  readonly decision: { readonly action: 'run' | 'skip'; readonly why: string };
+  /** For a skip: what the earlier run of the same key left. */
+  readonly outputs?: Outputs;
+  /** A failing optional step does not stop the run. */
+  readonly isOptional?: boolean;
+}
+
+/** What a running step may use. */
+export interface StepContext {
+  readonly system: System;
+  /** Absolute workspace root. */
+  readonly root: string;
+  /** Absolute folder of this run in the journal; reports go to `reports/` below it. */
+  readonly folder: string;
+  readonly step: PlannedStep;
+  readonly emit: Emit;
+  readonly secrets: Secrets;
+  readonly signal: AbortSignal;
+  /** What a finished step of this run left; throws SlipwayError `internal` when it has not finished. */
+  readonly outputs: <T extends Outputs>(id: StepId) => T;
+  /** Set on resume: the intent that was journalled without an outcome, if any. */
+  readonly unfinished?: { readonly effect: string; readonly subject: string };
+}
+
+/**
+ * One kind of step. `run` must be idempotent: on resume it looks at the registry or cluster before it repeats an effect.
+ * It throws SlipwayError when the step fails and CancelledError when the signal aborts.
+ */
+export interface StepKind<K extends StepKindName = StepKindName> {
+  readonly kind: K;
+  run(spec: Extract<StepSpec, { readonly kind: K }>, context: StepContext): Promise<Outputs>;
+}

@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import { type Dirent, watch } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+export interface FileChange {
+  /** Absolute path, or the watched folder itself when the platform did not say which file. */
+  readonly path: string;
+}
+
+/** File access by absolute path. A missing file is `undefined` where the type says so; other faults throw Node's error. */
+export interface Files {
+  readText(path: string): Promise<string | undefined>;
+  readBytes(path: string): Promise<Uint8Array | undefined>;
+  /** Writes so that a reader or a crash sees the old or the new content, never a mixture. Keeps the file's mode. */
+  writeAtomic(path: string, content: string | Uint8Array): Promise<void>;
+  /** Creates the file only when it does not exist; false when it did. The base of locks. */
+  createExclusive(path: string, content: string): Promise<boolean>;
+  append(path: string, content: string): Promise<void>;
+  makeFolder(path: string): Promise<void>;
+  list(path: string): Promise<readonly Dirent[] | undefined>;
+  stat(
+    path: string,
+  ): Promise<{ readonly size: number; readonly mtimeMs: number; readonly isFolder: boolean } | undefined>;
+  remove(path: string): Promise<void>;
+  /** Calls back on any change below the folder until the signal aborts. Changes are hints: re-read what matters. */
+  watch(folder: string, onChange: (change: FileChange) => void, signal: AbortSignal): void;
+}
+
+const isMissing = (error: unknown): boolean => {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+};
+
+async function orUndefined<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+export const realFiles: Files = {
+  readText: (path) => orUndefined(fs.readFile(path, 'utf8')),
+  readBytes: (path) => orUndefined(fs.readFile(path)),
+  async writeAtomic(path, content) {
+    // A link is written through, as an editor does: replacing it by a file would surprise.
+    const target = (await orUndefined(fs.realpath(path))) ?? path;
+    await fs.mkdir(dirname(target), { recursive: true });
+    const mode = (await orUndefined(fs.stat(target)))?.mode;
+    const temporary = join(dirname(target), `.${randomBytes(6).toString('hex')}.tmp`);
+    try {
+      await fs.writeFile(temporary, content, mode === undefined ? {} : { mode: mode & 0o7777 });
+      await fs.rename(temporary, target);
+    } catch (error) {
+      await fs.rm(temporary, { force: true });
+      throw error;
+    }
+  },
+  async createExclusive(path, content) {
+    await fs.mkdir(dirname(path), { recursive: true });
+    try {
+      await fs.writeFile(path, content, { flag: 'wx' });
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+      throw error;
+    }
+  },
+  append: (path, content) => fs.appendFile(path, content),
+  async makeFolder(path) {
+    await fs.mkdir(path, { recursive: true });
+  },
+  list: (path) => orUndefined(fs.readdir(path, { withFileTypes: true })),
+  async stat(path) {
+    const found = await orUndefined(fs.stat(path));
+    return found && { size: found.size, mtimeMs: found.mtimeMs, isFolder: found.isDirectory() };
+  },
+  remove: (path) => fs.rm(path, { recursive: true, force: true }),
+  watch(folder, onChange, signal) {
+    const watcher = watch(folder, { recursive: true, signal, persistent: false });
+    watcher.on('change', (_kind, name) => onChange({ path: name === null ? folder : join(folder, name.toString()) }));
+    // The folder may go away while watched; readers then find it missing by themselves.
+    watcher.on('error', () => watcher.close());
+  },
+};
