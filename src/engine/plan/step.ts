@@ -130,4 +130,21 @@ export interface StepContext {
 export interface StepKind<K extends StepKindName = StepKindName> {
   readonly kind: K;
   run(spec: Extract<StepSpec, { readonly kind: K }>, context: StepContext): Promise<Outputs>;
+  /**
+   * Whether what an earlier run of the same key left still exists (the digest in the registry, say). Asked before a
+   * planned skip; false runs the step. Absent = always holds.
+   */
+  holds?(spec: Extract<StepSpec, { readonly kind: K }>, outputs: Outputs, context: StepContext): Promise<boolean>;
+}
+
+/** The whole of what a run is going to do, in an order in which each step comes after those it needs. */
+export interface Plan {
+  readonly root: string;
+  readonly environment: EnvironmentConfig | null;
+  readonly steps: readonly PlannedStep[];
+  readonly commit?: string;
+  readonly branch?: string;
+  readonly isDirty: boolean;
+  /** Expanded tags, the deployed one first. */
+  readonly tags: readonly string[];
 }

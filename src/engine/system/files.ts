@@ -1,11 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { type Dirent, watch } from 'node:fs';
+import { closeSync, type Dirent, fsyncSync, mkdirSync, openSync, watch, writeSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 export interface FileChange {
   /** Absolute path, or the watched folder itself when the platform did not say which file. */
   readonly path: string;
+}
+
+/** A file that only grows. Writes are synchronous, so what was written before a crash of this process is in the file. */
+export interface AppendFile {
+  write(text: string): void;
+  /** Also survives a crash of the machine. */
+  sync(): void;
+  close(): void;
 }
 
 /** File access by absolute path. A missing file is `undefined` where the type says so; other faults throw Node's error. */
@@ -17,6 +25,11 @@ export interface Files {
   /** Creates the file only when it does not exist; false when it did. The base of locks. */
   createExclusive(path: string, content: string): Promise<boolean>;
   append(path: string, content: string): Promise<void>;
+  openAppend(path: string): AppendFile;
+  /** Bytes from `offset` to the end; undefined when the file does not exist. */
+  readFrom(path: string, offset: number): Promise<Uint8Array | undefined>;
+  /** Sets the modification time to now; false when the file does not exist. */
+  touch(path: string): Promise<boolean>;
   makeFolder(path: string): Promise<void>;
   list(path: string): Promise<readonly Dirent[] | undefined>;
   stat(
@@ -69,6 +82,33 @@ export const realFiles: Files = {
     }
   },
   append: (path, content) => fs.appendFile(path, content),
+  openAppend(path) {
+    mkdirSync(dirname(path), { recursive: true });
+    const handle = openSync(path, 'a');
+    return {
+      write: (text) => {
+        writeSync(handle, text);
+      },
+      sync: () => fsyncSync(handle),
+      close: () => closeSync(handle),
+    };
+  },
+  async readFrom(path, offset) {
+    const handle = await orUndefined(fs.open(path, 'r'));
+    if (handle === undefined) return undefined;
+    try {
+      const { size } = await handle.stat();
+      const buffer = Buffer.alloc(Math.max(0, size - offset));
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await handle.close();
+    }
+  },
+  async touch(path) {
+    const now = new Date();
+    return (await orUndefined(fs.utimes(path, now, now).then(() => true))) ?? false;
+  },
   async makeFolder(path) {
     await fs.mkdir(path, { recursive: true });
   },

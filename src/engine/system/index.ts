@@ -6,10 +6,10 @@ import { Processes } from './processes.ts';
 
 export type { Clock } from './clock.ts';
 export { FakeClock } from './clock.ts';
-export type { FileChange, Files } from './files.ts';
+export type { AppendFile, FileChange, Files } from './files.ts';
 export type { ProcessRequest, ProcessResult } from './processes.ts';
 export { findTool, Processes } from './processes.ts';
-export { killTree } from './processTree.ts';
+export { isTreeAlive, killTree } from './processTree.ts';
 
 export interface System {
   readonly processes: Processes;

@@ -1,0 +1,293 @@
+import type { EventBody, Outputs, RunEvent, RunId, StepId } from '../events/index.ts';
+import type { Secrets } from '../events/secrets.ts';
+import type { Plan, PlannedStep, StepContext, StepKind } from '../plan/step.ts';
+import { CancelledError, exitCodeOf, type Failure, isCancelled, SlipwayError, toFailure } from '../problems/index.ts';
+import type { System } from '../system/index.ts';
+import { JournalWriter, newRunId, prepareFolder } from './journal.ts';
+import { takeLock } from './lock.ts';
+import { project, type RunView } from './projection.ts';
+import { writeRecord } from './records.ts';
+
+/** What undoes a deploy after a failed rollout or smoke test. Emits rollback.* events and throws when it could not. */
+export type Rollback = (plan: Plan, why: Failure, context: Omit<StepContext, 'step'>) => Promise<boolean>;
+
+export interface RunOptions {
+  readonly system: System;
+  readonly plan: Plan;
+  readonly kinds: ReadonlyMap<string, StepKind>;
+  readonly secrets: Secrets;
+  readonly startedBy: 'cli' | 'editor' | 'agent' | 'ci' | 'test';
+  readonly signal: AbortSignal;
+  readonly rollback?: Rollback;
+  readonly onEvent?: (event: RunEvent) => void;
+  /** Steps at the same time. Default 4: builds and scans wait for the daemon more than for us. */
+  readonly parallel?: number;
+  /** Go on with a run that ended early: its finished steps are kept. */
+  readonly resume?: { readonly run: RunId; readonly events: readonly RunEvent[] };
+}
+
+/**
+ * Runs a plan and journals it. A failing step stops what does not depend on its outcome any more; a failed rollout or
+ * smoke test is rolled back when the environment says so. Returns the run as the views show it; throws only when the
+ * journal or the lock cannot be had.
+ */
+export async function executeRun(options: RunOptions): Promise<RunView> {
+  const { system, plan } = options;
+  const run = options.resume?.run ?? newRunId(system.clock);
+  await prepareFolder(system.files, plan.root);
+  const lock = plan.environment === null ? undefined : await takeLock(system, plan.root, plan.environment.name, run);
+  const events: RunEvent[] = [...(options.resume?.events ?? [])];
+  const journal = new JournalWriter({
+    system,
+    root: plan.root,
+    run,
+    secrets: options.secrets,
+    ...(options.resume !== undefined && { after: options.resume.events }),
+    onEvent: (event) => {
+      if (event.type !== 'log') events.push(event);
+      options.onEvent?.(event);
+    },
+  });
+  try {
+    await new Execution(options, journal, events).perform();
+  } finally {
+    journal.close();
+    await lock?.release();
+  }
+  const view = project(events);
+  if (view === undefined) throw new SlipwayError({ reason: 'internal', message: `Run ${run} has no beginning.` });
+  return view;
+}
+
+class Execution {
+  readonly #options: RunOptions;
+  readonly #journal: JournalWriter;
+  readonly #before: RunView | undefined;
+  readonly #finished = new Map<StepId, Outputs>();
+  readonly #running = new Map<StepId, Promise<void>>();
+  /** Aborts the steps that run when one has failed; the person's own cancel aborts it as well. */
+  readonly #stop = new AbortController();
+  #failure: { readonly step: PlannedStep; readonly failure: Failure } | undefined;
+
+  constructor(options: RunOptions, journal: JournalWriter, events: readonly RunEvent[]) {
+    this.#options = options;
+    this.#journal = journal;
+    this.#before = project(events);
+  }
+
+  async perform(): Promise<void> {
+    const { signal, system } = this.#options;
+    const started = system.clock.now();
+    const onAbort = () => this.#stop.abort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    this.#journal.append(this.#opening());
+    await this.#runSteps();
+    let isRolledBack = false;
+    let cancelled = signal.aborted;
+    if (this.#failure !== undefined && !cancelled) {
+      try {
+        isRolledBack = await this.#rollBack(this.#failure.step, this.#failure.failure);
+      } catch (error) {
+        if (!isCancelled(error)) throw error;
+        cancelled = true;
+      }
+    }
+    signal.removeEventListener('abort', onAbort);
+    const failure = this.#failure?.failure;
+    this.#journal.append({
+      type: 'run.finished',
+      outcome: cancelled ? 'cancelled' : failure === undefined ? 'succeeded' : 'failed',
+      exitCode: cancelled ? 130 : failure === undefined ? 0 : exitCodeOf(failure),
+      durationMs: system.clock.now() - started,
+      ...(!cancelled && failure !== undefined && { failure }),
+      ...(isRolledBack && { rolledBack: true }),
+    });
+  }
+
+  #opening(): EventBody {
+    const { plan, system, startedBy, resume } = this.#options;
+    if (resume !== undefined) {
+      const after = this.#before?.steps.findLast((step) => step.state !== 'waiting')?.id ?? 'the start';
+      return { type: 'run.resumed', pid: system.pid, host: system.host, after };
+    }
+    return {
+      type: 'run.started',
+      environment: plan.environment?.name ?? null,
+      root: plan.root,
+      startedBy,
+      pid: system.pid,
+      host: system.host,
+      steps: plan.steps.map(({ id, kind, title, needs, spec }) => ({
+        id,
+        kind,
+        title,
+        needs,
+        ...('image' in spec && spec.image !== undefined && { image: spec.image.name }),
+        ...('platform' in spec && { platform: spec.platform }),
+        ...('environment' in spec && { environment: spec.environment.name }),
+      })),
+      ...(plan.commit !== undefined && { commit: plan.commit }),
+      ...(plan.branch !== undefined && { branch: plan.branch }),
+      isDirty: plan.isDirty,
+      ...(plan.tags[0] !== undefined && { tag: plan.tags[0] }),
+    };
+  }
+
+  async #runSteps(): Promise<void> {
+    const { plan } = this.#options;
+    const parallel = this.#options.parallel ?? 4;
+    const waiting = new Set<PlannedStep>();
+    for (const step of plan.steps) {
+      const earlier = this.#before?.steps.find((other) => other.id === step.id);
+      if (earlier?.outputs !== undefined && (earlier.state === 'succeeded' || earlier.state === 'skipped')) {
+        this.#finished.set(step.id, earlier.outputs);
+      } else waiting.add(step);
+    }
+    while (!this.#stop.signal.aborted) {
+      for (const step of waiting) {
+        if (this.#running.size >= parallel) break;
+        if (!step.needs.every((need) => this.#finished.has(need))) continue;
+        waiting.delete(step);
+        this.#running.set(
+          step.id,
+          this.#runStep(step).finally(() => this.#running.delete(step.id)),
+        );
+      }
+      if (this.#running.size === 0) break;
+      await Promise.race(this.#running.values());
+    }
+    await Promise.all(this.#running.values());
+    const why = this.#options.signal.aborted
+      ? 'the run was cancelled'
+      : this.#failure === undefined
+        ? 'a step it needs did not finish'
+        : `${this.#failure.step.title} failed`;
+    for (const step of waiting) {
+      this.#journal.append(
+        { type: 'step.finished', outcome: 'cancelled', durationMs: 0, message: `Not started: ${why}.` },
+        step.id,
+      );
+    }
+  }
+
+  async #runStep(step: PlannedStep): Promise<void> {
+    const { system, plan, kinds } = this.#options;
+    const emit = (body: EventBody) => void this.#journal.append(body, step.id);
+    const started = system.clock.now();
+    const elapsed = () => system.clock.now() - started;
+    try {
+      const kind = kinds.get(step.kind);
+      if (kind === undefined) {
+        throw new SlipwayError({ reason: 'internal', message: `No step kind ${step.kind} is registered.` });
+      }
+      const context = this.#contextOf(step);
+      if (step.decision.action === 'skip' && step.outputs !== undefined) {
+        if (kind.holds === undefined || (await kind.holds(step.spec, step.outputs, context))) {
+          this.#finished.set(step.id, step.outputs);
+          emit({
+            type: 'step.finished',
+            outcome: 'skipped',
+            durationMs: elapsed(),
+            message: step.decision.why,
+            outputs: step.outputs,
+          });
+          return;
+        }
+      }
+      const attempt = this.#before?.steps.find((other) => other.id === step.id)?.startedAt === undefined ? 1 : 2;
+      emit({ type: 'step.started', key: step.key, attempt });
+      const outputs = await kind.run(step.spec, context);
+      this.#finished.set(step.id, outputs);
+      if (step.key !== null) {
+        await writeRecord(system.files, plan.root, {
+          step: step.id,
+          key: step.key,
+          outputs: this.#options.secrets.maskAll(outputs),
+          run: this.#journal.run,
+          finishedAt: new Date(system.clock.now()).toISOString(),
+        });
+      }
+      emit({ type: 'step.finished', outcome: 'succeeded', durationMs: elapsed(), outputs });
+    } catch (error) {
+      if (isCancelled(error) || (this.#stop.signal.aborted && this.#options.signal.aborted)) {
+        emit({ type: 'step.finished', outcome: 'cancelled', durationMs: elapsed() });
+        return;
+      }
+      const failure = toFailure(error);
+      emit({ type: 'step.finished', outcome: 'failed', durationMs: elapsed(), failure });
+      if (step.isOptional === true) {
+        this.#finished.set(step.id, {});
+        return;
+      }
+      // The first failure names the run; those it pulls down with it are consequences.
+      this.#failure ??= { step, failure };
+      this.#stop.abort();
+    }
+  }
+
+  #contextOf(step: PlannedStep): StepContext {
+    const unfinished = this.#before?.steps.find((other) => other.id === step.id)?.intent;
+    return {
+      ...this.#sharedContext(step.id, this.#stop.signal),
+      step,
+      ...(unfinished !== undefined && { unfinished }),
+    };
+  }
+
+  #sharedContext(step: StepId, signal: AbortSignal): Omit<StepContext, 'step'> {
+    const { system, plan, secrets } = this.#options;
+    return {
+      system,
+      root: plan.root,
+      folder: this.#journal.folder,
+      emit: (body) => void this.#journal.append(body, step),
+      secrets,
+      signal,
+      outputs: <T extends Outputs>(id: StepId): T => {
+        const outputs = this.#finished.get(id);
+        if (outputs === undefined) {
+          throw new SlipwayError({ reason: 'internal', message: `${step} asks for ${id}, which has not finished.` });
+        }
+        return outputs as T;
+      },
+    };
+  }
+
+  /** After a failed deploy, rollout or smoke test; a cancelled run is left as it is, as the person may want to look. */
+  async #rollBack(step: PlannedStep, failure: Failure): Promise<boolean> {
+    const { plan, rollback, signal, system } = this.#options;
+    const environment = plan.environment;
+    if (environment === null || rollback === undefined || !environment.rollout.rollback) return false;
+    const hasDeployed = [...this.#finished.keys()].some((id) => id.startsWith('deploy:'));
+    if (!hasDeployed || (step.kind !== 'rollout' && step.kind !== 'smoke')) return false;
+    const id = `rollback:${environment.name}`;
+    const started = system.clock.now();
+    this.#journal.append({ type: 'step.started', key: null, attempt: 1 }, id);
+    try {
+      const isRestored = await rollback(plan, failure, this.#sharedContext(id, signal));
+      this.#journal.append(
+        {
+          type: 'step.finished',
+          outcome: isRestored ? 'succeeded' : 'skipped',
+          durationMs: system.clock.now() - started,
+        },
+        id,
+      );
+      return isRestored;
+    } catch (error) {
+      const isAborted = isCancelled(error) || signal.aborted;
+      this.#journal.append(
+        {
+          type: 'step.finished',
+          outcome: isAborted ? 'cancelled' : 'failed',
+          durationMs: system.clock.now() - started,
+          ...(!isAborted && { failure: toFailure(error) }),
+        },
+        id,
+      );
+      if (isAborted) throw new CancelledError();
+      return false;
+    }
+  }
+}
