@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly onEvent?: (event: RunEvent) => void;
   /** Steps at the same time. Default 4: builds and scans wait for the daemon more than for us. */
   readonly parallel?: number;
+  /** What earlier runs left, for a run of single stages (`--only smoke`). */
+  readonly records?: ReadonlyMap<StepId, { readonly outputs: Outputs }>;
   /** Go on with a run that ended early: its finished steps are kept. */
   readonly resume?: { readonly run: RunId; readonly events: readonly RunEvent[] };
 }
@@ -199,15 +201,15 @@ class Execution {
       emit({ type: 'step.started', key: step.key, attempt });
       const outputs = await kind.run(step.spec, context);
       this.#finished.set(step.id, outputs);
-      if (step.key !== null) {
-        await writeRecord(system.files, plan.root, {
-          step: step.id,
-          key: step.key,
-          outputs: this.#options.secrets.maskAll(outputs),
-          run: this.#journal.run,
-          finishedAt: new Date(system.clock.now()).toISOString(),
-        });
-      }
+      await writeRecord(system.files, plan.root, {
+        step: step.id,
+        // A step without a key never counts as unchanged; its outputs serve later runs of single stages.
+        key: step.key ?? '',
+        outputs: this.#options.secrets.maskAll(outputs),
+        inputs: step.inputs,
+        run: this.#journal.run,
+        finishedAt: new Date(system.clock.now()).toISOString(),
+      });
       emit({ type: 'step.finished', outcome: 'succeeded', durationMs: elapsed(), outputs });
     } catch (error) {
       if (isCancelled(error) || (this.#stop.signal.aborted && this.#options.signal.aborted)) {
@@ -245,7 +247,7 @@ class Execution {
       secrets,
       signal,
       outputs: <T extends Outputs>(id: StepId): T => {
-        const outputs = this.#finished.get(id);
+        const outputs = this.#finished.get(id) ?? this.#options.records?.get(id)?.outputs;
         if (outputs === undefined) {
           throw new SlipwayError({ reason: 'internal', message: `${step} asks for ${id}, which has not finished.` });
         }

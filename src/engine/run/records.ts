@@ -8,6 +8,8 @@ export interface StepRecord {
   readonly step: StepId;
   readonly key: string;
   readonly outputs: Outputs;
+  /** What the key was made of, to say later what changed. */
+  readonly inputs?: readonly { readonly name: string; readonly value: string }[];
   readonly run: RunId;
   /** ISO time. */
   readonly finishedAt: string;

@@ -1,0 +1,69 @@
+/**
+ * Which files of a context the builder gets, by the rules of moby/patternmatcher: patterns are cleaned paths from the
+ * context's root, `*` stays within a part, `**` crosses parts, `!` takes back, the last match wins, and a match of a
+ * parent folder counts for what is below it.
+ */
+export function dockerIgnore(text: string): (path: string) => 'sent' | 'ignored' {
+  const rules = text
+    .replace(/^\uFEFF/, '')
+    .split(/\r?\n/)
+    .filter((line) => !line.startsWith('#'))
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && line !== '!')
+    .map((line) => {
+      const isException = line.startsWith('!');
+      const pattern = clean(isException ? line.slice(1).trim() : line);
+      return { isException, pattern, regex: translate(pattern) };
+    })
+    .filter((rule) => rule.pattern !== '' && rule.pattern !== '.');
+  return (path) => {
+    let isIgnored = false;
+    const parts = path.split('/');
+    const parents = parts.map((_part, index) => parts.slice(0, index + 1).join('/'));
+    for (const { isException, regex } of rules) {
+      if (isIgnored === !isException) continue;
+      if (parents.some((parent) => regex.test(parent))) isIgnored = !isException;
+    }
+    return isIgnored ? 'ignored' : 'sent';
+  };
+}
+
+/** As Go's filepath.Clean, with the leading slash taken off. */
+function clean(pattern: string): string {
+  const parts: string[] = [];
+  for (const part of pattern.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part === '..' && parts.length > 0 && parts.at(-1) !== '..') parts.pop();
+    else if (part !== '..') parts.push(part);
+  }
+  return parts.join('/');
+}
+
+function translate(pattern: string): RegExp {
+  let source = '^';
+  for (let index = 0; index < pattern.length; index += 1) {
+    const char = pattern[index] ?? '';
+    if (char === '*') {
+      if (pattern[index + 1] === '*') {
+        index += 1;
+        // `**/` also matches nothing, so that `**/x` finds x in the root.
+        if (pattern[index + 1] === '/') index += 1;
+        source += index + 1 >= pattern.length ? '.*' : '(.*/)?';
+      } else source += '[^/]*';
+    } else if (char === '?') source += '[^/]';
+    else if (char === '[') {
+      const end = pattern.indexOf(']', index + 2);
+      if (end === -1) source += '\\[';
+      else {
+        source += pattern.slice(index, end + 1).replace(/^\[!/, '[^');
+        index = end;
+      }
+    } else if (char === '\\' && index + 1 < pattern.length) {
+      index += 1;
+      source += quote(pattern[index] ?? '');
+    } else source += quote(char);
+  }
+  return new RegExp(`${source}$`);
+}
+
+const quote = (char: string): string => char.replace(/[.+(){}^$|[\]\\*?]/g, '\\$&');

@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto';
+import { join, relative, sep } from 'node:path';
+import { type Git, openGit } from '../system/git.ts';
+import type { System } from '../system/index.ts';
+
+/** One file as git sees it, path relative to the project root with `/`. */
+export interface TrackedFile {
+  readonly path: string;
+  /** git blob id when clean, else a hash of the content now; executable and link bits are part of `mode`. */
+  readonly id: string;
+  readonly mode: string;
+}
+
+/** What git knows about the project. Without a repository: no commit, and every file is hashed. */
+export interface GitFacts {
+  readonly commit?: string;
+  readonly branch?: string;
+  /** Tags on the commit, as git sorts versions, newest first. */
+  readonly tags: readonly string[];
+  /** Commits reachable from HEAD; undefined in a shallow clone, where the number would be wrong. */
+  readonly commitCount?: number;
+  readonly isShallow: boolean;
+  readonly isDirty: boolean;
+  /** Short hash over all uncommitted changes; tells two dirty trees of one commit apart. */
+  readonly dirtyHash?: string;
+  readonly committedAt?: string;
+  readonly remoteUrl?: string;
+  /** Tracked, and untracked but not ignored files below the root. */
+  readonly files: readonly TrackedFile[];
+  /** Ignored files and folders (ending in `/`) below the root; a build context may still hold them. */
+  readonly ignored: readonly string[];
+}
+
+/** Reads all facts with a handful of git calls at the same time. */
+export async function readGitFacts(system: System, root: string): Promise<GitFacts> {
+  const git = await openGit(system, root);
+  if (git === undefined)
+    return { tags: [], isShallow: false, isDirty: false, files: await filesWithoutGit(system, root), ignored: [] };
+  const quiet = (...args: readonly string[]) =>
+    git.raw(...args).then(
+      (text) => text.trim(),
+      () => '',
+    );
+  const [head, branch, tags, count, shallow, committedAt, remoteUrl, staged, status] = await Promise.all([
+    quiet('rev-parse', '--verify', 'HEAD'),
+    quiet('symbolic-ref', '--short', '-q', 'HEAD'),
+    quiet('tag', '--points-at', 'HEAD', '--sort=-version:refname'),
+    quiet('rev-list', '--count', 'HEAD'),
+    quiet('rev-parse', '--is-shallow-repository'),
+    quiet('log', '-1', '--format=%cI'),
+    quiet('config', '--get', 'remote.origin.url'),
+    git.raw('-C', root, 'ls-files', '-s', '-z', '--', '.'),
+    git.raw('-C', root, 'status', '--porcelain=v1', '-z', '-uall', '--ignored=matching', '--', '.'),
+  ]);
+  const { files, ignored, changes } = await mergeStatus(system, git, root, staged, status);
+  return {
+    ...(head !== '' && { commit: head }),
+    ...(branch !== '' ? { branch } : branchFromCi(system)),
+    tags: tags === '' ? [] : tags.split('\n'),
+    ...(count !== '' && shallow !== 'true' && { commitCount: Number(count) }),
+    isShallow: shallow === 'true',
+    isDirty: changes.length > 0,
+    ...(changes.length > 0 && { dirtyHash: hash(changes.join('\n')).slice(0, 8) }),
+    ...(committedAt !== '' && { committedAt }),
+    ...(remoteUrl !== '' && { remoteUrl: remoteUrl.replace(/\/\/[^@/]+@/, '//') }),
+    files,
+    ignored,
+  };
+}
+
+/** CI checks out a detached commit; the hosts say in the environment which branch it is. */
+function branchFromCi(system: System): { readonly branch?: string } {
+  const { GITHUB_HEAD_REF, GITHUB_REF_NAME, GITHUB_REF_TYPE, CI_COMMIT_BRANCH, CI_COMMIT_REF_NAME } = system.env;
+  const branch =
+    GITHUB_HEAD_REF ||
+    (GITHUB_REF_TYPE === 'tag' ? undefined : GITHUB_REF_NAME) ||
+    CI_COMMIT_BRANCH ||
+    CI_COMMIT_REF_NAME;
+  return branch === undefined || branch === '' ? {} : { branch };
+}
+
+async function mergeStatus(system: System, git: Git, root: string, staged: string, status: string) {
+  const files = new Map<string, TrackedFile>();
+  for (const entry of staged.split('\0')) {
+    const match = /^(\d+) ([0-9a-f]+) \d\t(.*)$/s.exec(entry);
+    if (match) files.set(match[3] ?? '', { path: match[3] ?? '', mode: match[1] ?? '', id: match[2] ?? '' });
+  }
+  // Status paths are relative to the top of the working tree, ls-files' to the folder it was asked in.
+  const prefix = relative(git.top, root).split(sep).join('/');
+  const ignored: string[] = [];
+  const changed: string[] = [];
+  const entries = status.split('\0');
+  for (let index = 0; index < entries.length; index += 1) {
+    const entry = entries[index] ?? '';
+    if (entry === '') continue;
+    const code = entry.slice(0, 2);
+    const path = local(entry.slice(3), prefix);
+    // A rename is followed by its old path as an entry of its own.
+    if (code.includes('R') || code.includes('C')) {
+      index += 1;
+      if (code.includes('R')) changed.push(local(entries[index] ?? '', prefix));
+    }
+    if (path.startsWith('.slipway/')) continue;
+    if (code === '!!') ignored.push(path);
+    else changed.push(path);
+  }
+  const changes: string[] = [];
+  for (const path of changed) {
+    const bytes = await system.files.readBytes(join(root, path)).catch(() => undefined);
+    if (bytes === undefined) {
+      files.delete(path);
+      changes.push(`${path} deleted`);
+    } else {
+      const id = hash(bytes);
+      files.set(path, { path, id, mode: files.get(path)?.mode ?? '100644' });
+      changes.push(`${path} ${id}`);
+    }
+  }
+  return { files: [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1)), ignored, changes: changes.sort() };
+}
+
+const local = (path: string, prefix: string): string =>
+  prefix !== '' && path.startsWith(`${prefix}/`) ? path.slice(prefix.length + 1) : path;
+
+/** Folders that are never an input and may be huge. */
+const SKIPPED = new Set(['.git', '.slipway', 'node_modules']);
+
+async function filesWithoutGit(system: System, root: string): Promise<readonly TrackedFile[]> {
+  const found: TrackedFile[] = [];
+  const walk = async (folder: string): Promise<void> => {
+    for (const entry of (await system.files.list(join(root, folder))) ?? []) {
+      const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+      if (entry.isDirectory()) {
+        if (!SKIPPED.has(entry.name)) await walk(path);
+      } else if (entry.isFile()) {
+        const bytes = await system.files.readBytes(join(root, path));
+        if (bytes !== undefined) found.push({ path, id: hash(bytes), mode: '100644' });
+      }
+    }
+  };
+  await walk('');
+  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+const hash = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');

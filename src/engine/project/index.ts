@@ -1,0 +1,7 @@
+// What is here: slipway.yaml or what discovery finds, and what git knows, each with its place. Reads the workspace only.
+export { CONFIG_FILES, readConfig } from './config.ts';
+export { type GitFacts, readGitFacts, type TrackedFile } from './gitFacts.ts';
+export { loadProject } from './load.ts';
+export { readTarget } from './smokeTargets.ts';
+export { suggest } from './suggest.ts';
+export { keysAt } from './validate.ts';

@@ -1,0 +1,280 @@
+import * as v from 'valibot';
+
+/**
+ * The shape of slipway.yaml as a person writes it. The one source: the reader validates with it, and
+ * schemas/slipway.schema.json is generated from it (`npm run schema`), descriptions included.
+ */
+
+const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
+const name = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/, 'must be lower-case letters, digits, "-", "_" or "."'),
+);
+/** `300ms`, `30s`, `5m`, `1h`. */
+export const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
+const duration = v.pipe(v.string(), v.regex(DURATION, 'must be a duration such as 30s or 5m'));
+const argv = v.pipe(
+  v.array(
+    v.union([text, v.pipe(v.number(), v.transform(String))]),
+    'must be a list of program and arguments, for example [npm, test]',
+  ),
+  v.minLength(1, 'needs a program'),
+);
+const scalar = v.union([v.string(), v.number(), v.boolean()]);
+const environment = v.record(v.string(), scalar);
+const platform = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9]+\/[a-z0-9_]+(\/v\d+)?$/, 'must be os/arch or os/arch/variant, for example linux/arm64'),
+);
+const severity = v.picklist(['CRITICAL', 'HIGH', 'MEDIUM', 'LOW', 'UNKNOWN']);
+const stage = v.picklist(['test', 'build', 'scan', 'publish', 'deploy', 'smoke']);
+
+const image = v.strictObject({
+  context: v.optional(
+    v.pipe(text, v.description('Folder of the build context, relative to this file, or a git URL. Default: "."')),
+  ),
+  dockerfile: v.optional(v.pipe(text, v.description('Path of the Dockerfile. Default: Dockerfile in the context.'))),
+  target: v.optional(v.pipe(text, v.description('Stage to build. Default: the last one.'))),
+  repository: v.pipe(text, v.description('Registry and name without a tag, for example ghcr.io/acme/shop-api.')),
+  platforms: v.optional(
+    v.pipe(v.array(platform), v.description('Platforms to build for. Default: the one of the builder.')),
+  ),
+  args: v.optional(
+    v.pipe(environment, v.description('Build arguments. Not for secrets: they stay in the image history.')),
+  ),
+  secrets: v.optional(
+    v.pipe(
+      v.record(v.string(), v.union([v.strictObject({ env: text }), v.strictObject({ file: text })])),
+      v.description('Build secrets by id: from an environment variable or a file.'),
+    ),
+  ),
+  ssh: v.optional(v.pipe(v.array(text), v.description('SSH agents or keys to forward: "default" or "id=path".'))),
+  cache: v.optional(
+    v.pipe(
+      v.strictObject({ from: v.optional(v.array(text)), to: v.optional(v.array(text)) }),
+      v.description(
+        'buildx cache sources and targets, for example type=registry,ref=ghcr.io/acme/shop-api:buildcache,mode=max.',
+      ),
+    ),
+  ),
+  builder: v.optional(v.pipe(text, v.description('Name of a buildx builder. Default: the current one.'))),
+  labels: v.optional(
+    v.pipe(environment, v.description('Extra image labels. Revision, source and version are set without asking.')),
+  ),
+  provenance: v.optional(
+    v.pipe(v.picklist(['none', 'min', 'max']), v.description('Provenance attestation. Default: none.')),
+  ),
+  sbom: v.optional(v.pipe(v.boolean(), v.description('Attach an SBOM. Default: false.'))),
+  sign: v.optional(
+    v.pipe(v.strictObject({ key: text, publicKey: v.optional(text) }), v.description('Sign the digest with cosign.')),
+  ),
+});
+
+const service = v.strictObject({
+  image: text,
+  env: v.optional(environment),
+  command: v.optional(argv),
+  health: v.optional(
+    v.pipe(argv, v.description('Command inside the container that exits 0 when the service is ready.')),
+  ),
+  ports: v.optional(v.array(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535)))),
+});
+
+const test = v.strictObject({
+  name,
+  run: v.pipe(argv, v.description('Program and arguments; no shell.')),
+  cwd: v.optional(text),
+  env: v.optional(environment),
+  envFile: v.optional(text),
+  services: v.optional(
+    v.pipe(v.record(name, service), v.description('Containers the tests need, started and removed by Slipway.')),
+  ),
+  container: v.optional(
+    v.pipe(
+      text,
+      v.description('Image to run the tests in, or image:<name> for one built here. Default: this machine.'),
+    ),
+  ),
+  junit: v.optional(v.pipe(v.array(text), v.description('JUnit XML reports to read afterwards (globs).'))),
+  timeout: v.optional(duration),
+  inputs: v.optional(
+    v.pipe(v.array(text), v.description('Globs of what the result depends on. Default: every file of the repository.')),
+  ),
+});
+
+const command = v.strictObject({
+  name,
+  run: v.pipe(argv, v.description('Program and arguments; no shell.')),
+  cwd: v.optional(text),
+  env: v.optional(environment),
+  before: v.optional(v.pipe(stage, v.description('Run before this stage.'))),
+  after: v.optional(v.pipe(stage, v.description('Run after this stage.'))),
+  reports: v.optional(v.array(text)),
+  optional: v.optional(v.pipe(v.boolean(), v.description('A failure is a warning. Default: false.'))),
+  timeout: v.optional(duration),
+});
+
+const scan = v.strictObject({
+  engine: v.optional(v.picklist(['trivy', 'grype'])),
+  severity: v.optional(
+    v.pipe(
+      v.array(severity),
+      v.minLength(1, 'needs at least one severity'),
+      v.description('Severities that fail the gate. Default: HIGH, CRITICAL.'),
+    ),
+  ),
+  ignoreUnfixed: v.optional(v.pipe(v.boolean(), v.description('Do not count findings without a fix. Default: false.'))),
+  ignoreFile: v.optional(
+    v.pipe(
+      text,
+      v.description('.trivyignore or .trivyignore.yaml. Default: the one beside this file, when there is one.'),
+    ),
+  ),
+  databaseMaxAge: v.optional(
+    v.pipe(
+      v.number(),
+      v.minValue(0),
+      v.description('Days after which the database is too old for a verdict; 0 = never. Default: 0.'),
+    ),
+  ),
+  enabled: v.optional(v.boolean()),
+  timeout: v.optional(duration),
+});
+
+const paths = v.union([text, v.array(text)]);
+const helm = v.strictObject({
+  chart: v.pipe(text, v.description('Folder of the chart, or an oci:// reference.')),
+  release: v.optional(v.pipe(name, v.description('Release name. Default: the name of the project.'))),
+  values: v.optional(v.pipe(paths, v.description('Values files; later ones win.'))),
+  set: v.optional(v.pipe(environment, v.description('Single values, as helm --set-string.'))),
+  images: v.optional(
+    v.pipe(
+      v.record(v.string(), text),
+      v.description('Image name → values key that carries it, for example api: api.image.'),
+    ),
+  ),
+  historyMax: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(0), v.description('Revisions Helm keeps. Default: 10.')),
+  ),
+});
+const manifests = v.strictObject({
+  paths: v.pipe(paths, v.description('Manifest files or folders.')),
+  images: v.optional(
+    v.pipe(
+      v.array(name),
+      v.description('Images to set, found by repository. Default: all of this project that occur.'),
+    ),
+  ),
+  prune: v.optional(
+    v.pipe(
+      v.boolean(),
+      v.description('Delete what earlier deploys applied and these files no longer have. Default: false.'),
+    ),
+  ),
+});
+const kustomize = v.strictObject({ path: text, images: v.optional(v.array(name)), prune: v.optional(v.boolean()) });
+const flux = v.strictObject({
+  policies: v.pipe(v.array(text), v.minLength(1), v.description('ImagePolicies as [namespace/]name.')),
+  automation: v.optional(text),
+});
+const argocd = v.strictObject({ application: v.pipe(text, v.description('Application as [namespace/]name.')) });
+
+const expectations = {
+  name: v.optional(text),
+  timeout: v.optional(v.pipe(duration, v.description('Time for all attempts together. Default: 30s.'))),
+};
+const http = {
+  ...expectations,
+  status: v.optional(v.union([v.pipe(v.number(), v.integer()), v.array(v.pipe(v.number(), v.integer()))])),
+  contains: v.optional(text),
+  matches: v.optional(v.pipe(text, v.description('RE2 regular expression on the body.'))),
+  json: v.optional(
+    v.pipe(
+      v.record(v.string(), v.union([scalar, v.null()])),
+      v.description('Path in the JSON body → value, for example items[0].name: tea.'),
+    ),
+  ),
+  headers: v.optional(v.pipe(environment, v.description('Request headers.'))),
+  expectHeaders: v.optional(environment),
+  latency: v.optional(v.pipe(duration, v.description('The answer must come within this time.'))),
+  tls: v.optional(v.boolean()),
+  body: v.optional(v.string()),
+};
+const target = v.pipe(
+  text,
+  v.description('service/<name>:<port>/<path>, nodeport/<service>:<port>/<path>, ingress/<host>/<path> or a URL.'),
+);
+/** One shape of smoke check for each leading key, so that a mistake is explained for the shape that was meant. */
+export const smokeSchemas = {
+  get: v.strictObject({ get: target, ...http }),
+  post: v.strictObject({ post: target, ...http }),
+  tcp: v.strictObject({ tcp: target, ...expectations }),
+  exec: v.strictObject({
+    exec: v.strictObject({ workload: text, container: v.optional(text), command: argv }),
+    contains: v.optional(text),
+    ...expectations,
+  }),
+  run: v.strictObject({ run: argv, cwd: v.optional(text), env: v.optional(environment), ...expectations }),
+};
+const smoke = v.union([smokeSchemas.get, smokeSchemas.post, smokeSchemas.tcp, smokeSchemas.exec, smokeSchemas.run]);
+
+const environmentConfig = v.strictObject({
+  context: v.optional(v.pipe(text, v.description('kubeconfig context. Default: the current one.'))),
+  kubeconfig: v.optional(v.pipe(text, v.description('kubeconfig file. Default: as kubectl finds it.'))),
+  namespace: v.optional(v.pipe(name, v.description('Namespace. Default: the one of the context, else "default".'))),
+  protected: v.optional(v.pipe(v.boolean(), v.description('Ask by name before every change. Default: false.'))),
+  tags: v.optional(
+    v.pipe(v.array(text), v.description('Tag templates of this environment instead of the general ones.')),
+  ),
+  deploy: v.pipe(
+    v.strictObject({
+      helm: v.optional(helm),
+      manifests: v.optional(manifests),
+      kustomize: v.optional(kustomize),
+      flux: v.optional(flux),
+      argocd: v.optional(argocd),
+    }),
+    v.description('Exactly one of helm, manifests, kustomize, flux, argocd.'),
+  ),
+  rollout: v.optional(
+    v.strictObject({
+      timeout: v.optional(v.pipe(duration, v.description('Upper limit. Default: none, only lack of progress counts.'))),
+      rollback: v.optional(
+        v.pipe(v.boolean(), v.description('Go back by itself when rollout or smoke test fails. Default: true.')),
+      ),
+      stability: v.optional(v.pipe(duration, v.description('How long the new version must stay healthy.'))),
+    }),
+  ),
+  smoke: v.optional(v.pipe(v.array(smoke), v.description('Checks after the rollout.'))),
+});
+
+export const configSchema = v.strictObject({
+  version: v.pipe(v.literal(1, 'must be 1'), v.description('Version of this format.')),
+  name: v.optional(v.pipe(name, v.description('Name of the project. Default: the name of the folder.'))),
+  images: v.optional(v.pipe(v.record(name, image), v.description('Images to build.'))),
+  tags: v.optional(
+    v.pipe(
+      v.array(text),
+      v.minLength(1, 'needs at least one template'),
+      v.description(
+        'Tag templates, the first is the one deployed: {branch} {sha} {sha:8} {semver} {tag} {commits} {date} and plain text.',
+      ),
+    ),
+  ),
+  moving: v.optional(
+    v.pipe(
+      v.array(text),
+      v.description('Tags (templates) that may move to another digest. Default: latest, dev, edge, nightly, {branch}.'),
+    ),
+  ),
+  test: v.optional(v.array(test)),
+  commands: v.optional(
+    v.pipe(v.array(command), v.description('Own steps before or after a stage: lint, Snyk, Sonar.')),
+  ),
+  scan: v.optional(scan),
+  environments: v.optional(v.record(name, environmentConfig)),
+});
+
+export type Config = v.InferOutput<typeof configSchema>;
+export type SmokeInput = v.InferOutput<typeof smoke>;
+export type EnvironmentInput = v.InferOutput<typeof environmentConfig>;

@@ -1,0 +1,58 @@
+import type { SimpleGit } from 'simple-git';
+import { SlipwayError } from '../problems/index.ts';
+import type { System } from './index.ts';
+
+/** A git repository, or undefined where there is none. Loaded on first use: most of activation needs no git. */
+export interface Git {
+  /** Absolute top folder of the working tree. */
+  readonly top: string;
+  /** Runs one git command and gives its stdout. Throws SlipwayError `tool-failed` with git's own words. */
+  raw(...args: readonly string[]): Promise<string>;
+}
+
+/**
+ * Opens the repository that holds a folder. Refuses in an untrusted workspace: a repository's own configuration can name
+ * programs that git would run (CVE-2022-24765 and its kin).
+ */
+export async function openGit(system: System, folder: string): Promise<Git | undefined> {
+  if (!system.isTrusted()) {
+    throw new SlipwayError({
+      reason: 'untrusted',
+      message: 'git was not asked: this workspace is not trusted.',
+      fix: 'Trust the workspace, then try again.',
+    });
+  }
+  const { simpleGit } = await import('simple-git');
+  const git = simpleGit({ baseDir: folder, timeout: { block: 60_000 } });
+  const raw = (args: readonly string[]): Promise<string> => run(git, args);
+  try {
+    // Prompts would hang behind a pipe; optional locks would fight with the person's own git.
+    git.env({ ...definedEnv(system), GIT_OPTIONAL_LOCKS: '0', GIT_TERMINAL_PROMPT: '0', LC_ALL: 'C' });
+    const top = (await raw(['rev-parse', '--show-toplevel'])).trim();
+    return { top, raw: (...args) => raw(args) };
+  } catch (error) {
+    if (error instanceof SlipwayError && /not a git repository/i.test(error.message)) return undefined;
+    throw error;
+  }
+}
+
+async function run(git: SimpleGit, args: readonly string[]): Promise<string> {
+  try {
+    return await git.raw([...args]);
+  } catch (error) {
+    const text = error instanceof Error ? error.message.trim() : String(error);
+    throw new SlipwayError(
+      { reason: 'tool-failed', code: `git.${args[0] ?? ''}`, message: `git ${args[0] ?? ''} failed: ${text}` },
+      { cause: error },
+    );
+  }
+}
+
+/** git's own steering variables would make our calls look at another repository or start other programs. */
+function definedEnv(system: System): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [key, value] of Object.entries(system.env)) {
+    if (value !== undefined && !/^(GIT_|EDITOR$|PAGER$|SSH_ASKPASS$|PREFIX$|VISUAL$)/i.test(key)) env[key] = value;
+  }
+  return env;
+}
