@@ -1,5 +1,6 @@
 // What is here: slipway.yaml or what discovery finds, and what git knows, each with its place. Reads the workspace only.
 export { CONFIG_FILES, readConfig } from './config.ts';
+export { type ContextFacts, readContexts } from './contexts.ts';
 export { type GitFacts, readGitFacts, type TrackedFile } from './gitFacts.ts';
 export { loadProject } from './load.ts';
 export { readTarget } from './smokeTargets.ts';
