@@ -13,7 +13,7 @@ const floors: readonly (readonly string[])[] = [
   ['engine/plan'],
   ['engine/cluster', 'engine/images'],
   ['engine/rollout'],
-  ['engine/deploy', 'engine/smoke', 'engine/ci'],
+  ['engine/deploy', 'engine/smoke', 'engine/ci', 'engine/tests'],
   ['engine/run'],
   ['engine'],
   ['cli', 'extension'],

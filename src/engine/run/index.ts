@@ -2,6 +2,6 @@
 export { executeRun, type Rollback, type RunOptions } from './executor.ts';
 export { followRuns } from './follow.ts';
 export { eventsFile, listRuns, logFile, pruneRuns, readEvents, readLog, runFolder } from './journal.ts';
-export { isProcessAlive } from './lock.ts';
+export { isRunLive } from './lock.ts';
 export { project, type RunView, type StepView } from './projection.ts';
 export { readRecords, type StepRecord } from './records.ts';

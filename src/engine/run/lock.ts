@@ -132,3 +132,12 @@ function parse(text: string | undefined): LockHolder | undefined {
     return undefined;
   }
 }
+
+/** Whether somebody still works on this run: its process lives here, or it runs on another machine and was not ended. */
+export async function isRunLive(
+  system: System,
+  run: { readonly state: string; readonly pid: number; readonly host: string },
+): Promise<boolean> {
+  if (run.state !== 'running') return false;
+  return run.host !== system.host || (run.pid !== system.pid && (await isProcessAlive(system, run.pid)));
+}

@@ -1,0 +1,204 @@
+import type { RunEvent, RunId } from './events/index.ts';
+import { Secrets } from './events/secrets.ts';
+import { gatherFacts } from './facts.ts';
+import { makePlan, type PlanRequest } from './plan/index.ts';
+import type { Plan } from './plan/step.ts';
+import { SlipwayError } from './problems/index.ts';
+import { type GitFacts, loadProject } from './project/index.ts';
+import type { Project } from './project/model.ts';
+import {
+  executeRun,
+  followRuns,
+  isRunLive,
+  listRuns,
+  project as projectRun,
+  pruneRuns,
+  type RunView,
+  readEvents,
+  readRecords,
+  type StepRecord,
+} from './run/index.ts';
+import { stepKinds } from './run/stepKinds.ts';
+import type { System } from './system/index.ts';
+
+export type { RunEvent, RunId } from './events/index.ts';
+export type { PlanRequest } from './plan/index.ts';
+export type { Plan, PlannedStep } from './plan/step.ts';
+export type { Project } from './project/model.ts';
+export type { RunView, StepView } from './run/index.ts';
+
+export interface EngineOptions {
+  readonly system: System;
+  /** Absolute workspace root. */
+  readonly root: string;
+  /** Absolute path of the configuration instead of slipway.yaml in the root. */
+  readonly configFile?: string;
+  /** Finished runs kept in the journal; older ones are removed after a run. Default 100. */
+  readonly keepRuns?: number;
+}
+
+export interface RunRequest extends PlanRequest {
+  readonly signal: AbortSignal;
+  readonly startedBy: 'cli' | 'editor' | 'agent' | 'ci' | 'test';
+  readonly onEvent?: (event: RunEvent) => void;
+}
+
+/** The engine for one workspace root: what CLI, extension and agents call. Holds no state between calls. */
+export class Engine {
+  readonly root: string;
+  readonly #system: System;
+  readonly #configFile: string | undefined;
+  readonly #keepRuns: number;
+
+  constructor(options: EngineOptions) {
+    this.root = options.root;
+    this.#system = options.system;
+    this.#configFile = options.configFile;
+    this.#keepRuns = options.keepRuns ?? 100;
+  }
+
+  /** Reads the workspace only: no process, no network. */
+  project(): Promise<Project> {
+    return loadProject(this.#system, this.root, this.#configFile);
+  }
+
+  /** Asks git and plans. Throws SlipwayError `config` when the configuration has errors. */
+  async plan(
+    request: PlanRequest,
+  ): Promise<{ readonly project: Project; readonly plan: Plan; readonly git: GitFacts }> {
+    const project = await this.project();
+    refuseErrors(project);
+    const { git, facts } = await gatherFacts(this.#system, project);
+    return { project, plan: makePlan(project, facts, request), git };
+  }
+
+  /**
+   * Plans and runs to the end. A failed app is a view with state `failed`, not an exception; throws SlipwayError for
+   * configuration, `locked`, or an internal fault.
+   */
+  async run(request: RunRequest): Promise<RunView> {
+    const { plan } = await this.plan(request);
+    return this.#execute(plan, request);
+  }
+
+  /**
+   * Goes on with a run that was killed, cancelled or failed: its finished steps are kept, the rest is looked at and
+   * done. Without an id, the newest run. Throws SlipwayError `usage` when there is nothing to resume.
+   */
+  async resume(request: Omit<RunRequest, keyof PlanRequest> & { readonly run?: RunId }): Promise<RunView> {
+    const run = request.run ?? (await listRuns(this.#system.files, this.root))[0];
+    const events = run === undefined ? [] : await readEvents(this.#system.files, this.root, run);
+    const view = projectRun(events);
+    if (run === undefined || view === undefined) {
+      throw new SlipwayError({
+        reason: 'usage',
+        code: 'resume.none',
+        message: 'There is no run to resume.',
+        fix: 'Start one: slipway run.',
+      });
+    }
+    if (view.state === 'succeeded') {
+      throw new SlipwayError({
+        reason: 'usage',
+        code: 'resume.done',
+        message: `Run ${run} has succeeded; nothing is left to do.`,
+        fix: 'Start a new one: slipway run.',
+      });
+    }
+    if (await isRunLive(this.#system, view)) {
+      throw new SlipwayError({
+        reason: 'locked',
+        code: 'resume.live',
+        message: `Run ${run} still goes on (process ${view.pid}).`,
+        fix: 'Wait for it, or cancel it.',
+      });
+    }
+    const ids = new Set(view.steps.map((step) => step.id));
+    const { plan } = await this.plan({
+      ...(view.environment !== null && { environment: view.environment }),
+      ...(!view.steps.some((step) => step.kind === 'publish') && view.tag !== undefined && { tag: view.tag }),
+    });
+    const steps = plan.steps.filter((step) => ids.has(step.id));
+    const changed = view.commit !== undefined && plan.commit !== view.commit;
+    if (changed || steps.length < [...ids].filter((id) => !id.startsWith('rollback:')).length) {
+      throw new SlipwayError({
+        reason: 'usage',
+        code: 'resume.changed',
+        message: `Run ${run} was for another state of the workspace (${view.commit?.slice(0, 7) ?? 'no commit'}, now ${plan.commit?.slice(0, 7) ?? 'none'}).`,
+        fix: 'Check out that commit to resume it, or start a new run: what is unchanged is skipped.',
+      });
+    }
+    return this.#execute({ ...plan, steps }, request, { run, events });
+  }
+
+  runs(): Promise<readonly RunId[]> {
+    return listRuns(this.#system.files, this.root);
+  }
+
+  /** The run as the views show it; undefined when there is none of that id. */
+  async view(run: RunId): Promise<RunView | undefined> {
+    return projectRun(await readEvents(this.#system.files, this.root, run));
+  }
+
+  records(): Promise<ReadonlyMap<string, StepRecord>> {
+    return readRecords(this.#system.files, this.root);
+  }
+
+  /** See {@link followRuns}. */
+  follow(
+    onEvents: (run: RunId, events: readonly RunEvent[]) => void,
+    options: { readonly signal: AbortSignal; readonly newest?: number; readonly isReadOnly?: boolean },
+  ): Promise<void> {
+    return followRuns(this.#system.files, this.root, onEvents, options);
+  }
+
+  async #execute(
+    plan: Plan,
+    request: Omit<RunRequest, keyof PlanRequest>,
+    resume?: { readonly run: RunId; readonly events: readonly RunEvent[] },
+  ): Promise<RunView> {
+    const system = this.#system;
+    const records = await readRecords(system.files, this.root);
+    const view = await executeRun({
+      system,
+      plan,
+      kinds: stepKinds(),
+      secrets: secretsOf(system),
+      startedBy: request.startedBy,
+      signal: request.signal,
+      records,
+      ...(request.onEvent !== undefined && { onEvent: request.onEvent }),
+      ...(resume !== undefined && { resume }),
+    });
+    await pruneRuns(system.files, this.root, this.#keepRuns, (events) => projectRun(events)?.state === 'running');
+    return view;
+  }
+}
+
+/** Environment variables that by their name hold a secret are masked from the first event on. */
+function secretsOf(system: System): Secrets {
+  const secrets = new Secrets();
+  for (const [name, value] of Object.entries(system.env)) {
+    if (
+      /(TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|API_?KEY|PRIVATE_?KEY|CREDENTIALS?|AUTH_CONFIG)$/i.test(name) &&
+      (value?.length ?? 0) >= 8
+    ) {
+      secrets.add(value);
+    }
+  }
+  return secrets;
+}
+
+function refuseErrors(project: Project): void {
+  const errors = project.diagnostics.filter((diagnostic) => diagnostic.severity === 'error');
+  const first = errors[0];
+  if (first === undefined) return;
+  throw new SlipwayError({
+    reason: 'config',
+    code: first.code,
+    message: errors.length === 1 ? first.message : `${first.message} (and ${errors.length - 1} more)`,
+    place: first.place,
+    ...(first.fix !== undefined && { fix: first.fix }),
+    evidence: errors.map((error) => error.message),
+  });
+}
