@@ -1,0 +1,83 @@
+import { resolve } from 'node:path';
+import { Command, CommanderError, Option } from 'commander';
+import { Engine } from '../engine/main.ts';
+import { exitCodeOf, isCancelled, toFailure } from '../engine/problems/index.ts';
+import { createSystem, type System } from '../engine/system/index.ts';
+import { addHistoryCommands } from './commands/history.ts';
+import { addPlanCommand } from './commands/plan.ts';
+import { addRunCommands } from './commands/run.ts';
+import type { CliContext } from './context.ts';
+import { failureLines } from './words.ts';
+
+/** Exit codes: 0 ok, 1 the app failed a gate, test or rollout, 2 usage or configuration, 3 surroundings, 130 cancelled. */
+async function main(argv: readonly string[]): Promise<number> {
+  const system = createSystem();
+  const cancel = new AbortController();
+  listenForSignals(system, cancel);
+  let exitCode = 0;
+  const program = new Command('slipway')
+    .description('From commit to a verified rollout: test, build, scan, publish, deploy, watch, smoke-test, roll back.')
+    .version(version(), '-V, --version')
+    .addOption(new Option('-C, --directory <folder>', 'workspace root').env('SLIPWAY_DIRECTORY').default('.'))
+    .addOption(new Option('-c, --config <file>', 'configuration file instead of slipway.yaml').env('SLIPWAY_CONFIG'))
+    .option('--json', 'JSON lines instead of text')
+    .option('-v, --verbose', 'plain lines with every log line')
+    .showHelpAfterError('(slipway --help lists the commands)')
+    .exitOverride();
+  const context = (): CliContext => {
+    const options = program.opts<{ directory: string; config?: string; json?: boolean; verbose?: boolean }>();
+    const root = resolve(options.directory);
+    return {
+      system,
+      root,
+      signal: cancel.signal,
+      isJson: options.json === true,
+      isVerbose: options.verbose === true,
+      engine: new Engine({
+        system,
+        root,
+        ...(options.config !== undefined && { configFile: resolve(options.config) }),
+      }),
+      print: (text) => void process.stdout.write(`${text}\n`),
+      exitWith: (code) => {
+        exitCode = code;
+      },
+    };
+  };
+  addRunCommands(program, context);
+  addPlanCommand(program, context);
+  addHistoryCommands(program, context);
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (isCancelled(error) || cancel.signal.aborted) return 130;
+    const failure = toFailure(error);
+    const isJson = program.opts<{ json?: boolean }>().json === true;
+    if (isJson) process.stdout.write(`${JSON.stringify({ type: 'error', failure })}\n`);
+    else process.stderr.write(`slipway: ${failureLines(failure).join('\n')}\n`);
+    return exitCodeOf(failure);
+  } finally {
+    await system.processes.dispose();
+  }
+}
+
+/** The first Ctrl-C cancels in order (a build is told, the journal is closed), the second does not wait for that. */
+function listenForSignals(system: System, cancel: AbortController): void {
+  const onSignal = (): void => {
+    if (cancel.signal.aborted) {
+      void system.processes.dispose(0).finally(() => process.exit(130));
+      return;
+    }
+    cancel.abort();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+  // A reader that went away (`slipway run | head`) is no reason to leave a deploy half done.
+  process.stdout.on('error', () => {});
+}
+
+declare const SLIPWAY_VERSION: string | undefined;
+const version = (): string => (typeof SLIPWAY_VERSION === 'string' ? SLIPWAY_VERSION : '0.0.0-source');
+
+process.exitCode = await main(process.argv.slice(2));
