@@ -294,6 +294,7 @@ class Planner {
       alwaysWhy: 'it watches the cluster',
     });
     const afterDeploy = this.#addCommands('after', 'deploy', [rollout]);
+    if (environment.smoke.length === 0) return;
     const beforeSmoke = this.#addCommands('before', 'smoke', [rollout, ...afterDeploy]);
     const smoke = this.#add({
       id: `smoke:${name}`,

@@ -49,8 +49,8 @@ export async function readGitFacts(system: System, root: string): Promise<GitFac
     quiet('rev-parse', '--is-shallow-repository'),
     quiet('log', '-1', '--format=%cI'),
     quiet('config', '--get', 'remote.origin.url'),
-    git.raw('-C', root, 'ls-files', '-s', '-z', '--', '.'),
-    git.raw('-C', root, 'status', '--porcelain=v1', '-z', '-uall', '--ignored=matching', '--', '.'),
+    git.raw('ls-files', '-s', '-z', '--', '.'),
+    git.raw('status', '--porcelain=v1', '-z', '-uall', '--ignored=matching', '--', '.'),
   ]);
   const { files, ignored, changes } = await mergeStatus(system, git, root, staged, status);
   return {

@@ -23,7 +23,12 @@ export async function openGit(system: System, folder: string): Promise<Git | und
     });
   }
   const { simpleGit } = await import('simple-git');
-  const git = simpleGit({ baseDir: folder, timeout: { block: 60_000 } });
+  const git = simpleGit({
+    baseDir: folder,
+    timeout: { block: 60_000 },
+    // The two that keep git from waiting for a person and from taking locks that the person's own git may want.
+    allowEnvironment: ['GIT_OPTIONAL_LOCKS', 'GIT_TERMINAL_PROMPT'],
+  });
   const raw = (args: readonly string[]): Promise<string> => run(git, args);
   try {
     // Prompts would hang behind a pipe; optional locks would fight with the person's own git.

@@ -1,0 +1,144 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readConfig, readContexts, readGitFacts } from '../../src/engine/project/index.ts';
+import { createSystem } from '../../src/engine/system/index.ts';
+
+const system = createSystem({ env: { PATH: process.env.PATH, HOME: process.env.HOME } });
+let root = '';
+const git = (...args: string[]) =>
+  execFileSync('git', args, {
+    cwd: root,
+    encoding: 'utf8',
+    env: {
+      PATH: process.env.PATH,
+      HOME: root,
+      GIT_AUTHOR_NAME: 'a',
+      GIT_AUTHOR_EMAIL: 'a@b',
+      GIT_COMMITTER_NAME: 'a',
+      GIT_COMMITTER_EMAIL: 'a@b',
+    },
+  });
+const write = (path: string, text: string) => {
+  mkdirSync(join(root, path, '..'), { recursive: true });
+  writeFileSync(join(root, path), text);
+};
+const commit = () => {
+  git('add', '-A');
+  git('commit', '-qm', 'x');
+};
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'slipway-git-'));
+  git('init', '-q', '-b', 'main');
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const hashOf = async (config = 'version: 1\nimages: { api: { repository: a/api } }\n') => {
+  const project = readConfig(config, join(root, 'slipway.yaml'), root);
+  expect(project.diagnostics).toEqual([]);
+  return (await readContexts(system, project, await readGitFacts(system, root))).get('api')?.hash;
+};
+
+describe('readGitFacts', () => {
+  it('knows commit, branch, tags and count of a clean tree', async () => {
+    write('a.txt', 'a');
+    commit();
+    write('sub/ü b.txt', 'b');
+    commit();
+    for (const tag of ['v1.9.0', 'v1.10.0']) git('tag', tag);
+    const facts = await readGitFacts(system, root);
+    expect(facts).toMatchObject({ branch: 'main', tags: ['v1.10.0', 'v1.9.0'], commitCount: 2, isDirty: false });
+    expect(facts.commit).toBe(git('rev-parse', 'HEAD').trim());
+    expect(facts.files.map((file) => file.path)).toEqual(['a.txt', 'sub/ü b.txt']);
+  });
+
+  it('sees changed, new, renamed and deleted files, and not the ignored ones', async () => {
+    for (const name of ['keep', 'change', 'rename', 'delete']) write(name, name.repeat(20));
+    write('.gitignore', 'out/\n.slipway\n');
+    commit();
+    write('change', 'changed');
+    write('new', 'new');
+    write('out/big', 'x');
+    write('.slipway/steps/a.json', '{}');
+    renameSync(join(root, 'rename'), join(root, 'renamed'));
+    rmSync(join(root, 'delete'));
+    git('add', '-A', 'renamed', 'rename');
+    const facts = await readGitFacts(system, root);
+    expect(facts.isDirty).toBe(true);
+    expect(facts.files.map((file) => file.path)).toEqual(['.gitignore', 'change', 'keep', 'new', 'renamed']);
+    expect(facts.ignored).toEqual(['out/']);
+    const other = await readGitFacts(system, root);
+    expect(other.dirtyHash).toBe(facts.dirtyHash);
+    write('change', 'changed again');
+    expect((await readGitFacts(system, root)).dirtyHash).not.toBe(facts.dirtyHash);
+  });
+
+  it('reads a project in a folder of a larger repository', async () => {
+    write('apps/shop/a.txt', 'a');
+    write('other/b.txt', 'b');
+    commit();
+    write('apps/shop/a.txt', 'a2');
+    write('other/b.txt', 'b2');
+    const facts = await readGitFacts(system, join(root, 'apps/shop'));
+    expect(facts.files.map((file) => file.path)).toEqual(['a.txt']);
+    expect(facts.isDirty).toBe(true);
+  });
+
+  it('works before the first commit, on a detached HEAD and without a repository', async () => {
+    write('a.txt', 'a');
+    expect(await readGitFacts(system, root)).toMatchObject({ branch: 'main', isDirty: true, tags: [] });
+    commit();
+    git('checkout', '-q', '--detach');
+    expect(await readGitFacts(system, root)).not.toHaveProperty('branch');
+    rmSync(join(root, '.git'), { recursive: true });
+    const facts = await readGitFacts(system, root);
+    expect(facts).not.toHaveProperty('commit');
+    expect(facts.files.map((file) => file.path)).toEqual(['a.txt']);
+  });
+
+  it('never shows the credentials of a remote', async () => {
+    git('config', 'remote.origin.url', 'https://user:token@example.com/x.git');
+    expect((await readGitFacts(system, root)).remoteUrl).toBe('https://example.com/x.git');
+  });
+
+  it('refuses in an untrusted workspace', async () => {
+    await expect(readGitFacts(createSystem({ isTrusted: () => false }), root)).rejects.toMatchObject({
+      reason: 'untrusted',
+    });
+  });
+});
+
+describe('readContexts', () => {
+  it('changes with every file the builder would get and with no other', async () => {
+    write('Dockerfile', 'FROM scratch\n');
+    write('src/a.py', 'a');
+    write('docs/b.md', 'b');
+    write('.gitignore', 'build/\n');
+    write('.dockerignore', 'docs\n');
+    write('build/app', '1');
+    commit();
+    const first = await hashOf();
+    expect(await hashOf()).toBe(first);
+    write('docs/b.md', 'changed');
+    expect(await hashOf()).toBe(first);
+    // Ignored by git, but not by the builder: a binary built beside the Dockerfile.
+    write('build/app', '22');
+    const second = await hashOf();
+    expect(second).not.toBe(first);
+    write('src/a.py', 'changed');
+    expect(await hashOf()).not.toBe(second);
+  });
+
+  it('knows a context below the root that git ignores as a whole', async () => {
+    write('.gitignore', 'gen/\n');
+    write('gen/app/Dockerfile', 'FROM scratch\n');
+    write('gen/app/x', '1');
+    commit();
+    const config = 'version: 1\nimages: { api: { repository: a/api, context: gen/app } }\n';
+    const first = await hashOf(config);
+    write('gen/app/x', '22');
+    expect(await hashOf(config)).not.toBe(first);
+  });
+});
