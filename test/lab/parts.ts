@@ -1,0 +1,30 @@
+// All parts, needs before those who need them.
+import { containerdPart, dockerPart, emulationPart, registryPart } from './docker.ts';
+import { imagesPart } from './images.ts';
+import { corednsPart, kubernetesParts } from './kubernetes.ts';
+import { networkPart } from './network.ts';
+import { packagesPart } from './packages.ts';
+import type { Part } from './part.ts';
+import { LabError } from './problem.ts';
+import { helmPart, trivyPart } from './tools.ts';
+
+export const parts: readonly Part[] = [
+  packagesPart,
+  emulationPart,
+  containerdPart,
+  dockerPart,
+  registryPart,
+  networkPart,
+  ...kubernetesParts,
+  helmPart,
+  trivyPart,
+  corednsPart,
+  imagesPart,
+];
+
+/** The part of that name. Throws LabError with the names there are. */
+export function partNamed(name: string): Part {
+  const part = parts.find((candidate) => candidate.name === name);
+  if (part !== undefined) return part;
+  throw new LabError(`There is no part "${name}". Parts: ${parts.map((candidate) => candidate.name).join(', ')}.`);
+}
