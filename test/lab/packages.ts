@@ -51,13 +51,19 @@ export function debianRelease(): string {
   return /^VERSION_CODENAME=(\w+)/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? '';
 }
 
-/** Where this machine gets Debian from: the mirror its own apt uses for its release, without a trailing slash. */
-export async function debianMirror(): Promise<string> {
-  const format = '$(REPO_URI) $(CODENAME) $(LABEL)';
+/** Where this machine gets Debian from: the mirrors its own apt uses, without a trailing slash. */
+export async function debianMirrors(): Promise<{ readonly main: string; readonly security: string | undefined }> {
+  const format = '$(REPO_URI) $(CODENAME)';
   const targets = await run('apt-get', ['indextargets', '--format', format, 'Created-By: Packages']);
-  const line = targets.split('\n').find((target) => target.split(' ')[1] === debianRelease());
-  if (line === undefined) throw new LabError(`apt knows no Debian mirror for ${debianRelease()}; is this Debian?`);
-  return (line.split(' ')[0] ?? '').replace(/\/$/, '');
+  const uriOf = (codename: string) =>
+    targets
+      .split('\n')
+      .map((target) => target.split(' '))
+      .find(([, name]) => name === codename)?.[0]
+      ?.replace(/\/$/, '');
+  const main = uriOf(debianRelease());
+  if (main === undefined) throw new LabError(`apt knows no Debian mirror for ${debianRelease()}; is this Debian?`);
+  return { main, security: uriOf(`${debianRelease()}-security`) };
 }
 
 export const missingOf = (packages: readonly DebianPackage[]) => packages.filter(({ file }) => !existsSync(file));
@@ -77,7 +83,7 @@ export async function installPackages(
     const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
     writeFileSync(
       trixieList,
-      `Types: deb\nURIs: ${await debianMirror().catch(() => 'http://deb.debian.org/debian')}\nSuites: trixie\nComponents: main\nSigned-By: ${keyring}\n`,
+      `Types: deb\nURIs: ${(await debianMirrors()).main}\nSuites: trixie\nComponents: main\nSigned-By: ${keyring}\n`,
     );
     // Priority 100: trixie is there to be asked for by name, and never upgrades anything by itself.
     writeFileSync(trixiePin, 'Package: *\nPin: release n=trixie\nPin-Priority: 100\n');

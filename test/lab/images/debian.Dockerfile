@@ -1,0 +1,4 @@
+FROM scratch
+ARG TARGETARCH
+ADD debian-${TARGETARCH}.tar /
+CMD ["bash"]

@@ -1,0 +1,4 @@
+FROM scratch
+ARG TARGETARCH
+COPY pause-${TARGETARCH} /pause
+ENTRYPOINT ["/pause"]
