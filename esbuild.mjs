@@ -1,6 +1,6 @@
 // Builds what ships: the extension entry (CommonJS, `vscode` external) with its heavy parts as lazy chunks, the CLI, and
 // the webview program. `--production` minifies, `--watch` rebuilds.
-import { rmSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import * as esbuild from 'esbuild';
 
 const isProduction = process.argv.includes('--production');
@@ -25,6 +25,8 @@ const node = {
   external: ['vscode', ...optionalNative],
 };
 
+const version = JSON.parse(readFileSync('package.json', 'utf8')).version;
+
 /** @type {esbuild.BuildOptions[]} */
 export const builds = [
   {
@@ -33,22 +35,24 @@ export const builds = [
     outdir: 'dist',
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
-    // The engine is one lazy chunk of its own: the entry only registers, and loads it on first use.
-    external: [...node.external, './engine.cjs'],
+    // The entry only registers; it imports the engine, an ES module beside it, when somebody first uses it.
+    external: [...node.external, './engine.mjs'],
   },
   {
     ...node,
-    entryPoints: { cli: 'src/cli/main.ts' },
+    // The CLI and the extension share the engine's chunks; each heavy library is a chunk loaded on first use.
+    entryPoints: { cli: 'src/cli/main.ts', engine: 'src/engine/main.ts' },
     outdir: 'dist',
     format: 'esm',
     splitting: true,
-    chunkNames: 'cli/[name]-[hash]',
+    chunkNames: 'chunks/[name]-[hash]',
     outExtension: { '.js': '.mjs' },
+    define: { SLIPWAY_VERSION: JSON.stringify(version) },
     // `vscode` is not external here: an import that strays into the engine fails this build.
     external: optionalNative,
     // Some dependencies are CommonJS and call require for Node's own modules.
     banner: {
-      js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
+      js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
     },
   },
   {
@@ -60,7 +64,7 @@ export const builds = [
     format: 'esm',
     loader: { '.ttf': 'file' },
   },
-];
+].filter(({ entryPoints }) => Object.values(entryPoints).every((file) => existsSync(file)));
 
 if (import.meta.url === `file://${process.argv[1]}` || process.argv[1]?.endsWith('esbuild.mjs')) {
   rmSync('dist', { recursive: true, force: true });
@@ -68,5 +72,6 @@ if (import.meta.url === `file://${process.argv[1]}` || process.argv[1]?.endsWith
     for (const options of builds) await (await esbuild.context(options)).watch();
   } else {
     await Promise.all(builds.map((options) => esbuild.build(options)));
+    chmodSync('dist/cli.mjs', 0o755);
   }
 }

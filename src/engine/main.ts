@@ -26,6 +26,7 @@ export type { PlanRequest } from './plan/index.ts';
 export type { Plan, PlannedStep } from './plan/step.ts';
 export type { Project } from './project/model.ts';
 export type { RunView, StepView } from './run/index.ts';
+export { createSystem, type System } from './system/index.ts';
 
 export interface EngineOptions {
   readonly system: System;
