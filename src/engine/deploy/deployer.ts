@@ -1,0 +1,86 @@
+import type { ObjectRef } from '../events/index.ts';
+import type { EnvironmentConfig } from '../project/model.ts';
+import type { ObjectDiff } from './diff.ts';
+import type { ReleaseHook } from './helmRecords.ts';
+import type { ImageToDeploy } from './images.ts';
+import type { PlacedObject } from './objects.ts';
+import type { Owner } from './ownership.ts';
+
+/** What a deploy is of: an environment and the versions of the project's images that go there. */
+export interface DeployRequest {
+  readonly environment: EnvironmentConfig;
+  readonly images: readonly ImageToDeploy[];
+}
+
+/** The objects as they are going to be, with images set and namespaces filled in. */
+export interface Rendered {
+  readonly objects: readonly PlacedObject[];
+  /** Objects that the deployer runs around the others and that are not part of the set (Helm hooks). */
+  readonly hooks: readonly ReleaseHook[];
+  /** Image name → reference that the objects hold. */
+  readonly images: Readonly<Record<string, string>>;
+  readonly warnings: readonly string[];
+}
+
+export interface ApplyOptions {
+  /** Marks what is written: run id, for people and for `status`. */
+  readonly run: string;
+  readonly onLine: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Applied {
+  readonly objects: readonly ObjectRef[];
+  /** The deployer's own revision that is live now, and the one that was live before. */
+  readonly revision: string | null;
+  readonly previous: string | null;
+  readonly warnings: readonly string[];
+}
+
+/** What an environment can go back to. */
+export type WayBack =
+  | {
+      readonly kind: 'revision';
+      /** As the deployer names it: a Helm revision number; for plain objects a word for people. */
+      readonly revision: string;
+      /** `verified`: our record says that this version was rolled out and smoke-tested. `served`: it was live and healthy before. */
+      readonly trust: 'verified' | 'served';
+      /** References it runs, for asking the registry whether they still exist. */
+      readonly images: readonly string[];
+      /** Workloads that it brings back. */
+      readonly targets: readonly ObjectRef[];
+    }
+  | { readonly kind: 'none'; readonly why: string };
+
+export interface WayBackOptions {
+  /** The revision to leave, from the outputs of the deploy; null = what is live. */
+  readonly from: string | null;
+  /** What was live before it. */
+  readonly previous: string | null;
+  /** A revision the person chose; absent = by our record. */
+  readonly wanted?: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * One way of bringing objects into a cluster. Made for one request; `render` is done once. Every method throws
+ * SlipwayError, and CancelledError when its signal aborts.
+ */
+export interface Deployer {
+  readonly kind: EnvironmentConfig['deploy']['kind'];
+  render(signal: AbortSignal): Promise<Rendered>;
+  /** What `apply` would change, against the live objects. Nothing is written; values of Secrets are not shown. */
+  diff(signal: AbortSignal): Promise<readonly ObjectDiff[]>;
+  /** Idempotent: applying the same request again changes nothing in the cluster that pods can see. */
+  apply(options: ApplyOptions): Promise<Applied>;
+  /** What the rollout watches. */
+  targets(rendered: Rendered): readonly ObjectRef[];
+  /** Others who write these objects, live. A write is refused by `apply` as well; this is for asking first. */
+  owners(signal: AbortSignal): Promise<readonly { readonly object: ObjectRef; readonly owner: Owner }[]>;
+  /** What "previous" means here. Looks only. */
+  wayBack(options: WayBackOptions): Promise<WayBack>;
+  /** Goes there without waiting for pods; the caller judges the result. Returns the revision that is live then. */
+  undo(way: Extract<WayBack, { readonly kind: 'revision' }>, options: ApplyOptions): Promise<string | null>;
+  /** Records that this revision was rolled out and tested. Best effort is not enough: it throws when it could not. */
+  markVerified(revision: string | null, targets: readonly ObjectRef[], signal: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,403 @@
+import type { ObjectRef } from '../events/index.ts';
+import type { Secrets } from '../events/secrets.ts';
+import { CancelledError, type Failure, isCancelled, SlipwayError } from '../problems/index.ts';
+import type { HelmDeploy } from '../project/model.ts';
+import type { System } from '../system/index.ts';
+import type { ClusterAccess } from './access.ts';
+import type { Applied, ApplyOptions, Deployer, DeployRequest, Rendered, WayBack, WayBackOptions } from './deployer.ts';
+import { diffObjects, type ObjectDiff } from './diff.ts';
+import { type HelmChart, HelmCli } from './helmCli.ts';
+import {
+  deployedOf,
+  isVerified,
+  lockOf,
+  type ReleaseHook,
+  type ReleaseRecord,
+  type ReleaseRevision,
+} from './helmRecords.ts';
+import { HelmReleases, lockFailure } from './helmReleases.ts';
+import { type ImageToDeploy, imagesOf, normalRepository, splitReference } from './images.ts';
+import { inNamespace, type KubeObject, keyOf, nameOf, type PlacedObject, podTemplateOf, refOf } from './objects.ts';
+import { isWatched } from './order.ts';
+import { obstaclesFor, refuseObstacles } from './ownership.ts';
+import { registerSecrets } from './secretValues.ts';
+import { overridesOf, type Pinning } from './values.ts';
+
+/**
+ * Watches objects from before the first write until its signal aborts. Resolves only with a proven failure; helm is
+ * then stopped, which would otherwise wait out its whole timeout.
+ */
+export type Detector = (targets: readonly ObjectRef[], signal: AbortSignal) => Promise<Failure>;
+
+export interface HelmDeployerOptions {
+  readonly system: System;
+  readonly secrets: Secrets;
+  readonly access: ClusterAccess;
+  readonly request: DeployRequest;
+  readonly config: HelmDeploy;
+  readonly detector?: Detector;
+  /** `asked`: a pending release is unlocked whatever its age. */
+  readonly unlock?: 'asked' | 'stale';
+}
+
+/** How long helm may take where something watches beside it: only a bound, never what decides. */
+const HOOK_TIMEOUT_MS = 60 * 60_000;
+/** A lock younger than twice this may be a helm at work: helm's own default timeout. */
+const HELM_TIMEOUT_MS = 5 * 60_000;
+
+/**
+ * Helm 3 and 4 through the binary, judged by us. A chart without post hooks is upgraded without `--wait`, so helm
+ * returns as soon as the objects are written and the rollout watch decides; with post hooks helm has to wait, as they
+ * run after the workloads are ready, and the detector beside it ends the wait on proof.
+ */
+export class HelmDeployer implements Deployer {
+  readonly kind = 'helm';
+  readonly #o: HelmDeployerOptions;
+  readonly #cli: HelmCli;
+  readonly #releases: HelmReleases;
+  readonly #namespace: string;
+  #rendered: Promise<HelmRendered> | undefined;
+
+  constructor(options: HelmDeployerOptions) {
+    this.#o = options;
+    const { access, config, request, system, secrets } = options;
+    this.#namespace = request.environment.namespace;
+    this.#cli = new HelmCli(system, secrets, {
+      context: access.context,
+      ...(access.kubeconfig !== undefined && { kubeconfig: access.kubeconfig }),
+      namespace: this.#namespace,
+      release: config.release,
+    });
+    this.#releases = new HelmReleases(access, this.#namespace, config.release);
+  }
+
+  get #where(): string {
+    return `${this.#namespace}/${this.#o.config.release}`;
+  }
+
+  async render(signal: AbortSignal): Promise<Rendered> {
+    return (await this.#render(signal)).rendered;
+  }
+
+  #render(signal: AbortSignal): Promise<HelmRendered> {
+    this.#rendered ??= this.#renderOnce(signal).catch((error: unknown) => {
+      this.#rendered = undefined;
+      throw error;
+    });
+    return this.#rendered;
+  }
+
+  async #renderOnce(signal: AbortSignal): Promise<HelmRendered> {
+    const { config, secrets, request } = this.#o;
+    await this.#cli.fetchDependencies(config.chart, () => {}, signal);
+    const files: HelmChart = { chart: config.chart, values: config.values, overrides: {} };
+    const known = await this.#cli.knownValues(files, signal);
+    const mapped = request.images.filter((image) => config.images[image.name] !== undefined);
+    const chartWith = (pinning: Pinning): HelmChart => ({
+      ...files,
+      overrides: overridesOf({ known, set: config.set, keys: config.images, images: mapped, pinning }),
+    });
+    let chart = chartWith('digest');
+    let record = await this.#ask(chart, signal);
+    const warnings: string[] = [];
+    const label = labelWithDigest(record);
+    if (label !== undefined) {
+      // Charts that put the tag into a label cannot carry a digest in it: labels may not hold `@` and `:`.
+      warnings.push(`The chart writes the image tag into a label (${label}), so images are deployed by tag only.`);
+      chart = chartWith('tag');
+      record = await this.#ask(chart, signal);
+    }
+    const objects = inNamespace(record.objects, this.#namespace);
+    const all = [...objects.map(({ object }) => object), ...hookObjects(record.hooks)];
+    registerSecrets(all, secrets);
+    return {
+      chart,
+      record,
+      rendered: { objects, hooks: record.hooks, images: usedImages(all, mapped, config), warnings },
+    };
+  }
+
+  /** Rendering asks the cluster, which helm refuses while the release is locked; then the chart is rendered alone. */
+  async #ask(chart: HelmChart, signal: AbortSignal): Promise<ReleaseRecord> {
+    try {
+      return await this.#cli.render(chart, signal);
+    } catch (error) {
+      if (SlipwayError.is(error) && error.code === 'helm.pending') return this.#cli.render(chart, signal, true);
+      throw error;
+    }
+  }
+
+  targets(rendered: Rendered): readonly ObjectRef[] {
+    return rendered.objects.filter(({ object }) => isWatched(object)).map(({ object }) => refOf(object));
+  }
+
+  async owners(signal: AbortSignal) {
+    const live = await this.#live(signal);
+    return obstaclesFor({ kind: 'helm', release: this.#o.config.release, namespace: this.#namespace }, live);
+  }
+
+  async #live(signal: AbortSignal): Promise<readonly KubeObject[]> {
+    const { objects } = await this.render(signal);
+    const found = await Promise.all(objects.map(({ object }) => this.#o.access.get(refOf(object), signal)));
+    return found.filter((object) => object !== undefined);
+  }
+
+  async diff(signal: AbortSignal): Promise<readonly ObjectDiff[]> {
+    const { objects } = await this.render(signal);
+    const deployed = deployedOf(await this.#releases.revisions(signal));
+    const record = deployed === undefined ? undefined : await this.#releases.read(deployed.revision, signal);
+    const before = inNamespace(record?.objects ?? [], this.#namespace).map(({ object }) => object);
+    const previous = new Map(before.map((object) => [keyOf(refOf(object)), object]));
+    const desired = objects.map(({ object }) => object);
+    const kept = new Set(desired.map((object) => keyOf(refOf(object))));
+    const changes = diffObjects(desired, await this.#live(signal), (object) => {
+      const earlier = previous.get(keyOf(refOf(object)));
+      return { kind: 'subset', ...(earlier !== undefined && { previous: earlier }) };
+    });
+    const removed = before
+      .filter((object) => !kept.has(keyOf(refOf(object))))
+      .filter((object) => object.metadata.annotations?.['helm.sh/resource-policy'] !== 'keep')
+      .map((object): ObjectDiff => ({ object: refOf(object), action: 'delete', changes: [] }));
+    return [...changes, ...removed];
+  }
+
+  async apply(options: ApplyOptions): Promise<Applied> {
+    const { config, request } = this.#o;
+    const { signal } = options;
+    const { chart, rendered } = await this.#render(signal);
+    refuseObstacles(await this.owners(signal));
+    const warnings = [...rendered.warnings];
+    const before = await this.#unlocked(signal, warnings);
+    const live = deployedOf(before);
+    const events = live === undefined ? ['pre-install', 'post-install'] : ['pre-upgrade', 'post-upgrade'];
+    const hooks = rendered.hooks.filter((hook) => hook.events.some((event) => events.includes(event)));
+    const hasPost = hooks.some((hook) =>
+      hook.events.some((event) => event.startsWith('post-') && events.includes(event)),
+    );
+    const result = await this.#beside(hooks, hasPost ? this.targets(rendered) : [], signal, (inner) =>
+      this.#cli.upgrade(chart, {
+        historyMax: config.historyMax,
+        description: descriptionOf(options.run, request.images, rendered.images),
+        labels: { 'slipway.dev/run': options.run },
+        ...(hooks.length > 0 && { timeoutMs: request.environment.rollout.timeoutMs ?? HOOK_TIMEOUT_MS }),
+        isWaiting: hasPost,
+        onLine: options.onLine,
+        signal: inner,
+      }),
+    );
+    return {
+      objects: rendered.objects.map(({ object }) => refOf(object)),
+      revision: String(result.revision),
+      previous: live === undefined ? null : String(live.revision),
+      warnings,
+    };
+  }
+
+  /** Runs helm with the detector beside it where helm itself would wait for something that may never come. */
+  async #beside<T>(
+    hooks: readonly ReleaseHook[],
+    targets: readonly ObjectRef[],
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const jobs = hookObjects(hooks)
+      .filter(isWatched)
+      .map((object) => refOf({ ...object, metadata: { namespace: this.#namespace, ...object.metadata } }));
+    const watched = [...targets, ...jobs];
+    const detector = this.#o.detector;
+    if (detector === undefined || watched.length === 0) return work(signal);
+    const stop = new AbortController();
+    const both = AbortSignal.any([signal, stop.signal]);
+    let proof: Failure | undefined;
+    const watching = detector(watched, both).then(
+      (failure) => {
+        proof = failure;
+        stop.abort();
+      },
+      (error: unknown) => {
+        // A watch that fails proves nothing: helm goes on and its own timeout holds.
+        if (!isCancelled(error)) return;
+      },
+    );
+    try {
+      return await work(both);
+    } catch (error) {
+      if (signal.aborted) throw new CancelledError();
+      if (proof === undefined) throw error;
+      throw new SlipwayError(proof, { cause: error });
+    } finally {
+      stop.abort();
+      await watching;
+    }
+  }
+
+  /** The revisions, after a lock that a killed helm left has been taken away. Throws when it may be in use. */
+  async #unlocked(signal: AbortSignal, warnings: string[]): Promise<readonly ReleaseRevision[]> {
+    const { system, unlock, request } = this.#o;
+    const revisions = await this.#releases.revisions(signal);
+    const stuck = lockOf(revisions, system.clock.now());
+    if (stuck === undefined) return revisions;
+    const limit = 2 * Math.max(request.environment.rollout.timeoutMs ?? 0, HELM_TIMEOUT_MS);
+    if (unlock !== 'asked' && (stuck.ageMs < limit || (await this.#isHelmHere(signal)))) {
+      throw lockFailure(stuck, this.#where, limit);
+    }
+    await this.#releases.unlock(stuck.revision.revision, system.clock.now(), signal);
+    warnings.push(
+      `Revision ${stuck.revision.revision} of ${this.#where} was left ${stuck.revision.status} by a helm that ended early; it is marked failed now.`,
+    );
+    return this.#releases.revisions(signal);
+  }
+
+  /** Whether a helm of this machine, ours or another's, speaks of this release in its arguments. */
+  async #isHelmHere(signal: AbortSignal): Promise<boolean> {
+    const { system, config } = this.#o;
+    if (system.platform !== 'linux') return system.processes.running.length > 0;
+    const entries = (await system.files.list('/proc')) ?? [];
+    for (const { name } of entries) {
+      if (signal.aborted) throw new CancelledError();
+      if (!/^\d+$/.test(name)) continue;
+      const argv = (await system.files.readText(`/proc/${name}/cmdline`).catch(() => undefined))?.split('\0');
+      if (argv?.[0]?.split('/').at(-1) === 'helm' && argv.includes(config.release)) return true;
+    }
+    return false;
+  }
+
+  async wayBack({ from, previous, wanted, signal }: WayBackOptions): Promise<WayBack> {
+    const revisions = await this.#releases.revisions(signal);
+    const left = from === null ? deployedOf(revisions)?.revision : Number(from);
+    const earlier = revisions.filter((revision) => left === undefined || revision.revision < left);
+    const chosen = await this.#choose(earlier, previous, wanted, signal);
+    if ('why' in chosen) return { kind: 'none', why: chosen.why };
+    const record = await this.#releases.read(chosen.revision.revision, signal);
+    if (record === undefined) {
+      return {
+        kind: 'none',
+        why: `Revision ${chosen.revision.revision} of ${this.#where} is no longer in Helm's history.`,
+      };
+    }
+    const objects = inNamespace(record.objects, this.#namespace).map(({ object }) => object);
+    return {
+      kind: 'revision',
+      revision: String(chosen.revision.revision),
+      trust: isVerified(chosen.revision) ? 'verified' : 'served',
+      images: [...new Set(imagesOf(objects).map(({ reference }) => reference))],
+      targets: objects.filter(isWatched).map(refOf),
+    };
+  }
+
+  /**
+   * By our own record, as Helm's says `deployed` of every upgrade that was not waited for, bad ones too. The revision
+   * that was live just before may be taken without a mark when it was not ours: it was healthy when we began.
+   */
+  async #choose(
+    earlier: readonly ReleaseRevision[],
+    previous: string | null,
+    wanted: string | undefined,
+    signal: AbortSignal,
+  ): Promise<{ readonly revision: ReleaseRevision } | { readonly why: string }> {
+    if (wanted !== undefined) {
+      const revision = earlier.find((other) => String(other.revision) === wanted);
+      const known = earlier.map((other) => other.revision).join(', ');
+      return revision === undefined
+        ? { why: `${this.#where} has no earlier revision ${wanted}; Helm's history holds ${known || 'none'}.` }
+        : { revision };
+    }
+    const before = earlier.find((revision) => String(revision.revision) === previous);
+    if (before !== undefined && isVerified(before)) return { revision: before };
+    if (before !== undefined) {
+      const record = await this.#releases.read(before.revision, signal);
+      if (record !== undefined && !record.description.startsWith(DESCRIPTION)) return { revision: before };
+    }
+    const verified = earlier.findLast((revision) => isVerified(revision) && !revision.status.startsWith('pending'));
+    if (verified !== undefined) return { revision: verified };
+    return {
+      why:
+        before === undefined
+          ? `This is the first release of ${this.#where}: there is nothing to go back to.`
+          : `No earlier revision of ${this.#where} was ever verified.`,
+    };
+  }
+
+  async undo(way: Extract<WayBack, { readonly kind: 'revision' }>, options: ApplyOptions): Promise<string | null> {
+    await this.#unlockForUndo(options);
+    await this.#cli.rollback(Number(way.revision), {
+      historyMax: this.#o.config.historyMax,
+      onLine: options.onLine,
+      signal: options.signal,
+    });
+    const live = deployedOf(await this.#releases.revisions(options.signal));
+    return live === undefined ? null : String(live.revision);
+  }
+
+  /** Our own helm was stopped by us a moment ago: a lock it left is ours to take away, whatever its age. */
+  async #unlockForUndo({ signal }: ApplyOptions): Promise<void> {
+    const stuck = lockOf(await this.#releases.revisions(signal), this.#o.system.clock.now());
+    if (stuck === undefined) return;
+    if (await this.#isHelmHere(signal)) throw lockFailure(stuck, this.#where, 0);
+    await this.#releases.unlock(stuck.revision.revision, this.#o.system.clock.now(), signal);
+  }
+
+  async markVerified(revision: string | null, _targets: readonly ObjectRef[], signal: AbortSignal): Promise<void> {
+    if (revision !== null) await this.#releases.markVerified(Number(revision), signal);
+  }
+}
+
+interface HelmRendered {
+  readonly chart: HelmChart;
+  readonly record: ReleaseRecord;
+  readonly rendered: Rendered;
+}
+
+/** How the description of our revisions begins; unlike labels, Helm does not hand it on to later ones. */
+const DESCRIPTION = 'Slipway run ';
+
+function descriptionOf(run: string, images: readonly ImageToDeploy[], used: Readonly<Record<string, string>>): string {
+  const deployed = images.filter((image) => used[image.name] !== undefined);
+  return `${DESCRIPTION}${run}: ${deployed.map((image) => `${image.name} ${image.tag}`).join(', ') || 'no image'}`;
+}
+
+const hookObjects = (hooks: readonly ReleaseHook[]): readonly KubeObject[] =>
+  hooks.flatMap((hook) => (hook.object === undefined ? [] : [hook.object]));
+
+/** A label of some object that holds a digest, as text; such an object is refused by the API server. */
+function labelWithDigest(record: ReleaseRecord): string | undefined {
+  const objects = [...record.objects.map(({ object }: PlacedObject) => object), ...hookObjects(record.hooks)];
+  for (const object of objects) {
+    const template = podTemplateOf(object)?.metadata.labels as Readonly<Record<string, unknown>> | undefined;
+    for (const [key, value] of Object.entries({ ...template, ...object.metadata.labels })) {
+      if (String(value).includes('@sha256')) return `${key} of ${nameOf(refOf(object))}`;
+    }
+  }
+  return undefined;
+}
+
+/** What the mapped images became; throws when a values key has no effect, as the old version would be deployed. */
+function usedImages(
+  objects: readonly KubeObject[],
+  images: readonly ImageToDeploy[],
+  config: HelmDeploy,
+): Readonly<Record<string, string>> {
+  const references = imagesOf(objects).map(({ reference }) => reference);
+  const used: Record<string, string> = {};
+  for (const image of images) {
+    const found = references.find((reference) => {
+      const { repository, tag, digest } = splitReference(reference);
+      if (normalRepository(repository) !== normalRepository(image.repository)) return false;
+      return (digest !== undefined && digest === image.digest) || tag === image.tag;
+    });
+    if (found !== undefined) {
+      used[image.name] = found;
+      continue;
+    }
+    const key = config.images[image.name] ?? '';
+    const others = references.filter((reference) => !images.some((other) => reference.includes(other.repository)));
+    throw new SlipwayError({
+      reason: 'config',
+      code: 'helm.image-unused',
+      message: `No container of the chart runs ${image.repository}:${image.tag}: the values key \`${key}\` of image ${image.name} has no effect.`,
+      fix: `Correct \`deploy.helm.images.${image.name}\` to the key that the chart's templates use.`,
+      evidence: others.slice(0, 10).map((reference) => `the chart runs ${reference}`),
+    });
+  }
+  return used;
+}

@@ -1,0 +1,384 @@
+import { createHash } from 'node:crypto';
+import type { ObjectRef } from '../events/index.ts';
+import type { Secrets } from '../events/secrets.ts';
+import { SlipwayError } from '../problems/index.ts';
+import type { System } from '../system/index.ts';
+import { ApplyConflict, type ClusterAccess, type FieldConflict } from './access.ts';
+import type { Applied, ApplyOptions, Deployer, DeployRequest, Rendered, WayBack, WayBackOptions } from './deployer.ts';
+import { diffObject, type ObjectDiff } from './diff.ts';
+import { referenceOf, setImages } from './images.ts';
+import { inNamespace, isClusterScoped, type KubeObject, keyOf, nameOf, type PlacedObject, refOf } from './objects.ts';
+import { inOrder, isWatched } from './order.ts';
+import { obstaclesFor, refuseObstacles } from './ownership.ts';
+import { registerSecrets } from './secretValues.ts';
+import { waitEstablished } from './waitEstablished.ts';
+import type { WorkloadHistory } from './workloadHistory.ts';
+
+/** Marks every object of one environment's set; pruning looks at nothing else. */
+export const SET_LABEL = 'slipway.dev/set';
+
+export interface ObjectSetOptions {
+  readonly system: System;
+  readonly secrets: Secrets;
+  readonly access: ClusterAccess;
+  readonly request: DeployRequest;
+  /** Names of the images that the objects use. */
+  readonly imageNames: readonly string[];
+  readonly isPruning: boolean;
+  readonly history: WorkloadHistory;
+  /** Kustomize has set the images already. */
+  readonly source: {
+    readonly kind: 'manifests' | 'kustomize';
+    load(signal: AbortSignal): Promise<readonly PlacedObject[]>;
+    /** For messages: where the objects come from. */
+    readonly title: string;
+  };
+}
+
+/** Writes at the same time: enough to hide latency, few enough for a small API server's fairness queues. */
+const PARALLEL = 8;
+
+/** A set of objects applied server-side as our field manager: plain manifests, and what Kustomize renders. */
+export class ObjectSetDeployer implements Deployer {
+  readonly kind: 'manifests' | 'kustomize';
+  readonly #o: ObjectSetOptions;
+  readonly #namespace: string;
+  readonly #set: string;
+  #rendered: Promise<Rendered> | undefined;
+
+  constructor(options: ObjectSetOptions) {
+    this.#o = options;
+    this.kind = options.source.kind;
+    const { environment, images } = options.request;
+    this.#namespace = environment.namespace;
+    this.#set = setName(
+      environment.name,
+      images.map((image) => image.repository),
+    );
+  }
+
+  render(signal: AbortSignal): Promise<Rendered> {
+    this.#rendered ??= this.#render(signal).catch((error: unknown) => {
+      this.#rendered = undefined;
+      throw error;
+    });
+    return this.#rendered;
+  }
+
+  async #render(signal: AbortSignal): Promise<Rendered> {
+    const { request, imageNames, secrets, source } = this.#o;
+    const loaded = await source.load(signal);
+    if (loaded.length === 0) {
+      throw new SlipwayError({
+        reason: 'config',
+        code: 'manifest.none',
+        message: `${source.title} holds no Kubernetes object.`,
+        fix: 'Correct the paths under `deploy` of this environment.',
+        place: request.environment.place,
+      });
+    }
+    const scopes = await this.#scopes(loaded, signal);
+    const placed = inNamespace(loaded, this.#namespace, (object) => scopes.get(kindOf(object)) === 'cluster');
+    refuseTwins(placed);
+    const images = request.images.filter((image) => imageNames.includes(image.name));
+    const set = setImages(
+      placed.map(({ object }) => withSetLabel(object, this.#set)),
+      images,
+    );
+    const text = JSON.stringify(set.objects);
+    // Kustomize also sets images in fields of custom kinds, which no pod template shows.
+    const unused = set.unused.find((name) => {
+      const image = images.find((other) => other.name === name);
+      return image !== undefined && !text.includes(referenceOf(image));
+    });
+    if (unused !== undefined) {
+      const repository = images.find((image) => image.name === unused)?.repository;
+      throw new SlipwayError({
+        reason: 'config',
+        code: 'manifest.image-unused',
+        message: `No container in ${source.title} runs ${repository}: image ${unused} would be built and not deployed.`,
+        fix: `Write ${repository} as the container's image (any tag), or take ${unused} out of this environment's images.`,
+        place: request.environment.place,
+      });
+    }
+    registerSecrets(set.objects, secrets);
+    return {
+      objects: set.objects.map((object, index) => {
+        const place = placed[index]?.place;
+        return { object, ...(place !== undefined && { place }) };
+      }),
+      hooks: [],
+      images: Object.fromEntries(images.map((image) => [image.name, referenceOf(image)])),
+      warnings: [],
+    };
+  }
+
+  /** The cluster's word on kinds that are not built in and not defined by the set itself. */
+  async #scopes(
+    loaded: readonly PlacedObject[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, 'cluster' | 'namespace'>> {
+    const all = loaded.map(({ object }) => object);
+    const scopes = new Map<string, 'cluster' | 'namespace'>();
+    for (const object of all) {
+      const kind = kindOf(object);
+      if (scopes.has(kind)) continue;
+      const isNamespaced = isClusterScoped(object, all)
+        ? false
+        : ((await this.#o.access.isNamespaced(object.apiVersion, object.kind, signal)) ?? true);
+      scopes.set(kind, isNamespaced ? 'namespace' : 'cluster');
+    }
+    return scopes;
+  }
+
+  targets(rendered: Rendered): readonly ObjectRef[] {
+    return rendered.objects.filter(({ object }) => isWatched(object)).map(({ object }) => refOf(object));
+  }
+
+  async owners(signal: AbortSignal) {
+    return obstaclesFor({ kind: 'manifests' }, await this.#live(signal));
+  }
+
+  async #live(signal: AbortSignal): Promise<readonly KubeObject[]> {
+    const { objects } = await this.render(signal);
+    const found = await inParallel(objects, ({ object }) => this.#o.access.get(refOf(object), signal));
+    return found.filter((object) => object !== undefined);
+  }
+
+  async diff(signal: AbortSignal): Promise<readonly ObjectDiff[]> {
+    const { objects } = await this.render(signal);
+    const live = new Map((await this.#live(signal)).map((object) => [keyOf(refOf(object)), object]));
+    const changes = await inParallel(objects, async ({ object }) => {
+      const current = live.get(keyOf(refOf(object)));
+      if (current === undefined) return diffObject(object, undefined, { kind: 'full' });
+      try {
+        // The server's own answer: defaults, conversions and removed fields are as they would be.
+        const after = await this.#o.access.apply(object, { signal, isDryRun: true, isForced: true });
+        return diffObject(after, current, { kind: 'full' });
+      } catch (error) {
+        // A webhook that refuses dry runs, or no right to write: compare what we say with what is there.
+        if (!SlipwayError.is(error)) throw error;
+        return diffObject(object, current, { kind: 'subset' });
+      }
+    });
+    const pruned = this.#o.isPruning ? await this.#orphans(signal) : [];
+    return [...changes, ...pruned.map((object): ObjectDiff => ({ object, action: 'delete', changes: [] }))];
+  }
+
+  async apply(options: ApplyOptions): Promise<Applied> {
+    const { signal, onLine } = options;
+    const { objects } = await this.render(signal);
+    refuseObstacles(await this.owners(signal));
+    const warnings: string[] = [];
+    const all = objects.map(({ object }) => object);
+    const places = new Map(objects.map((placed) => [keyOf(refOf(placed.object)), placed]));
+    const previous = await this.#o.history.current(all.filter(isWatched).map(refOf), signal);
+    await this.#ensureNamespace(all, options);
+    for (const group of inOrder(all)) {
+      const definitions = group.filter((object) => object.kind === 'CustomResourceDefinition');
+      await inParallel(group, async (object) => {
+        await this.#applyOne(places.get(keyOf(refOf(object))) ?? { object }, options, warnings);
+        onLine(`applied ${nameOf(refOf(object))}`);
+      });
+      if (definitions.length > 0) await waitEstablished(this.#o.access, this.#o.system.clock, definitions, signal);
+    }
+    if (this.#o.isPruning) {
+      for (const orphan of await this.#orphans(signal)) {
+        if (await this.#o.access.remove(orphan, { signal })) onLine(`pruned ${nameOf(orphan)}`);
+      }
+    }
+    return { objects: all.map(refOf), revision: null, previous, warnings };
+  }
+
+  /** Looked at first: many may not create namespaces, or even see them, and deploy into one that is there. */
+  async #ensureNamespace(objects: readonly KubeObject[], { signal, onLine }: ApplyOptions): Promise<void> {
+    const { access } = this.#o;
+    const name = this.#namespace;
+    if (objects.some((object) => object.kind === 'Namespace' && object.metadata.name === name)) return;
+    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
+    try {
+      if ((await access.get(refOf(namespace), signal)) !== undefined) return;
+    } catch (error) {
+      if (SlipwayError.is(error) && error.code === 'api.Forbidden') return;
+      throw error;
+    }
+    await access.apply(namespace, { signal });
+    onLine(`created Namespace ${name}`);
+  }
+
+  async #applyOne({ object, place }: PlacedObject, { signal }: ApplyOptions, warnings: string[]): Promise<void> {
+    const { access } = this.#o;
+    try {
+      await access.apply(object, { signal });
+    } catch (error) {
+      if (error instanceof ApplyConflict) {
+        const name = nameOf(refOf(object));
+        const foreign = error.conflicts.filter(({ manager }) => !isPersonsTool(manager));
+        if (foreign.length > 0 || error.conflicts.length === 0) throw conflict(name, foreign, place, error.message);
+        await access.apply(object, { signal, isForced: true });
+        const taken = error.conflicts.filter(({ manager }) => !manager.startsWith('slipway'));
+        if (taken.length > 0) warnings.push(`${name}: took over ${listed(taken)}; the manifest decides from now on.`);
+        return;
+      }
+      if (SlipwayError.is(error) && place !== undefined && error.place === undefined) {
+        throw new SlipwayError({ ...failureOf(error), place }, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  /** Objects of this set in the environment's namespace that it no longer holds. Never volumes or namespaces. */
+  async #orphans(signal: AbortSignal): Promise<readonly ObjectRef[]> {
+    const { objects } = await this.render(signal);
+    const kept = new Set(objects.map(({ object }) => keyOf(refOf(object))));
+    const lists = await inParallel(prunedKinds, ([apiVersion, kind]) =>
+      this.#o.access.list(
+        {
+          apiVersion,
+          kind,
+          namespace: this.#namespace,
+          labels: `${SET_LABEL}=${this.#set}`,
+          isMetadataOnly: true,
+        },
+        signal,
+      ),
+    );
+    return lists.flatMap((found, index) => {
+      const [apiVersion, kind] = prunedKinds[index] ?? ['', ''];
+      return (
+        found
+          // What a controller made from one of ours carries our label without being ours.
+          .filter((object) => !Array.isArray(object.metadata.ownerReferences))
+          .map((object) => refOf({ ...object, apiVersion, kind }))
+          .filter((ref) => !kept.has(keyOf(ref)))
+      );
+    });
+  }
+
+  wayBack(options: WayBackOptions): Promise<WayBack> {
+    return this.render(options.signal).then((rendered) => this.#o.history.wayBack(this.targets(rendered), options));
+  }
+
+  undo(way: Extract<WayBack, { readonly kind: 'revision' }>, options: ApplyOptions): Promise<string | null> {
+    return this.#o.history.undo(way, this.#namespace, options).then(() => null);
+  }
+
+  markVerified(_revision: string | null, targets: readonly ObjectRef[], signal: AbortSignal): Promise<void> {
+    return this.#o.history.markVerified(targets, signal);
+  }
+}
+
+const prunedKinds: readonly (readonly [string, string])[] = [
+  ['v1', 'ConfigMap'],
+  ['v1', 'Secret'],
+  ['v1', 'Service'],
+  ['v1', 'ServiceAccount'],
+  ['v1', 'Pod'],
+  ['apps/v1', 'Deployment'],
+  ['apps/v1', 'StatefulSet'],
+  ['apps/v1', 'DaemonSet'],
+  ['batch/v1', 'Job'],
+  ['batch/v1', 'CronJob'],
+  ['networking.k8s.io/v1', 'Ingress'],
+  ['networking.k8s.io/v1', 'NetworkPolicy'],
+  ['autoscaling/v2', 'HorizontalPodAutoscaler'],
+  ['policy/v1', 'PodDisruptionBudget'],
+  ['rbac.authorization.k8s.io/v1', 'Role'],
+  ['rbac.authorization.k8s.io/v1', 'RoleBinding'],
+];
+
+/**
+ * The same on every machine, different for two projects that share a namespace and an environment's name: made from
+ * the repositories the environment deploys.
+ */
+function setName(environment: string, repositories: readonly string[]): string {
+  const hash = createHash('sha256')
+    .update([...repositories].sort().join('\n'))
+    .digest('hex')
+    .slice(0, 8);
+  return `${environment.replace(/[^A-Za-z0-9_.-]/g, '-').slice(0, 50)}-${hash}`;
+}
+
+function withSetLabel(object: KubeObject, set: string): KubeObject {
+  const labels = { ...object.metadata.labels, [SET_LABEL]: set };
+  return { ...object, metadata: { ...object.metadata, labels } };
+}
+
+const kindOf = (object: KubeObject): string => `${object.apiVersion}/${object.kind}`;
+
+/** Two documents for one object: which of them wins would be chance. */
+function refuseTwins(placed: readonly PlacedObject[]): void {
+  const seen = new Map<string, PlacedObject>();
+  for (const one of placed) {
+    const key = keyOf(refOf(one.object));
+    const other = seen.get(key);
+    if (other !== undefined) {
+      throw new SlipwayError({
+        reason: 'config',
+        code: 'manifest.twice',
+        message: `${nameOf(refOf(one.object))} is there twice: in ${other.place?.file ?? 'the output'} and in ${one.place?.file ?? 'the output'}.`,
+        fix: 'Remove one of the two documents.',
+        ...(one.place !== undefined && { place: one.place }),
+      });
+    }
+    seen.set(key, one);
+  }
+}
+
+/** Tools a person runs by hand, and our own other writes: the manifest of the deploy is newer than what they did. */
+const isPersonsTool = (manager: string): boolean =>
+  /^(kubectl(-|$)|kubectl\.exe|k9s|Lens|node-fetch|OpenAPI-Generator|before-first-apply|slipway)/.test(manager);
+
+function conflict(
+  name: string,
+  conflicts: readonly FieldConflict[],
+  place: PlacedObject['place'],
+  message: string,
+): SlipwayError {
+  const isScale = conflicts.some(({ field }) => field === '.spec.replicas');
+  return new SlipwayError({
+    reason: 'refused',
+    code: 'apply.conflict',
+    message: `${name} was not changed: ${conflicts.length === 0 ? message : `${listed(conflicts)} would be overwritten`}.`,
+    fix: isScale
+      ? 'Leave `spec.replicas` out of the manifest: an autoscaler or somebody else sets it.'
+      : 'Leave these fields out of the manifest, or end what else writes them.',
+    ...(place !== undefined && { place }),
+    evidence: conflicts.map(({ manager, field }) => `${field} is set by ${manager}`),
+  });
+}
+
+function listed(conflicts: readonly FieldConflict[]): string {
+  const byManager = Map.groupBy(conflicts, ({ manager }) => manager);
+  return [...byManager]
+    .map(([manager, fields]) => `${fields.map(({ field }) => field.replace(/^\./, '')).join(', ')} of ${manager}`)
+    .join('; ');
+}
+
+function failureOf(error: SlipwayError) {
+  const { reason, message, code, fix, evidence } = error;
+  return {
+    reason,
+    message,
+    ...(code !== undefined && { code }),
+    ...(fix !== undefined && { fix }),
+    ...(evidence !== undefined && { evidence }),
+  };
+}
+
+/** Results in the order of the items; the first error ends it. */
+export async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = new Array(items.length);
+  let next = 0;
+  const worker = async () => {
+    for (;;) {
+      const index = next;
+      next += 1;
+      const item = items[index];
+      if (index >= items.length || item === undefined) return;
+      results[index] = await work(item);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(PARALLEL, items.length) }, worker));
+  return results;
+}
