@@ -1,12 +1,14 @@
 // The lab for tests: where it is, that it is up, and its faults.
 import { existsSync } from 'node:fs';
 import { dockerHost } from './docker.ts';
+import { giteaAccount, giteaPart } from './gitea.ts';
 import { cluster, hasKubeconfig } from './kubernetes.ts';
 import { select, status, up } from './lifecycle.ts';
 import { withLock } from './lock.ts';
 import { addresses, paths } from './paths.ts';
 import { LabError } from './problem.ts';
 import { trivyCache } from './tools.ts';
+import { chromium, vscodePart, vscodeServer } from './vscode.ts';
 
 export { restartPart, startPart, stopPart } from './lifecycle.ts';
 export { LabError } from './problem.ts';
@@ -45,6 +47,16 @@ export function environment(): LabEnvironment {
       TRIVY_OFFLINE_SCAN: 'true',
       TRIVY_SKIP_VERSION_CHECK: 'true',
       TRIVY_DISABLE_TELEMETRY: 'true',
+      ...(giteaPart.isPrepared() && {
+        SLIPWAY_LAB_GITEA_URL: giteaAccount.url,
+        SLIPWAY_LAB_GITEA_USER: giteaAccount.user,
+        SLIPWAY_LAB_GITEA_PASSWORD: giteaAccount.password,
+      }),
+      ...(vscodePart.isPrepared() && {
+        SLIPWAY_LAB_VSCODE_SERVER: vscodeServer,
+        SLIPWAY_LAB_NODE: process.execPath,
+        SLIPWAY_LAB_CHROMIUM: chromium,
+      }),
     },
     kubeconfig: cluster.kubeconfig,
     context: cluster.context,

@@ -1,12 +1,15 @@
 // All parts, needs before those who need them.
 import { containerdPart, dockerPart, emulationPart, registryPart } from './docker.ts';
+import { fluxParts } from './flux.ts';
+import { giteaPart } from './gitea.ts';
 import { imagesPart } from './images.ts';
 import { corednsPart, kubernetesParts } from './kubernetes.ts';
 import { networkPart } from './network.ts';
 import { packagesPart } from './packages.ts';
 import type { Part } from './part.ts';
 import { LabError } from './problem.ts';
-import { helmPart, trivyPart } from './tools.ts';
+import { cosignPart, helmPart, trivyPart } from './tools.ts';
+import { vscodePart } from './vscode.ts';
 
 export const parts: readonly Part[] = [
   packagesPart,
@@ -20,6 +23,10 @@ export const parts: readonly Part[] = [
   trivyPart,
   corednsPart,
   imagesPart,
+  ...fluxParts,
+  cosignPart,
+  giteaPart,
+  vscodePart,
 ];
 
 /** The part of that name. Throws LabError with the names there are. */

@@ -57,3 +57,20 @@ export const trivyPart: Part = {
     renameSync(fresh, trivyCache());
   },
 };
+
+const cosign: GoProgram = {
+  name: 'cosign',
+  module: 'cosign',
+  target: 'github.com/sigstore/cosign/v3/cmd/cosign',
+  variables: { 'sigs.k8s.io/release-utils/version.gitVersion': 'v3.1.3' },
+};
+
+export const cosignPart: Part = {
+  name: 'cosign',
+  what: 'cosign, the program',
+  version: '3.1.3',
+  group: 'cosign',
+  needs: [],
+  isPrepared: () => isBuilt(cosign),
+  prepare: (report) => build(cosign, report),
+};
