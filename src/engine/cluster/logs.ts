@@ -1,0 +1,61 @@
+import { CancelledError } from '../problems/index.ts';
+import { ApiError } from './api.ts';
+import type { Cluster } from './cluster.ts';
+
+export interface LogQuery {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container?: string;
+  /** The container before its last restart. */
+  readonly isPrevious?: boolean;
+  /** Lines from the end. */
+  readonly tail?: number;
+  readonly hasTimestamps?: boolean;
+}
+
+/**
+ * The log as it is now. Empty when the container has not started or its log is gone (400 and 404 of the API server): a
+ * missing log is an answer, not a failure.
+ */
+export async function readPodLog(cluster: Cluster, query: LogQuery, signal: AbortSignal): Promise<string> {
+  try {
+    return await cluster.api.text({ method: 'GET', path: path(query, false), accept: '*/*', signal });
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 400 || error.status === 404 || error.status === 500)) return '';
+    throw error;
+  }
+}
+
+/** Follows a log until the container ends or the signal aborts. `onText` gets whole lines. */
+export async function followPodLog(
+  cluster: Cluster,
+  query: LogQuery,
+  onLine: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const answer = await cluster.api.stream({ method: 'GET', path: path(query, true), accept: '*/*', signal });
+  let rest = '';
+  answer.setEncoding('utf8');
+  return new Promise((resolve, reject) => {
+    answer.on('data', (text: string) => {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) onLine(line);
+    });
+    answer.on('end', () => {
+      if (rest !== '') onLine(rest);
+      resolve();
+    });
+    answer.on('error', (error) => reject(signal.aborted ? new CancelledError() : error));
+  });
+}
+
+function path(query: LogQuery, isFollowed: boolean): string {
+  const parameters = new URLSearchParams();
+  if (query.container !== undefined) parameters.set('container', query.container);
+  if (query.isPrevious === true) parameters.set('previous', 'true');
+  if (query.tail !== undefined) parameters.set('tailLines', String(query.tail));
+  if (query.hasTimestamps === true) parameters.set('timestamps', 'true');
+  if (isFollowed) parameters.set('follow', 'true');
+  return `/api/v1/namespaces/${encodeURIComponent(query.namespace)}/pods/${encodeURIComponent(query.pod)}/log?${parameters}`;
+}
