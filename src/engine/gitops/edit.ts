@@ -1,0 +1,280 @@
+/** Byte-exact edits of marked values: one scalar token changes, every other byte stays. */
+import { SlipwayError } from '../problems/index.ts';
+import { isSkipped, parseFile, type ReadableFile, readFile, type SkippedFile } from './file.ts';
+import type { Node } from './goyaml/composer.ts';
+import { type MarkedNode, type Marker, markedNodes, type Span, valueFor } from './markers.ts';
+import { isAmbiguousPlain } from './quoting.ts';
+import { formatReference, type ImageRef, whyInvalidReference } from './reference.ts';
+
+/** Replace the text of a span (UTF-16 offsets). Edits of one list never overlap and are in text order. */
+export interface TextEdit extends Span {
+  readonly text: string;
+}
+
+/** One written value. */
+export interface ValueChange {
+  /** The setter, for example `flux-system:podinfo:tag`. */
+  readonly setter: string;
+  readonly old: string;
+  readonly new: string;
+  /** The value's token before the edit. */
+  readonly span: Span;
+  readonly path: readonly (string | number)[];
+}
+
+export interface AppliedPolicies {
+  readonly text: string;
+  readonly edits: readonly TextEdit[];
+  readonly changes: readonly ValueChange[];
+  /** Why Flux leaves the whole file alone; then nothing is changed. */
+  readonly skipped?: SkippedFile;
+  readonly shape: 'documents' | 'list';
+}
+
+/** `namespace:name` of each ImagePolicy with its latest reference; undefined when it has none yet. */
+export type PolicyRefs = ReadonlyMap<string, ImageRef | undefined>;
+
+/**
+ * What an ImageUpdateAutomation would write into one file, as the smallest edit with the same data.
+ * `automationNamespace` limits the policies to that namespace, as Flux does; absent means all policies apply.
+ * Throws `config` when a policy's reference is one that fails Flux's whole run, and `internal` when an edit would have
+ * touched anything else than its value.
+ */
+export function applyPolicies(
+  text: string,
+  file: string,
+  policies: PolicyRefs,
+  automationNamespace?: string,
+): AppliedPolicies {
+  const refs = inScope(policies, automationNamespace);
+  const read = readFile(text, file);
+  if (isSkipped(read)) return { text, edits: [], changes: [], skipped: read, shape: 'documents' };
+  const written: Written[] = [];
+  for (const document of read.documents) {
+    for (const marked of markedNodes(document)) {
+      const ref = refs.get(`${marked.setter.namespace}:${marked.setter.policy}`);
+      if (ref !== undefined) written.push({ marked, value: valueFor(marked.setter, ref) });
+    }
+  }
+  const isChanged = written.some(({ marked, value }) => marked.node.value !== value);
+  if (!isChanged) return { text, edits: [], changes: [], shape: read.shape };
+  // When Flux writes a file it also quotes marked values that are equal but would not be read as text.
+  const effective = written.filter(({ marked, value }) => marked.node.value !== value || needsQuotes(marked, value));
+  const edits = effective.flatMap(({ marked, value }) => editsFor(text, marked, value));
+  const result = applyEdits(text, edits);
+  verify(read, result, file, effective);
+  const changes = effective
+    .filter(({ marked, value }) => marked.node.value !== value)
+    .map(({ marked, value }): ValueChange => {
+      const { node, document, setter, path } = marked;
+      const span = { start: document.toOffset(node.start), end: document.toOffset(node.end) };
+      return { setter: setter.name, old: node.value, new: value, span, path };
+    });
+  return { text: result, edits, changes, shape: read.shape };
+}
+
+interface Written {
+  readonly marked: MarkedNode;
+  readonly value: string;
+}
+
+function inScope(policies: PolicyRefs, namespace: string | undefined): ReadonlyMap<string, ImageRef> {
+  const refs = new Map<string, ImageRef>();
+  for (const [key, ref] of policies) {
+    if (ref === undefined || (namespace !== undefined && !key.startsWith(`${namespace}:`))) continue;
+    const problem = whyInvalidReference(formatReference(ref));
+    if (problem !== undefined) {
+      throw new SlipwayError({
+        reason: 'config',
+        code: 'gitops.invalid-reference',
+        message: `The policy ${key} has the latest reference ${formatReference(ref)}, which Flux refuses: ${problem}. Flux then writes nothing at all for this automation.`,
+        fix: 'Correct spec.image of the ImageRepository, or take the policy out of the automation with policySelector.',
+      });
+    }
+    refs.set(key, ref);
+  }
+  return refs;
+}
+
+/**
+ * The edits that put `value` in the place of one marker's value, keeping its quoting style. Throws `usage` when the
+ * marker does not belong to this text (any more), `internal` when the result would differ elsewhere.
+ */
+export function replaceValue(
+  text: string,
+  file: string,
+  marker: Pick<Marker, 'value' | 'setter'>,
+  value: string,
+): readonly TextEdit[] {
+  const read = readFile(text, file);
+  const marked = isSkipped(read)
+    ? undefined
+    : read.documents
+        .flatMap((document) => markedNodes(document))
+        .find(({ node, document }) => document.toOffset(node.start) === marker.value.start);
+  if (isSkipped(read) || marked === undefined || marked.setter.name !== marker.setter.name) {
+    throw new SlipwayError({
+      reason: 'usage',
+      code: 'gitops.marker-moved',
+      message: `${file} has no marker ${marker.setter.name} at this place any more`,
+      fix: 'Read the markers of the file again.',
+      place: { file },
+    });
+  }
+  if (marked.node.value === value && !needsQuotes(marked, value)) return [];
+  const edits = editsFor(text, marked, value);
+  verify(read, applyEdits(text, edits), file, [{ marked, value }]);
+  return edits;
+}
+
+function needsQuotes({ node }: MarkedNode, value: string): boolean {
+  return node.style === 'plain' && node.tag === undefined && isAmbiguousPlain(value);
+}
+
+/** Puts the edits into the text. They must not overlap. */
+export function applyEdits(text: string, edits: readonly TextEdit[]): string {
+  let result = '';
+  let at = 0;
+  for (const edit of [...edits].sort((a, b) => a.start - b.start)) {
+    if (edit.start < at) throw new SlipwayError({ reason: 'internal', message: 'Two edits overlap' });
+    result += text.slice(at, edit.start) + edit.text;
+    at = edit.end;
+  }
+  return result + text.slice(at);
+}
+
+const typeTags: ReadonlySet<string> = new Set(['!!int', '!!float', '!!bool', '!!null', '!!timestamp', '!!binary']);
+
+function editsFor(text: string, { node, document }: MarkedNode, value: string): readonly TextEdit[] {
+  const { toOffset } = document;
+  const edits: TextEdit[] = [];
+  if (node.tag !== undefined && typeTags.has(node.tag)) {
+    // Flux would keep `!!int` before a text, which no reader accepts. The tag goes, the text stays a text.
+    const start = toOffset(node.tagStart);
+    const end = start + node.tag.length;
+    edits.push({ start, end: end + (/^[ \t]*/.exec(text.slice(end))?.[0].length ?? 0), text: '' });
+  }
+  if (node.block === undefined) {
+    edits.push({ start: toOffset(node.start), end: toOffset(node.end), text: scalarToken(value, node.style) });
+    return edits;
+  }
+  const { headerEnd, contentStart, contentEnd, indent } = node.block;
+  const header = text.slice(toOffset(node.start), toOffset(headerEnd));
+  const [from, to] = [toOffset(contentStart), toOffset(contentEnd)];
+  if (value === '') {
+    const lineEnd = /^(?:\r\n|\r|\n)/.exec(text.slice(to))?.[0].length ?? 0;
+    edits.push({ start: toOffset(node.start), end: toOffset(headerEnd), text: '""' });
+    if (to > from) edits.push({ start: from, end: to + lineEnd, text: '' });
+    return edits;
+  }
+  if (!header.includes('-')) {
+    edits.push({ start: toOffset(node.start), end: toOffset(headerEnd), text: `${header.replace('+', '')}-` });
+  }
+  const line = ' '.repeat(indent) + value;
+  if (to > from) edits.push({ start: from, end: to, text: line });
+  else {
+    const lineEnd = text.includes('\r\n') ? '\r\n' : '\n';
+    const isAfterLine = /[\r\n]$/.test(text.slice(0, from));
+    edits.push({ start: from, end: from, text: isAfterLine ? line + lineEnd : lineEnd + line });
+  }
+  return edits;
+}
+
+/** The value as a token of the given style. A plain one gets double quotes when it would not be read as text. */
+function scalarToken(value: string, style: MarkedNode['node']['style']): string {
+  if (style === 'single') return `'${value.replaceAll("'", "''")}'`;
+  if (style === 'double' || isAmbiguousPlain(value) || !isPlainSafe(value)) return JSON.stringify(value);
+  return value;
+}
+
+/** References and tags always are; anything else is quoted rather than analysed. */
+const isPlainSafe = (value: string): boolean => /^[0-9A-Za-z_.[][^\s{}[\],#]*$/.test(value) && !/:$/.test(value);
+
+/** Re-reads the edited text: the written values must have arrived, and nothing else may have changed. */
+function verify(before: ReadableFile, text: string, file: string, written: readonly Written[]): void {
+  const problem = whatBroke(before, text, written);
+  if (problem === undefined) return;
+  throw new SlipwayError({
+    reason: 'internal',
+    code: 'gitops.edit-check',
+    message: `The edit of ${file} was not written, because ${problem}`,
+    fix: 'Report this with the file.',
+    place: { file },
+  });
+}
+
+function whatBroke(before: ReadableFile, text: string, written: readonly Written[]): string | undefined {
+  const after = parseFile(text);
+  if (isSkipped(after)) return `the result could not be read: ${after.reason}`;
+  if (after.documents.length !== before.documents.length) return 'the number of documents changed';
+  const values = new Map<Node, string>(written.map(({ marked, value }) => [marked.node, value]));
+  for (const [index, document] of before.documents.entries()) {
+    const other = after.documents[index]?.root;
+    if (other === undefined || !isSame(document.root, other, values)) return 'more than the value changed';
+  }
+  const again = new Set(
+    after.documents.flatMap((document, index) => markedNodes(document).map((marked) => keyOf(marked, index))),
+  );
+  const indexOf = new Map(before.documents.map((document, index) => [document, index]));
+  const isStable = written.every(({ marked, value }) =>
+    again.has(keyOf({ ...marked, node: { ...marked.node, value } }, indexOf.get(marked.document) ?? -1)),
+  );
+  return isStable ? undefined : 'a second run would change it again';
+}
+
+const keyOf = ({ setter, node, path }: Pick<MarkedNode, 'setter' | 'node' | 'path'>, document: number): string =>
+  JSON.stringify([document, setter.name, node.value, path]);
+
+function isSame(a: Node, b: Node, values: ReadonlyMap<Node, string>): boolean {
+  if (a.kind === 'scalar') {
+    if (b.kind !== 'scalar' || a.anchor !== b.anchor || a.line?.text !== b.line?.text || a.head?.text !== b.head?.text)
+      return false;
+    const value = values.get(a);
+    return value === undefined ? a.value === b.value && a.style === b.style && a.tag === b.tag : b.value === value;
+  }
+  if (a.kind === 'alias') return b.kind === 'alias' && a.name === b.name;
+  if (a.kind === 'sequence') {
+    return (
+      b.kind === 'sequence' &&
+      a.items.length === b.items.length &&
+      a.items.every((item, index) => {
+        const other = b.items[index];
+        return other !== undefined && isSame(item, other, values);
+      })
+    );
+  }
+  return (
+    b.kind === 'mapping' &&
+    a.entries.length === b.entries.length &&
+    a.entries.every(({ key, value }, index) => {
+      const other = b.entries[index];
+      return other !== undefined && isSame(key, other.key, values) && isSame(value, other.value, values);
+    })
+  );
+}
+
+/**
+ * {@link applyPolicies} for the bytes of a file. Everything outside the written values keeps its bytes; a file that is not
+ * UTF-8 is skipped.
+ */
+export function applyPoliciesToBytes(
+  bytes: Uint8Array,
+  file: string,
+  policies: PolicyRefs,
+  automationNamespace?: string,
+): Omit<AppliedPolicies, 'text'> & { readonly bytes: Uint8Array } {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return {
+      bytes,
+      edits: [],
+      changes: [],
+      skipped: { code: 'not-utf8', reason: 'the file is not UTF-8' },
+      shape: 'documents',
+    };
+  }
+  const { text: result, ...rest } = applyPolicies(text, file, policies, automationNamespace);
+  return { ...rest, bytes: result === text ? bytes : new TextEncoder().encode(result) };
+}

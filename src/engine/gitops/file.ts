@@ -1,0 +1,182 @@
+/**
+ * A file as Flux's image automation reads it: which files count, how one is cut into documents, and the reasons for which
+ * Flux skips a whole file without a word (image-automation-controller 1.2 `internal/update`, kyaml 0.21.1 `kio`).
+ */
+import { composeFirst, isYamlError, type MappingNode, type Node } from './goyaml/composer.ts';
+
+export type SkipCode = 'file-name' | 'no-token' | 'not-utf8' | 'separator' | 'not-yaml' | 'root' | 'metadata';
+
+/** Why Flux leaves a whole file alone. */
+export interface SkippedFile {
+  readonly code: SkipCode;
+  /** One sentence without a full stop. */
+  readonly reason: string;
+  /** UTF-16 offset in the file of what is wrong, when it is one place. */
+  readonly at?: number;
+}
+
+/** One readable document. Offsets in `root` are relative to the piece; `toOffset` makes them offsets of the file. */
+export interface FluxDocument {
+  readonly root: MappingNode;
+  /** UTF-16 offset in the file for an offset in a node of this document. */
+  readonly toOffset: (at: number) => number;
+}
+
+export interface ReadableFile {
+  readonly documents: readonly FluxDocument[];
+  /**
+   * `list`: the only document is a `kind: List` with items. Flux then writes changed items to new files and leaves the
+   * list as it is; Slipway edits the list in place.
+   */
+  readonly shape: 'documents' | 'list';
+}
+
+const markerToken = '"$imagepolicy"';
+
+/** True when Flux would look into a file of this name at all. `file` is a path with `/` or `\`. */
+export function isScannedName(file: string): boolean {
+  const name = file.slice(Math.max(file.lastIndexOf('/'), file.lastIndexOf('\\')) + 1);
+  return name.endsWith('.yaml') || name.endsWith('.yml') || name === 'Kustomization';
+}
+
+/** True when the text has the bytes without which Flux does not parse a file. Cheap. */
+export const hasMarkerToken = (text: string): boolean => text.includes(markerToken);
+
+const forbidden =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these characters are what is looked for
+  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\ufeff\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
+
+/**
+ * Reads a file as Flux would. `file` is its path, only the name counts.
+ * The text may start with a byte order mark and have any line ends.
+ */
+export function readFile(text: string, file: string): ReadableFile | SkippedFile {
+  if (!isScannedName(file)) {
+    return { code: 'file-name', reason: 'Flux reads only *.yaml, *.yml and files named Kustomization' };
+  }
+  if (!hasMarkerToken(text)) return { code: 'no-token', reason: `the file does not contain ${markerToken}` };
+  return parseFile(text);
+}
+
+/** As {@link readFile}, without the tests of name and token. */
+export function parseFile(text: string): ReadableFile | SkippedFile {
+  const { normal, removed } = withoutCarriageReturns(text);
+  const toFile = (at: number): number => at + countUpTo(removed, at);
+  const pieces = splitDocuments(normal);
+  if ('code' in pieces) return { ...pieces, at: toFile(pieces.at ?? 0) };
+  const documents: FluxDocument[] = [];
+  for (const piece of pieces) {
+    const hasMark = piece.text.charCodeAt(0) === 0xfeff;
+    const start = piece.start + (hasMark ? 1 : 0);
+    const body = hasMark ? piece.text.slice(1) : piece.text;
+    const toOffset = (at: number): number => toFile(Math.min(start + at, normal.length));
+    const bad = forbidden.exec(body);
+    if (bad !== null)
+      return { code: 'not-yaml', reason: 'a control character, which YAML does not allow', at: toOffset(bad.index) };
+    const root = composeFirst(body);
+    if (root === undefined) continue;
+    if (isYamlError(root))
+      return { code: 'not-yaml', reason: `not valid YAML for Flux: ${root.error}`, at: toOffset(root.at) };
+    if (isNull(root)) continue;
+    const problem = problemOf(root);
+    if (problem !== undefined) return { ...problem, at: toOffset(problem.at ?? 0) };
+    if (root.kind === 'mapping') documents.push({ root, toOffset });
+  }
+  return {
+    documents,
+    shape: pieces.length === 1 && documents.length === 1 && isList(documents[0]?.root) ? 'list' : 'documents',
+  };
+}
+
+export const isSkipped = (file: ReadableFile | SkippedFile): file is SkippedFile => 'code' in file;
+
+function withoutCarriageReturns(text: string): { readonly normal: string; readonly removed: readonly number[] } {
+  if (!text.includes('\r\n')) return { normal: text, removed: [] };
+  const removed: number[] = [];
+  let from = text.indexOf('\r\n');
+  while (from !== -1) {
+    // In the normal text the line break stands `removed.length` characters further left.
+    removed.push(from - removed.length);
+    from = text.indexOf('\r\n', from + 2);
+  }
+  return { normal: text.replaceAll('\r\n', '\n'), removed };
+}
+
+/** How many entries of the ascending list are below `at`. */
+function countUpTo(list: readonly number[], at: number): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((list[middle] ?? 0) < at) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+interface Piece {
+  readonly text: string;
+  readonly start: number;
+}
+
+/** kyaml cuts at every line that begins with `---`, but not at the first line and not at a last line without an end. */
+function splitDocuments(text: string): readonly Piece[] | SkippedFile {
+  const pieces: Piece[] = [];
+  let start = 0;
+  for (let from = 0; ; ) {
+    const at = text.indexOf('\n---', from);
+    if (at === -1) break;
+    const lineEnd = text.indexOf('\n', at + 4);
+    if (lineEnd === -1) break;
+    const rest = text.slice(at + 4, lineEnd).trim();
+    if (rest !== '' && !rest.startsWith('#')) {
+      return { code: 'separator', reason: 'a document separator line may hold only spaces or a comment', at: at + 1 };
+    }
+    // The line break before the separator stays with the document, as block texts may need it.
+    pieces.push({ text: `${text.slice(start, at)}\n`, start });
+    start = lineEnd + 1;
+    from = lineEnd + 1;
+  }
+  if (text.length > 0) pieces.push({ text: text.slice(start), start });
+  return pieces;
+}
+
+function isNull(node: Node): boolean {
+  if (node.kind !== 'scalar') return false;
+  if (node.tag !== undefined) return node.tag === '!!null' || node.tag === '!<tag:yaml.org,2002:null>';
+  return node.style === 'plain' && ['', '~', 'null', 'Null', 'NULL'].includes(node.value);
+}
+
+/** The value of the first entry with that key, as kyaml's `Field` finds it. */
+export function fieldOf(node: Node | undefined, name: string): Node | undefined {
+  if (node?.kind !== 'mapping') return undefined;
+  return node.entries.find(({ key }) => keyName(key) === name)?.value;
+}
+
+/** kyaml compares keys by this text: collections count as the empty key, an alias as its name. */
+export function keyName(key: Node): string {
+  return key.kind === 'scalar' ? key.value : key.kind === 'alias' ? key.name : '';
+}
+
+/** kyaml writes its own annotations into every document while reading, which fails on these. */
+function problemOf(root: Node): SkippedFile | undefined {
+  if (root.kind !== 'mapping') {
+    const what = root.kind === 'sequence' ? 'a list (a JSON 6902 patch file, for example)' : 'a single value';
+    return { code: 'root', reason: `a document's root is ${what} and not a mapping`, at: root.start };
+  }
+  const metadata = fieldOf(root, 'metadata');
+  if (metadata === undefined || isNull(metadata)) return undefined;
+  if (metadata.kind !== 'mapping') return { code: 'metadata', reason: 'metadata is not a mapping', at: metadata.start };
+  const annotations = fieldOf(metadata, 'annotations');
+  if (annotations === undefined || isNull(annotations)) return undefined;
+  if (annotations.kind !== 'mapping') {
+    return { code: 'metadata', reason: 'metadata.annotations is not a mapping', at: annotations.start };
+  }
+  return undefined;
+}
+
+function isList(root: MappingNode | undefined): boolean {
+  const kind = fieldOf(root, 'kind');
+  if (kind?.kind !== 'scalar' || !['List', 'ResourceList'].includes(kind.value)) return false;
+  return fieldOf(root, 'items') !== undefined || fieldOf(root, 'functionConfig') !== undefined;
+}

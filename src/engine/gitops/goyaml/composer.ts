@@ -1,0 +1,449 @@
+/**
+ * Nodes with their comments, as go.yaml.in/yaml v3.0.4 composes them. The order in which tokens are looked at and taken
+ * is kept, because looking at a token is what hands the waiting comments over.
+ */
+import {
+  type BlockScalar,
+  type PendingComment,
+  type ScalarStyle,
+  ScanError,
+  Scanner,
+  T,
+  type Token,
+} from './scanner.ts';
+
+/** A comment of a node; several comment lines are one text joined with line breaks. */
+export interface Comment {
+  readonly text: string;
+  /** Offsets of the comment's first line in the composed text; the end is exclusive. */
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface ScalarNode {
+  readonly kind: 'scalar';
+  readonly value: string;
+  readonly style: ScalarStyle;
+  /** As written, for example `!!str`. */
+  readonly tag: string | undefined;
+  readonly tagStart: number;
+  readonly anchor: string | undefined;
+  /** The token with its quotes, without tag and anchor. Equal offsets when nothing is written. */
+  readonly start: number;
+  readonly end: number;
+  readonly block: BlockScalar | undefined;
+  readonly line: Comment | undefined;
+  readonly head: Comment | undefined;
+}
+
+export interface MappingNode {
+  readonly kind: 'mapping';
+  readonly tag: string | undefined;
+  readonly start: number;
+  readonly entries: readonly { readonly key: Node; readonly value: Node }[];
+}
+
+export interface SequenceNode {
+  readonly kind: 'sequence';
+  readonly tag: string | undefined;
+  readonly start: number;
+  readonly items: readonly Node[];
+}
+
+export interface AliasNode {
+  readonly kind: 'alias';
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+  readonly line: Comment | undefined;
+  readonly head: Comment | undefined;
+}
+
+export type Node = ScalarNode | MappingNode | SequenceNode | AliasNode;
+
+export interface YamlError {
+  readonly error: string;
+  /** Offset in the composed text. */
+  readonly at: number;
+}
+
+const deepest = 1000;
+
+/**
+ * The first document of the text, which is all that Flux reads of a piece between two `---` lines. Undefined when there
+ * is no document. `text` has `\n` where the file had `\r\n`, and no byte order mark.
+ */
+export function composeFirst(text: string): Node | YamlError | undefined {
+  try {
+    return new Composer(text).document();
+  } catch (error) {
+    if (error instanceof ScanError) return { error: error.message, at: error.at };
+    throw error;
+  }
+}
+
+export const isYamlError = (value: object): value is YamlError => 'error' in value && !('kind' in value);
+
+interface Properties {
+  readonly start: number;
+  readonly tag: string | undefined;
+  readonly tagStart: number;
+  readonly anchor: string | undefined;
+}
+
+const noProperties = (start: number): Properties => ({ start, tag: undefined, tagStart: start, anchor: undefined });
+
+class Composer {
+  readonly #scanner: Scanner;
+  #comments = 0;
+  #isFetched = false;
+  #head: PendingComment[] = [];
+  #headText = '';
+  #line: PendingComment[] = [];
+  readonly #anchors = new Set<string>();
+  #depth = 0;
+
+  constructor(text: string) {
+    this.#scanner = new Scanner(text);
+  }
+
+  #peek(): Token {
+    if (!this.#isFetched) {
+      this.#scanner.fetch();
+      this.#isFetched = true;
+    }
+    const token = this.#scanner.tokens[this.#scanner.head];
+    if (token === undefined) throw new ScanError('the text ends in the middle of a value', 0);
+    const comments = this.#scanner.comments;
+    while (this.#comments < comments.length) {
+      const comment = comments[this.#comments];
+      if (comment === undefined || token.start < comment.tokenAt) break;
+      if (comment.kind === 'head') {
+        if (token.type === T.blockEnd) break;
+        this.#headText += this.#headText === '' ? comment.text : `\n${comment.text}`;
+        this.#head.push({ ...comment });
+      } else if (comment.kind === 'line') this.#line.push({ ...comment });
+      comment.kind = 'done';
+      comment.tokenAt = 0;
+      comment.start = 0;
+      comment.startColumn = 0;
+      comment.scanAt = 0;
+      comment.endAt = 0;
+      this.#comments += 1;
+    }
+    return token;
+  }
+
+  #skip(): void {
+    this.#isFetched = false;
+    this.#scanner.head += 1;
+  }
+
+  /** Hands the collected comments to the event at hand. */
+  #take(): { readonly head: Comment | undefined; readonly line: Comment | undefined } {
+    if (this.#headText === '' && this.#line.length === 0) return noComments;
+    const head = commentOf(this.#headText, this.#head);
+    const line = commentOf(this.#line.map(({ text }) => text).join('\n'), this.#line);
+    this.#headText = '';
+    this.#head = [];
+    this.#line = [];
+    return { head, line };
+  }
+
+  document(): Node | undefined {
+    this.#peek();
+    this.#skip();
+    const token = this.#peek();
+    if (token.type === T.streamEnd) return undefined;
+    let node: Node;
+    if (token.type === T.documentStart) {
+      this.#skip();
+      const { type, start } = this.#peek();
+      node =
+        type === T.documentStart || type === T.documentEnd || type === T.streamEnd
+          ? emptyScalar(start)
+          : this.#node('block', 'plain');
+    } else {
+      this.#splitDocumentHead();
+      node = this.#node('block', 'plain');
+    }
+    if (this.#peek().type === T.documentEnd) this.#skip();
+    // What stands here without a document end or start is left over and never read; a stray "]" is an error of go-yaml
+    // only when the next document is asked for, which Flux does not do.
+    return node;
+  }
+
+  /** The part of the first comment above its last empty line belongs to the document, not to the first node. */
+  #splitDocumentHead(): void {
+    const text = this.#headText;
+    for (let at = text.length - 1; at > 0; at -= 1) {
+      if (text[at] !== '\n') continue;
+      if (at === text.length - 1 || text[at - 1] === '\n') {
+        this.#headText = text.slice(at + 1);
+        return;
+      }
+    }
+  }
+
+  #node(context: 'block' | 'flow', sequences: 'indentless' | 'plain'): Node {
+    this.#depth += 1;
+    if (this.#depth > deepest) throw new ScanError('collections nested too deep', this.#peek().start);
+    const node = this.#nodeInside(context, sequences);
+    this.#depth -= 1;
+    return node;
+  }
+
+  #nodeInside(context: 'block' | 'flow', sequences: 'indentless' | 'plain'): Node {
+    let token = this.#peek();
+    if (token.type === T.alias) {
+      const comments = this.#take();
+      if (!this.#anchors.has(token.text)) throw new ScanError(`the alias *${token.text} has no anchor`, token.start);
+      this.#skip();
+      return { kind: 'alias', name: token.text, start: token.start, end: token.end, ...comments };
+    }
+    let properties = noProperties(token.start);
+    if (token.type === T.anchor || token.type === T.tag) {
+      properties = this.#properties(token);
+      token = this.#peek();
+    }
+    const { tag, tagStart, anchor, start } = properties;
+    if (sequences === 'indentless' && token.type === T.blockEntry) {
+      this.#remember(anchor);
+      return { kind: 'sequence', tag, start, items: this.#indentlessItems() };
+    }
+    if (token.type === T.scalar) {
+      const comments = this.#take();
+      this.#skip();
+      this.#remember(anchor);
+      const { text: value, style, block } = token;
+      return {
+        kind: 'scalar',
+        value,
+        style,
+        tag,
+        tagStart,
+        anchor,
+        start: token.start,
+        end: token.end,
+        block,
+        ...comments,
+      };
+    }
+    if (token.type === T.flowSequenceStart) {
+      this.#take();
+      this.#remember(anchor);
+      return { kind: 'sequence', tag, start, items: this.#flowItems() };
+    }
+    if (token.type === T.flowMappingStart) {
+      this.#take();
+      this.#remember(anchor);
+      return { kind: 'mapping', tag, start, entries: this.#flowEntries() };
+    }
+    if (context === 'block' && token.type === T.blockSequenceStart) {
+      this.#remember(anchor);
+      return { kind: 'sequence', tag, start, items: this.#blockItems() };
+    }
+    if (context === 'block' && token.type === T.blockMappingStart) {
+      this.#remember(anchor);
+      return { kind: 'mapping', tag, start, entries: this.#blockEntries() };
+    }
+    if (anchor !== undefined || tag !== undefined) {
+      this.#remember(anchor);
+      return { ...emptyScalar(token.start), tag, tagStart, anchor };
+    }
+    throw new ScanError('a value is missing here', token.start);
+  }
+
+  #properties(first: Token): Properties {
+    let tag: string | undefined;
+    let tagStart = first.start;
+    let anchor: string | undefined;
+    let token = first;
+    for (let count = 0; count < 2; count += 1) {
+      if (token.type === T.anchor && anchor === undefined) anchor = token.text;
+      else if (token.type === T.tag && tag === undefined) {
+        tag = token.text;
+        tagStart = token.start;
+      } else break;
+      this.#skip();
+      token = this.#peek();
+    }
+    return { start: first.start, tag, tagStart, anchor };
+  }
+
+  #remember(anchor: string | undefined): void {
+    if (anchor !== undefined) this.#anchors.add(anchor);
+  }
+
+  #blockItems(): Node[] {
+    this.#peek();
+    this.#skip();
+    const items: Node[] = [];
+    for (;;) {
+      const token = this.#peek();
+      if (token.type === T.blockEnd) {
+        this.#skip();
+        return items;
+      }
+      if (token.type !== T.blockEntry) throw new ScanError('a list item without its "-"', token.start);
+      items.push(this.#item(token, [T.blockEntry, T.blockEnd]));
+    }
+  }
+
+  #indentlessItems(): Node[] {
+    const items: Node[] = [];
+    for (;;) {
+      const token = this.#peek();
+      if (token.type !== T.blockEntry) return items;
+      items.push(this.#item(token, [T.blockEntry, T.key, T.value, T.blockEnd]));
+    }
+  }
+
+  #item(entry: Token, emptyBefore: readonly number[]): Node {
+    const headLength = this.#headText.length;
+    this.#skip();
+    this.#splitStem(headLength);
+    const token = this.#peek();
+    return emptyBefore.includes(token.type) ? emptyScalar(entry.end) : this.#node('block', 'plain');
+  }
+
+  /** A comment above an item that is itself a collection belongs to the collection, not to what is first inside. */
+  #splitStem(length: number): void {
+    if (length === 0) return;
+    const { type } = this.#peek();
+    if (type !== T.blockSequenceStart && type !== T.blockMappingStart) return;
+    this.#headText = this.#headText.length === length ? '' : this.#headText.slice(length + 1);
+    this.#head = this.#head.slice(1);
+  }
+
+  #blockEntries(): { key: Node; value: Node }[] {
+    this.#peek();
+    this.#skip();
+    const entries: { key: Node; value: Node }[] = [];
+    for (;;) {
+      const token = this.#peek();
+      if (token.type === T.blockEnd) {
+        this.#take();
+        this.#skip();
+        return entries;
+      }
+      if (token.type !== T.key) throw new ScanError('a key is missing here, or the indentation is wrong', token.start);
+      this.#skip();
+      const key = this.#isOneOf(T.key, T.value, T.blockEnd)
+        ? emptyScalar(token.end)
+        : this.#node('block', 'indentless');
+      entries.push({ key, value: this.#blockValue() });
+    }
+  }
+
+  #blockValue(): Node {
+    const token = this.#peek();
+    if (token.type !== T.value) return emptyScalar(token.start);
+    this.#skip();
+    return this.#isOneOf(T.key, T.value, T.blockEnd) ? emptyScalar(token.end) : this.#node('block', 'indentless');
+  }
+
+  #isOneOf(...types: readonly number[]): boolean {
+    return types.includes(this.#peek().type);
+  }
+
+  #flowItems(): Node[] {
+    this.#peek();
+    this.#skip();
+    const items: Node[] = [];
+    for (;;) {
+      let token = this.#peek();
+      if (token.type !== T.flowSequenceEnd && items.length > 0) {
+        if (token.type !== T.flowEntry) throw new ScanError('"," or "]" is missing here', token.start);
+        this.#skip();
+        token = this.#peek();
+      }
+      if (token.type === T.flowSequenceEnd) break;
+      if (token.type === T.key) {
+        this.#skip();
+        items.push({ kind: 'mapping', tag: undefined, start: token.start, entries: [this.#flowPair()] });
+      } else items.push(this.#node('flow', 'plain'));
+    }
+    this.#take();
+    this.#skip();
+    return items;
+  }
+
+  /** `key: value` as an item of a flow sequence. */
+  #flowPair(): { key: Node; value: Node } {
+    let key: Node;
+    const token = this.#peek();
+    if (token.type === T.value || token.type === T.flowEntry || token.type === T.flowSequenceEnd) {
+      this.#skip();
+      key = emptyScalar(token.end);
+    } else key = this.#node('flow', 'plain');
+    if (this.#peek().type === T.value) {
+      this.#skip();
+      if (!this.#isOneOf(T.flowEntry, T.flowSequenceEnd)) return { key, value: this.#node('flow', 'plain') };
+    }
+    return { key, value: emptyScalar(this.#peek().start) };
+  }
+
+  #flowEntries(): { key: Node; value: Node }[] {
+    this.#peek();
+    this.#skip();
+    const entries: { key: Node; value: Node }[] = [];
+    for (;;) {
+      let token = this.#peek();
+      if (token.type !== T.flowMappingEnd && entries.length > 0) {
+        if (token.type !== T.flowEntry) throw new ScanError('"," or "}" is missing here', token.start);
+        this.#skip();
+        token = this.#peek();
+      }
+      if (token.type === T.flowMappingEnd) break;
+      if (token.type === T.key) {
+        this.#skip();
+        const { start } = this.#peek();
+        const key = this.#isOneOf(T.value, T.flowEntry, T.flowMappingEnd)
+          ? emptyScalar(start)
+          : this.#node('flow', 'plain');
+        entries.push({ key, value: this.#flowValue() });
+      } else {
+        const key = this.#node('flow', 'plain');
+        entries.push({ key, value: emptyScalar(this.#peek().start) });
+      }
+    }
+    this.#take();
+    this.#skip();
+    return entries;
+  }
+
+  #flowValue(): Node {
+    if (this.#peek().type === T.value) {
+      this.#skip();
+      if (!this.#isOneOf(T.flowEntry, T.flowMappingEnd)) return this.#node('flow', 'plain');
+    }
+    return emptyScalar(this.#peek().start);
+  }
+}
+
+const noComments = { head: undefined, line: undefined };
+
+function commentOf(text: string, parts: readonly PendingComment[]): Comment | undefined {
+  // The last part is the nearest to the node, and the one whose place is shown.
+  const nearest = parts.at(-1);
+  if (text === '' || nearest === undefined) return undefined;
+  const firstLine = nearest.text.split('\n', 1)[0] ?? '';
+  return { text, start: nearest.start, end: nearest.start + firstLine.length };
+}
+
+function emptyScalar(at: number): ScalarNode {
+  return {
+    kind: 'scalar',
+    value: '',
+    style: 'plain',
+    tag: undefined,
+    tagStart: at,
+    anchor: undefined,
+    start: at,
+    end: at,
+    block: undefined,
+    head: undefined,
+    line: undefined,
+  };
+}

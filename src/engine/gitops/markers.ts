@@ -1,0 +1,234 @@
+/** The markers of a file: which values Flux would write, and why a comment that looks like a marker is dead. */
+
+import { whyDead } from './dead.ts';
+import {
+  type FluxDocument,
+  hasMarkerToken,
+  isScannedName,
+  isSkipped,
+  keyName,
+  parseFile,
+  type SkippedFile,
+} from './file.ts';
+import type { Comment, Node, ScalarNode } from './goyaml/composer.ts';
+import type { ScalarStyle } from './goyaml/scanner.ts';
+import { type ImageRef, splitReference } from './reference.ts';
+import { type MarkerText, readMarkerText, type Setter } from './setter.ts';
+
+/** A half-open range of UTF-16 offsets. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A marker that Flux acts on as soon as its policy has a latest reference. */
+export interface Marker {
+  readonly status: 'live';
+  readonly setter: Setter;
+  readonly form: 'short' | 'ref';
+  /** The comment, from its first `#`. */
+  readonly comment: Span;
+  /** The value's token with its quotes; for a block text its header. */
+  readonly value: Span;
+  readonly current: string;
+  readonly style: ScalarStyle;
+  /** The current value taken apart; for a `:tag` marker only `tag`, and so on. */
+  readonly parts: { readonly name?: string; readonly tag?: string; readonly digest?: string };
+  /** Keys from the document's root to the value; list items count as their index. */
+  readonly path: readonly (string | number)[];
+}
+
+export type DeadCode =
+  | 'file'
+  | 'syntax'
+  | 'setter'
+  | 'literal'
+  | 'text'
+  | 'no-space'
+  | 'alias'
+  | 'collection'
+  | 'no-value'
+  | 'next-line'
+  | 'above-key'
+  | 'above-collection'
+  | 'several-lines'
+  | 'hidden'
+  | 'below'
+  | 'duplicate-key'
+  | 'placement';
+
+/** A comment with `$imagepolicy` in it that Flux ignores. */
+export interface DeadMarker {
+  readonly status: 'dead';
+  readonly code: DeadCode;
+  readonly comment: Span;
+  /** One sentence without a full stop. */
+  readonly reason: string;
+  readonly fix: string;
+}
+
+export interface FileMarkers {
+  readonly markers: readonly Marker[];
+  readonly dead: readonly DeadMarker[];
+  /** Set when Flux skips the whole file; then every marker in it is dead. */
+  readonly skipped?: SkippedFile;
+  /** See {@link ReadableFile.shape}. */
+  readonly shape: 'documents' | 'list';
+}
+
+/** A live marker together with the node it belongs to, for the editor of this room. */
+export interface MarkedNode {
+  readonly node: ScalarNode;
+  readonly document: FluxDocument;
+  readonly setter: Setter;
+  readonly form: 'short' | 'ref';
+  readonly comment: Comment;
+  readonly path: readonly (string | number)[];
+}
+
+const nothing: FileMarkers = { markers: [], dead: [], shape: 'documents' };
+
+/**
+ * All markers of a file, live and dead, in the order of the text. `file` is its path; only the name counts.
+ * Offsets are UTF-16, as in editors. Costs next to nothing for a file without `$imagepolicy`.
+ */
+export function findMarkers(text: string, file: string): FileMarkers {
+  if (!/\$imagepolicy/i.test(text)) return nothing;
+  if (!isScannedName(file)) {
+    return allDead(text, { code: 'file-name', reason: 'Flux reads only *.yaml, *.yml and files named Kustomization' });
+  }
+  if (!hasMarkerToken(text)) {
+    return allDead(text, {
+      code: 'no-token',
+      reason: 'the file does not contain "$imagepolicy" with its double quotes',
+    });
+  }
+  const read = parseFile(text);
+  if (isSkipped(read)) return allDead(text, read);
+  const marked = read.documents.flatMap((document) => markedNodes(document));
+  const markers = marked.map(toMarker);
+  const live = new Set(markers.map(({ comment }) => comment.start));
+  const dead: DeadMarker[] = [];
+  for (const { start, end, mention } of mentions(text)) {
+    if (live.has(start)) continue;
+    dead.push(whyDead(text, { start, end }, mention, read.documents));
+  }
+  return { markers, dead, shape: read.shape };
+}
+
+/** The nodes of a document that carry a marker, in kyaml's order, which looks at each key once. */
+export function markedNodes(document: FluxDocument): readonly MarkedNode[] {
+  const found: MarkedNode[] = [];
+  const path: (string | number)[] = [];
+  const visit = (node: Node): void => {
+    if (node.kind === 'scalar') {
+      // The line comment decides alone when there is one.
+      const comment = node.line ?? node.head;
+      if (comment === undefined) return;
+      const text: MarkerText = readMarkerText(comment.text);
+      if (text.kind === 'setter') {
+        found.push({ node, document, setter: text.setter, form: text.form, comment, path: [...path] });
+      }
+    } else if (node.kind === 'sequence') {
+      node.items.forEach((item, index) => {
+        path.push(index);
+        visit(item);
+        path.pop();
+      });
+    } else if (node.kind === 'mapping') {
+      const seen = node.entries.length > 1 ? new Set<string>() : undefined;
+      for (const { key, value } of node.entries) {
+        const name = keyName(key);
+        // kyaml looks fields up by name and finds the first one, so a second one of the same name is never visited.
+        if (seen?.has(name)) continue;
+        seen?.add(name);
+        path.push(name);
+        visit(value);
+        path.pop();
+      }
+    }
+  };
+  visit(document.root);
+  return found;
+}
+
+function toMarker({ node, document, setter, form, comment, path }: MarkedNode): Marker {
+  const { toOffset } = document;
+  const parts =
+    setter.part === 'reference'
+      ? splitReference(node.value)
+      : { [setter.part === 'name' ? 'name' : setter.part]: node.value };
+  return {
+    status: 'live',
+    setter,
+    form,
+    comment: { start: toOffset(comment.start), end: toOffset(comment.end) },
+    value: { start: toOffset(node.start), end: toOffset(node.block?.headerEnd ?? node.end) },
+    current: node.value,
+    style: node.style,
+    parts,
+    path,
+  };
+}
+
+/** The value a marker gets from a policy's latest reference. The digest is empty when the policy reflects none. */
+export function valueFor(setter: Setter, ref: ImageRef): string {
+  switch (setter.part) {
+    case 'tag':
+      return ref.tag;
+    case 'name':
+      return ref.name;
+    case 'digest':
+      return ref.digest ?? '';
+    case 'reference':
+      return `${ref.name}:${ref.tag}${ref.digest ? `@${ref.digest}` : ''}`;
+  }
+}
+
+/** Every place that mentions `$imagepolicy`: the comment around it when there is one on its line, else the mention. */
+function* mentions(text: string): Iterable<Span & { readonly mention: number }> {
+  let done = -1;
+  for (const match of text.matchAll(/\$imagepolicy/gi)) {
+    if (match.index < done) continue;
+    const lineStart = Math.max(text.lastIndexOf('\n', match.index), text.lastIndexOf('\r', match.index)) + 1;
+    let end = text.slice(match.index).search(/[\r\n]/) + match.index;
+    if (end < match.index) end = text.length;
+    done = end;
+    const line = text.slice(lineStart, end);
+    // The comment starts at the first `#` after white space, a quote or a bracket; a bare `x#` is no comment.
+    const before = line.slice(0, match.index - lineStart);
+    const hash = /(?:^|[\s"'\]},[{])(#+[^#]*)$/.exec(before) ?? /(#+[^#]*)$/.exec(before);
+    const start = hash?.[1] === undefined ? match.index : match.index - hash[1].length;
+    yield { start, end, mention: match.index };
+  }
+}
+
+function allDead(text: string, skipped: SkippedFile): FileMarkers {
+  const dead = [...mentions(text)].map(
+    ({ start, end }): DeadMarker => ({
+      status: 'dead',
+      code: 'file',
+      comment: { start, end },
+      reason: `Flux skips this whole file: ${skipped.reason}`,
+      fix: fixForFile(skipped),
+    }),
+  );
+  return { markers: [], dead, skipped, shape: 'documents' };
+}
+
+function fixForFile({ code }: SkippedFile): string {
+  switch (code) {
+    case 'file-name':
+      return 'Rename the file to *.yaml or *.yml, or move the value to such a file.';
+    case 'no-token':
+      return 'Write "$imagepolicy" in double quotes.';
+    case 'root':
+      return 'Move the value to a file whose documents are mappings, for example as a strategic merge patch.';
+    case 'metadata':
+      return 'Make metadata and metadata.annotations mappings.';
+    case 'separator':
+      return 'Move what follows "---" to the next line.';
+    default:
+      return 'Mend the YAML; until then Flux updates nothing in this file.';
+  }
+}
