@@ -28,16 +28,26 @@ interface PidFile {
 const pidPath = (name: string) => join(paths.pids, `${name}.json`);
 export const logPath = (name: string) => join(paths.logs, `${name}.log`);
 
-/** Ticks from boot to the start of the process, or undefined when it is gone or only a zombie. */
-function startTicksOf(pid: number): string | undefined {
+/** Fields of /proc/PID/stat from the third (state) on; empty when the process is gone. */
+function statOf(pid: number): readonly string[] {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command name may hold spaces and brackets: fields count from the last closing bracket.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
-    return undefined;
+    return [];
   }
+}
+
+/** Ticks from boot to the start of the process, or undefined when it is gone or only a zombie. */
+function startTicksOf(pid: number): string | undefined {
+  const [state, ...rest] = statOf(pid);
+  return state === 'Z' || state === 'X' ? undefined : rest[18];
+}
+
+export function parentOf(pid: number): number | undefined {
+  const parent = statOf(pid)[1];
+  return parent === undefined ? undefined : Number(parent);
 }
 
 /** The pid of the daemon when the very process that was started still runs. */

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync 
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { attempt, run } from './command.ts';
-import { commandLineOf, isOutdated, killQuietly, pidOf, startDaemon, stopDaemon } from './daemon.ts';
+import { commandLineOf, isOutdated, killQuietly, parentOf, pidOf, startDaemon, stopDaemon } from './daemon.ts';
 import { readLedger, record, recordSysctl } from './ledger.ts';
 import { rememberForwardPolicy, rememberNetwork, removeFirewallRules, unmountBelow } from './network.ts';
 import type { Part } from './part.ts';
@@ -52,15 +52,27 @@ async function removeContainers(namespace: string): Promise<void> {
 
 const lines = (text: string) => text.split('\n').filter((line) => line !== '');
 
-/** Pids of the shims that serve our containerd. They survive it, and a lost one would hold mounts. */
-function ourShims(): readonly number[] {
-  return readdirSync('/proc')
+/**
+ * Ends the shims that serve our containerd, and all they hold. They outlive containerd, and a container outlives its
+ * shim, so what a crash left is found by its descent.
+ */
+function endShims(): void {
+  const pids = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      const argv = commandLineOf(pid);
-      return argv[0]?.includes('containerd-shim') === true && argv.includes(addresses.containerdSocket);
-    });
+    .map(Number);
+  const isShim = (pid: number) => {
+    const argv = commandLineOf(pid);
+    return argv[0]?.includes('containerd-shim') === true && argv.includes(addresses.containerdSocket);
+  };
+  const doomed = new Set(pids.filter(isShim));
+  const shims = [...doomed];
+  // Parents have been seen before their children after as many rounds as the tree is deep.
+  for (let size = -1; size !== doomed.size; ) {
+    size = doomed.size;
+    for (const pid of pids) if (doomed.has(parentOf(pid) ?? -1)) doomed.add(pid);
+  }
+  for (const pid of [...doomed].filter((candidate) => !shims.includes(candidate))) killQuietly(pid);
+  for (const pid of shims) killQuietly(pid);
 }
 
 export const containerdPart: Part = {
@@ -87,7 +99,7 @@ export const containerdPart: Part = {
       if (pidOf('containerd') !== undefined)
         for (const namespace of ['k8s.io', 'moby']) await removeContainers(namespace);
       await stopDaemon('containerd');
-      for (const pid of ourShims()) killQuietly(pid);
+      endShims();
       await unmountBelow(join(paths.run, 'containerd'));
       await unmountBelow(join(paths.state, 'containerd'));
     },
@@ -178,10 +190,12 @@ export const emulationPart: Part = {
         if (!existsSync(`${binfmt}/${name}`)) await run('update-binfmts', ['--enable', name]);
     },
     stop: async () => {
-      if (!readLedger().mounts.includes(binfmt) || !existsSync(`${binfmt}/register`)) return;
-      // Registrations belong to the kernel, not to the mount; ours came with it and go with it.
-      writeFileSync(`${binfmt}/status`, '-1');
-      await run('umount', [binfmt]);
+      if (!readLedger().mounts.includes(binfmt)) return;
+      if (existsSync(`${binfmt}/register`)) {
+        // Registrations belong to the kernel, not to the mount; ours came with it and go with it.
+        writeFileSync(`${binfmt}/status`, '-1');
+        await run('umount', [binfmt]);
+      }
       record(({ mounts }) => ({ mounts: mounts.filter((mount) => mount !== binfmt) }));
     },
   },

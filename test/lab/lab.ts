@@ -14,7 +14,7 @@ export { restartPart, startPart, stopPart } from './lifecycle.ts';
 export { LabError } from './problem.ts';
 
 export interface LabEnvironment {
-  /** A whole environment for a process that uses the lab: PATH with its programs first, KUBECONFIG, DOCKER_HOST, TRIVY_… */
+  /** What a process that uses the lab gets over its own environment: PATH with the lab's programs first, KUBECONFIG, DOCKER_HOST, TRIVY_… */
   readonly env: Readonly<Record<string, string>>;
   readonly kubeconfig: string;
   /** Undefined when a kubeconfig was named without a context: its current one counts. */

@@ -1,13 +1,13 @@
 // The machine's network as the lab changes it: the pods' bridge, firewall rules, namespaces and mounts, and how each is
 // put back.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { attempt, run } from './command.ts';
 import { readLedger, record, recordSysctl } from './ledger.ts';
 import type { Part } from './part.ts';
 import { addresses, paths } from './paths.ts';
 
-const namespaces = '/var/run/netns';
+const namespaces = '/run/netns';
 const hostLocalData = join(paths.state, 'cni-addresses');
 
 const links = () => readdirSync('/sys/class/net');
@@ -67,6 +67,23 @@ export async function unmountBelow(folder: string): Promise<void> {
   }
 }
 
+/** Control groups that dockerd and the kubelet's containers leave behind, empty. */
+function removeControlGroups(): void {
+  const root = '/sys/fs/cgroup';
+  for (const controller of ['', ...list(root)]) {
+    for (const name of ['docker', 'k8s.io']) {
+      const group = join(root, controller, name);
+      for (const folder of [...list(group).map((child) => join(group, child)), group]) {
+        try {
+          if (statSync(folder).isDirectory()) rmdirSync(folder);
+        } catch {
+          // Not there, or in use by somebody else.
+        }
+      }
+    }
+  }
+}
+
 /** The last act of `down`: devices, namespaces, policies and kernel settings as they were before `up`. */
 export async function restoreNetwork(): Promise<void> {
   const ledger = readLedger();
@@ -85,6 +102,7 @@ export async function restoreNetwork(): Promise<void> {
   for (const [program, policy] of Object.entries(ledger.forwardPolicy))
     await attempt(program, ['-P', 'FORWARD', policy]);
   for (const [name, value] of Object.entries(ledger.sysctls)) writeFileSync(`/proc/sys/${name}`, value);
+  removeControlGroups();
   record(() => ({ forwardPolicy: {}, sysctls: {}, linksBefore: undefined, namespacesBefore: undefined }));
 }
 
