@@ -6,9 +6,11 @@ import { dirname, join, normalize, relative, sep } from 'node:path';
 /** Rooms from the ground up. A room may import rooms of a lower floor, and itself. */
 const floors: readonly (readonly string[])[] = [
   ['engine/problems'],
+  ['engine/yaml'],
   ['engine/events'],
   ['engine/system'],
   ['engine/gitops'],
+  ['engine/workflows'],
   ['engine/project'],
   ['engine/plan'],
   ['engine/cluster', 'engine/images'],
@@ -21,7 +23,7 @@ const floors: readonly (readonly string[])[] = [
 
 /** Rooms and files that compute only: no Node I/O modules, no package that does I/O, no value from `system`. */
 const pure: readonly RegExp[] = [
-  /^engine\/(problems|events|gitops|plan)\//,
+  /^engine\/(problems|yaml|events|gitops|workflows|plan)\//,
   /^engine\/rollout\/(verdict|causes|snapshot|attribution)/,
 ];
 const inputOutput =

@@ -5,6 +5,7 @@ import { Engine } from '../engine/main.ts';
 import { exitCodeOf, isCancelled, toFailure } from '../engine/problems/index.ts';
 import { createSystem, type System } from '../engine/system/index.ts';
 import { addHistoryCommands } from './commands/history.ts';
+import { addInitCommand } from './commands/init.ts';
 import { addPlanCommand } from './commands/plan.ts';
 import { addRunCommands } from './commands/run.ts';
 import type { CliContext } from './context.ts';
@@ -48,6 +49,7 @@ async function main(argv: readonly string[]): Promise<number> {
   addRunCommands(program, context);
   addPlanCommand(program, context);
   addHistoryCommands(program, context);
+  addInitCommand(program, context);
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return exitCode;

@@ -1,5 +1,6 @@
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import type { Diagnostic, Place } from '../problems/index.ts';
+import { type PlacedYaml, readYaml } from '../yaml/index.ts';
 import type {
   DeployConfig,
   EnvironmentConfig,
@@ -14,7 +15,6 @@ import { readSmoke } from './smokeTargets.ts';
 import { suggest } from './suggest.ts';
 import { validateConfig } from './validate.ts';
 import { milliseconds, strings, timeout } from './values.ts';
-import { type PlacedYaml, readYaml } from './yamlPlaces.ts';
 
 export const CONFIG_FILES = ['slipway.yaml', 'slipway.yml'] as const;
 export const DEFAULT_TAGS = ['{branch}-{sha}'] as const;

@@ -1,9 +1,296 @@
-import { basename } from 'node:path';
+import { basename, join, posix, resolve } from 'node:path';
+import type { Diagnostic, Place } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import { readConfig } from './config.ts';
+import { isChartFile, readChart } from './discovery/chart.ts';
+import { isBakeHcl, isBakeJson, isComposeFile, readBake, readCompose } from './discovery/compose.ts';
+import { isDockerfile, readDockerfile } from './discovery/dockerfile.ts';
+import { type Draft, makeDraft } from './discovery/draft.ts';
+import type {
+  BuildFinding,
+  ChartFinding,
+  DockerfileFinding,
+  Findings,
+  KustomizationFinding,
+  ObjectFinding,
+  PipelineFinding,
+  RelativePath,
+  ServiceFinding,
+  TestFinding,
+} from './discovery/findings.ts';
+import { isKustomizationFile, looksLikeObjects, readKustomization, readObjects } from './discovery/objects.ts';
+import { asName, folderOf, isBelow } from './discovery/paths.ts';
+import { servicesOfSettings } from './discovery/services.ts';
+import { findTests } from './discovery/tests.ts';
+import { walkWorkspace } from './discovery/walk.ts';
+import { draftText } from './initText.ts';
 import type { Project } from './model.ts';
 
-/** What can be told of a workspace that has no slipway.yaml. */
-export async function discover(_system: System, root: string): Promise<Project> {
-  return { ...readConfig('version: 1\n', root, root), name: basename(root).toLowerCase(), source: 'discovery' };
+/** Larger YAML files are generated; nobody writes a deployment in a megabyte. */
+const LARGEST_BYTES = 1_000_000;
+const MOST_YAML_FILES = 3_000;
+
+/**
+ * What can be told of a workspace that has no slipway.yaml. Reads files only: no process, no network. The project's
+ * diagnostics (severity info) name each guess that a person should look at.
+ */
+export async function discover(system: System, root: string): Promise<Project> {
+  const findings = await findEverything(system, root);
+  return draftProject(makeDraft(findings), findings);
+}
+
+/** The project that a draft means: read through the same reader as a slipway.yaml, with the places of its sources. */
+export function draftProject(draft: Draft, findings: Findings): Project {
+  const project = readConfig(draftText(draft, findings), join(findings.root, 'slipway.yaml'), findings.root);
+  const placeOf = (...path: readonly (string | number)[]): Place =>
+    draft.notes.find(
+      (note) => note.path.length === path.length && note.path.every((part, index) => part === path[index]),
+    )?.place ?? { file: findings.root };
+  const { configFile: _none, ...rest } = project;
+  return {
+    ...rest,
+    source: 'discovery',
+    images: project.images.map((image) => ({ ...image, place: placeOf('images', image.name) })),
+    tests: project.tests.map((test, index) => ({ ...test, place: placeOf('test', index) })),
+    scan: { ...project.scan, place: placeOf('scan') },
+    environments: project.environments.map((each) => ({ ...each, place: placeOf('environments', each.name) })),
+    diagnostics: [...project.diagnostics, ...findings.diagnostics, ...draftDiagnostics(draft, findings)],
+  };
+}
+
+function draftDiagnostics(draft: Draft, findings: Findings): readonly Diagnostic[] {
+  const guesses = draft.notes
+    .filter((note) => note.certainty === 'guess')
+    .map(
+      (note): Diagnostic => ({
+        severity: 'info',
+        code: `discovery.${note.path[0] ?? 'guess'}`,
+        message: `${note.path.join('.')}: ${note.text}.`,
+        place: note.place,
+        fix: note.fix ?? 'Write a slipway.yaml (slipway init) and correct it there.',
+      }),
+    );
+  const left = draft.left.map(
+    ({ what, why, place }): Diagnostic => ({
+      severity: 'info',
+      code: 'discovery.left-out',
+      message: `${what} is left out: ${why}.`,
+      place,
+    }),
+  );
+  if (Object.keys(draft.config.images ?? {}).length > 0) return [...guesses, ...left];
+  return [
+    ...guesses,
+    ...left,
+    {
+      severity: 'info',
+      code: 'discovery.no-images',
+      message: 'No Dockerfile was found, so there is nothing to build.',
+      place: { file: findings.root },
+      fix: 'Open the folder that holds the app, or describe it in slipway.yaml.',
+    },
+  ];
+}
+
+/**
+ * Everything that discovery looks for, each with its place. Reads files only. `printBake` gives the JSON of a bake file
+ * in HCL (`buildx bake --print`); without it such files are only named.
+ */
+export async function findEverything(
+  system: System,
+  root: string,
+  printBake?: (path: RelativePath) => Promise<string>,
+): Promise<Findings> {
+  const { paths, isCut } = await walkWorkspace(system, root);
+  const finder = new Finder(system, root, paths, printBake);
+  if (isCut)
+    finder.report(
+      'discovery.too-many-files',
+      'The workspace has more files than discovery looks at; some may be missing here.',
+      root,
+    );
+  return finder.find();
+}
+
+class Finder {
+  readonly #system: System;
+  readonly #root: string;
+  readonly #paths: readonly RelativePath[];
+  readonly #diagnostics: Diagnostic[] = [];
+
+  readonly #printBake: ((path: RelativePath) => Promise<string>) | undefined;
+
+  constructor(
+    system: System,
+    root: string,
+    paths: readonly RelativePath[],
+    printBake: ((path: RelativePath) => Promise<string>) | undefined,
+  ) {
+    this.#system = system;
+    this.#root = root;
+    this.#paths = paths;
+    this.#printBake = printBake;
+  }
+
+  report(code: string, message: string, file: string, fix?: string): void {
+    this.#diagnostics.push({ severity: 'info', code, message, place: { file }, ...(fix !== undefined && { fix }) });
+  }
+
+  async find(): Promise<Findings> {
+    const remoteUrl = await readRemote(this.#system, this.#root);
+    const dockerfiles: DockerfileFinding[] = [];
+    const builds: BuildFinding[] = [];
+    const services: ServiceFinding[] = [];
+    const charts: ChartFinding[] = [];
+    const kustomizations: KustomizationFinding[] = [];
+    const chartFolders = this.#paths.filter(isChartFile).map(folderOf);
+    const named = this.#paths.filter(
+      (path) =>
+        isDockerfile(path) ||
+        isComposeFile(path) ||
+        isBakeJson(path) ||
+        isBakeHcl(path) ||
+        isChartFile(path) ||
+        isKustomizationFile(path),
+    );
+    for (const path of named) {
+      const text = await this.#read(path);
+      if (text === undefined) continue;
+      const file = this.#absolute(path);
+      if (isBakeHcl(path)) {
+        if (this.#printBake !== undefined) builds.push(...readBake(await this.#printBake(path), '', file));
+        else {
+          this.report(
+            'discovery.bake-hcl',
+            `${path} is HCL, which only buildx can read; its targets are not known here.`,
+            file,
+            'Run "slipway init --bake": it asks "docker buildx bake --print".',
+          );
+        }
+      } else if (isDockerfile(path)) {
+        const found = readDockerfile(text, path, file);
+        if (found !== undefined) dockerfiles.push(found);
+      } else if (isComposeFile(path)) {
+        const found = readCompose(text, path, file);
+        builds.push(...found.builds);
+        services.push(...found.services);
+      } else if (isBakeJson(path)) builds.push(...readBake(text, path, file));
+      else if (isKustomizationFile(path)) {
+        const found = readKustomization(text, path, file);
+        if (found !== undefined) kustomizations.push(found);
+      } else {
+        // A chart within a chart is a dependency of it.
+        if (chartFolders.some((folder) => isBelow(path, `${folder}/charts`))) continue;
+        const chart = await this.#chart(path, text);
+        if (chart !== undefined) charts.push(chart);
+      }
+    }
+    return {
+      root: this.#root,
+      name: asName(basename(resolve(this.#root))),
+      paths: this.#paths,
+      ...(remoteUrl !== undefined && { remoteUrl }),
+      dockerfiles,
+      builds,
+      services,
+      charts,
+      kustomizations,
+      objects: await this.#objects(chartFolders),
+      tests: await this.#tests(services),
+      pipelines: await this.#pipelines(),
+      diagnostics: this.#diagnostics,
+    };
+  }
+
+  async #chart(path: RelativePath, text: string): Promise<ChartFinding | undefined> {
+    const valuesPath = posix.join(folderOf(path), 'values.yaml');
+    const values = await this.#read(valuesPath);
+    return readChart(
+      text,
+      path,
+      this.#absolute(path),
+      values === undefined ? undefined : { text: values, file: this.#absolute(valuesPath) },
+      this.#paths,
+      (each) => this.#absolute(each),
+    );
+  }
+
+  async #objects(chartFolders: readonly RelativePath[]): Promise<readonly ObjectFinding[]> {
+    const candidates = this.#paths.filter(
+      (path) =>
+        /\.(ya?ml)$/.test(path) &&
+        !/^\.(github|gitea|forgejo|gitlab|circleci)(\/|-ci)/.test(path) &&
+        !/(^|\/)(pnpm-lock|mkdocs)\.ya?ml$/.test(path) &&
+        !isComposeFile(path) &&
+        !isKustomizationFile(path) &&
+        // Chart templates are not YAML before Helm has filled them.
+        !chartFolders.some((folder) => isBelow(path, folder)),
+    );
+    if (candidates.length > MOST_YAML_FILES) {
+      this.report(
+        'discovery.too-many-files',
+        `Only the first ${MOST_YAML_FILES} of ${candidates.length} YAML files were read.`,
+        this.#root,
+      );
+    }
+    const found: ObjectFinding[] = [];
+    for (const path of candidates.slice(0, MOST_YAML_FILES)) {
+      const text = await this.#read(path);
+      if (text !== undefined && looksLikeObjects(text)) found.push(...readObjects(text, path, this.#absolute(path)));
+    }
+    return found;
+  }
+
+  async #tests(services: readonly ServiceFinding[]): Promise<readonly TestFinding[]> {
+    const read = (path: RelativePath) => this.#read(path);
+    const absolute = (path: RelativePath) => this.#absolute(path);
+    const tests = await findTests(this.#paths, read, absolute);
+    return Promise.all(
+      tests.map(async (test) => ({
+        ...test,
+        services: await servicesOfSettings(test.folder, this.#paths, read, absolute, services),
+      })),
+    );
+  }
+
+  async #pipelines(): Promise<readonly PipelineFinding[]> {
+    return [];
+  }
+
+  #absolute(path: RelativePath): string {
+    return path === '.' ? this.#root : join(this.#root, path);
+  }
+
+  async #read(path: RelativePath): Promise<string | undefined> {
+    const file = this.#absolute(path);
+    try {
+      const stat = await this.#system.files.stat(file);
+      if (stat === undefined || stat.isFolder || stat.size > LARGEST_BYTES) return undefined;
+      return await this.#system.files.readText(file);
+    } catch {
+      this.report('discovery.unreadable', `${path} could not be read and is left out.`, file);
+      return undefined;
+    }
+  }
+}
+
+/** The URL of `origin`, read from git's own files: planning without configuration must not start a process. */
+async function readRemote(system: System, root: string): Promise<string | undefined> {
+  const { files } = system;
+  try {
+    let folder = join(root, '.git');
+    const link = (await files.stat(folder))?.isFolder === false ? await files.readText(folder) : undefined;
+    const target = /^gitdir: (.+)$/m.exec(link ?? '')?.[1];
+    if (target !== undefined) {
+      folder = resolve(root, target.trim());
+      const common = await files.readText(join(folder, 'commondir'));
+      if (common !== undefined) folder = resolve(folder, common.trim());
+    }
+    const config = (await files.readText(join(folder, 'config'))) ?? '';
+    const section = /\[remote "origin"\]([^[]*)/.exec(config)?.[1];
+    const url = /^\s*url\s*=\s*(.+)$/m.exec(section ?? '')?.[1]?.trim();
+    return url?.replace(/\/\/[^@/]+@/, '//');
+  } catch {
+    return undefined;
+  }
 }

@@ -1,8 +1,8 @@
 import * as v from 'valibot';
 import type { Diagnostic } from '../problems/index.ts';
+import type { PlacedYaml } from '../yaml/index.ts';
 import { configSchema, smokeSchemas } from './schema.ts';
 import { suggest } from './suggest.ts';
-import type { PlacedYaml } from './yamlPlaces.ts';
 
 type Path = readonly (string | number)[];
 type Issue = v.BaseIssue<unknown>;

@@ -1,0 +1,173 @@
+import type { YamlNode } from '../../yaml/index.ts';
+import { readYamlDocuments } from '../../yaml/index.ts';
+import type { BuildFinding, RelativePath, ServiceFinding } from './findings.ts';
+import { folderOf, isRepository, lastPart, repositoryOf, resolveFrom } from './paths.ts';
+
+export const isComposeFile = (path: string): boolean => /(^|\/)(docker-)?compose([.-][\w.-]+)?\.ya?ml$/.test(path);
+
+export const isBakeJson = (path: string): boolean => /(^|\/)docker-bake(\.[\w-]+)?\.json$/.test(path);
+export const isBakeHcl = (path: string): boolean => /(^|\/)docker-bake(\.[\w-]+)?\.hcl$/.test(path);
+
+/** Services that are databases, caches and the like: what tests lean on. By the last part of the image's name. */
+const BACKING =
+  /^(postgres|postgis|pgvector|postgresql|mysql|mariadb|mongo|mongodb|redis|valkey|keydb|memcached|rabbitmq|nats|kafka|zookeeper|elasticsearch|opensearch|minio|localstack|clickhouse-server|cassandra|etcd|mailhog|mailpit)$/;
+
+export const isBackingImage = (reference: string): boolean => BACKING.test(lastPart(repositoryOf(reference)));
+
+/** Builds and backing services of a compose file. `${VAR:-default}` takes its default; without one it stays unknown. */
+export function readCompose(
+  text: string,
+  path: RelativePath,
+  file: string,
+): { readonly builds: readonly BuildFinding[]; readonly services: readonly ServiceFinding[] } {
+  const root = readYamlDocuments(text, file).documents[0];
+  const folder = folderOf(path);
+  const builds: BuildFinding[] = [];
+  const services: ServiceFinding[] = [];
+  for (const { key, keyPlace, value } of root?.get('services')?.entries() ?? []) {
+    const image = filled(value.string('image'));
+    const build = value.get('build');
+    if (build !== undefined && build.kind !== 'empty') {
+      const context = resolveFrom(folder, filled(build.text() ?? build.string('context') ?? '.') ?? '.');
+      if (context === undefined) continue;
+      const dockerfile = resolveFrom(context, filled(build.string('dockerfile')) ?? 'Dockerfile');
+      if (dockerfile === undefined) continue;
+      const target = filled(build.string('target'));
+      const repository = image === undefined ? undefined : repositoryOf(image);
+      builds.push({
+        origin: 'compose',
+        name: key,
+        context,
+        dockerfile,
+        ...(target !== undefined && { target }),
+        // A name without a slash is a local label, not a place to push to.
+        ...(repository?.includes('/') && isRepository(repository) && { repository }),
+        platforms: [...build.strings('platforms')],
+        args: environmentOf(build.get('args')),
+        cacheFrom: build.strings('cache_from'),
+        cacheTo: build.strings('cache_to'),
+        place: keyPlace,
+      });
+    } else if (image !== undefined && isBackingImage(image)) {
+      const health = value.get('healthcheck')?.get('test');
+      const command = healthCommand(health);
+      services.push({
+        name: key,
+        image,
+        env: environmentOf(value.get('environment')),
+        ports: value.get('ports')?.items().flatMap(containerPort) ?? [],
+        ...(command !== undefined && { health: command }),
+        place: keyPlace,
+      });
+    }
+  }
+  return { builds, services };
+}
+
+function healthCommand(test: YamlNode | undefined): readonly string[] | undefined {
+  if (test === undefined) return undefined;
+  const text = test.text();
+  if (text !== undefined) return ['sh', '-c', text.replaceAll('$$', '$')];
+  const parts = test
+    .items()
+    .flatMap((item) => item.text() ?? [])
+    .map((part) => part.replaceAll('$$', '$'));
+  if (parts[0] === 'CMD-SHELL' && parts[1] !== undefined) return ['sh', '-c', parts[1]];
+  return parts[0] === 'CMD' && parts.length > 1 ? parts.slice(1) : undefined;
+}
+
+function containerPort(port: YamlNode): readonly number[] {
+  const text = port.text() ?? port.string('target') ?? '';
+  const number = Number((filled(text) ?? '').split('/')[0]?.split(':').at(-1));
+  return Number.isInteger(number) && number > 0 && number < 65_536 ? [number] : [];
+}
+
+/** A map or a list of `KEY=value`; values that are not known here are left out. */
+export function environmentOf(node: YamlNode | undefined): Readonly<Record<string, string>> {
+  const pairs: [string, string][] = [];
+  for (const { key, value } of node?.entries() ?? []) {
+    const text = filled(value.text());
+    if (text !== undefined) pairs.push([key, text]);
+  }
+  for (const item of node?.items() ?? []) {
+    const [, key, value] = /^([^=]+)=(.*)$/s.exec(item.text() ?? '') ?? [];
+    const text = filled(value);
+    if (key !== undefined && text !== undefined) pairs.push([key, text]);
+  }
+  return Object.fromEntries(pairs);
+}
+
+/** Compose interpolation with the defaults written in the file; undefined when a variable has none. */
+function filled(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  let isKnown = true;
+  const value = text.replace(
+    /\$(?:(\$)|\{(\w+)(?::?-([^}]*))?[^}]*\}|(\w+))/g,
+    (_whole, dollar?: string, name?: string, fallback?: string) => {
+      if (dollar !== undefined) return '$';
+      if (name !== undefined && fallback !== undefined) return fallback;
+      isKnown = false;
+      return '';
+    },
+  );
+  return isKnown ? value : undefined;
+}
+
+/** Targets of a docker-bake.json, with `inherits`, or of `buildx bake --print`, which has the same shape. */
+export function readBake(text: string, path: RelativePath, file: string): readonly BuildFinding[] {
+  const root = readYamlDocuments(text, file).documents[0];
+  const targets = root?.get('target');
+  const found: BuildFinding[] = [];
+  const field = (name: string, key: string, depth = 0): YamlNode | undefined => {
+    const target = targets?.get(name);
+    const own = target?.get(key);
+    if (own !== undefined || depth > 8) return own;
+    for (const parent of target?.strings('inherits').toReversed() ?? []) {
+      const inherited = field(parent, key, depth + 1);
+      if (inherited !== undefined) return inherited;
+    }
+    return undefined;
+  };
+  const parents = new Set(targets?.entries().flatMap(({ value }) => value.strings('inherits')) ?? []);
+  for (const { key, keyPlace } of targets?.entries() ?? []) {
+    const tags =
+      field(key, 'tags')
+        ?.items()
+        .flatMap((item) => item.text() ?? []) ?? [];
+    // A parent without tags of its own only carries settings.
+    if (tags.length === 0 && (parents.has(key) || key.startsWith('_'))) continue;
+    // Bake resolves contexts from where it is called: the root of the workspace.
+    const context = resolveFrom('.', field(key, 'context')?.text() ?? '.');
+    const dockerfile =
+      context === undefined ? undefined : resolveFrom(context, field(key, 'dockerfile')?.text() ?? 'Dockerfile');
+    if (context === undefined || dockerfile === undefined) continue;
+    const target = field(key, 'target')?.text();
+    const repository = tags.map(repositoryOf).find(isRepository);
+    const list = (name: string) =>
+      field(key, name)
+        ?.items()
+        .flatMap((item) => item.text() ?? cacheText(item)) ?? [];
+    found.push({
+      origin: 'bake',
+      name: key,
+      context,
+      dockerfile,
+      ...(target !== undefined && { target }),
+      ...(repository !== undefined && { repository }),
+      platforms: list('platforms'),
+      args: environmentOf(field(key, 'args')),
+      cacheFrom: list('cache-from'),
+      cacheTo: list('cache-to'),
+      place: path === '' ? { file } : keyPlace,
+    });
+  }
+  return found;
+}
+
+/** Newer buildx prints cache entries as maps: `{type: registry, ref: …}`. */
+function cacheText(node: YamlNode): readonly string[] {
+  const pairs = node
+    .entries()
+    .flatMap(({ key, value }) => (value.text() === undefined ? [] : [`${key}=${value.text()}`]));
+  return pairs.length === 0 ? [] : [pairs.join(',')];
+}

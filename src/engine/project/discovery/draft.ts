@@ -1,0 +1,159 @@
+import type { Place } from '../../problems/index.ts';
+import { DEFAULT_MOVING } from '../config.ts';
+import type { Config } from '../schema.ts';
+import { draftEnvironments } from './draftEnvironments.ts';
+import { type DraftImage, draftImages } from './draftImages.ts';
+import type { Findings, TestFinding } from './findings.ts';
+import { asName } from './paths.ts';
+
+/** Why a value of a draft is what it is. */
+export interface Note {
+  /** Where in the configuration: `['images', 'api', 'repository']`. */
+  readonly path: readonly (string | number)[];
+  readonly text: string;
+  readonly place: Place;
+  /** `read`: a file says so. `guess`: a convention does, and a person should look. */
+  readonly certainty: 'read' | 'guess';
+  /** What to do when the guess is wrong. */
+  readonly fix?: string;
+}
+
+/** The configuration that the findings add up to, with the reason of each part. */
+export interface Draft {
+  readonly config: Config;
+  readonly notes: readonly Note[];
+  /** What was seen and not taken over, and why. */
+  readonly left: readonly { readonly what: string; readonly why: string; readonly place: Place }[];
+}
+
+/** Findings → configuration. Pure; its result is a valid slipway.yaml. */
+export function makeDraft(findings: Findings): Draft {
+  const notes: Note[] = [];
+  const left: Draft['left'][number][] = [];
+  const images = draftImages(findings, notes, left);
+  const environments = draftEnvironments(findings, images, notes, left);
+  const tags = draftTags(findings, notes);
+  const test = draftTests(findings, notes);
+  const scan = draftScan(findings, notes);
+  const config: Config = {
+    version: 1,
+    name: findings.name,
+    ...(images.length > 0 && {
+      images: Object.fromEntries(images.map((image) => [image.name, imageConfig(image)])),
+    }),
+    ...tags,
+    ...(test.length > 0 && { test: [...test] }),
+    ...(scan !== undefined && { scan }),
+    ...(Object.keys(environments).length > 0 && { environments }),
+  };
+  return { config, notes, left };
+}
+
+function imageConfig(image: DraftImage): NonNullable<Config['images']>[string] {
+  const { build } = image;
+  return {
+    context: build.context,
+    dockerfile: build.dockerfile,
+    ...(build.target !== undefined && { target: build.target }),
+    repository: image.repository,
+    ...(build.platforms.length > 0 && { platforms: [...build.platforms] }),
+    ...(Object.keys(build.args).length > 0 && { args: { ...build.args } }),
+    ...((build.cacheFrom.length > 0 || build.cacheTo.length > 0) && {
+      cache: {
+        ...(build.cacheFrom.length > 0 && { from: [...build.cacheFrom] }),
+        ...(build.cacheTo.length > 0 && { to: [...build.cacheTo] }),
+      },
+    }),
+  };
+}
+
+/** Never the deployed tag: each of these moves to a new digest with the next push. */
+const MOVING = /^(latest|dev|edge|nightly|main|master|stable|\{branch\}|\{minor\}|\{major\}|v?\{major\}|v?\{minor\})$/;
+
+function draftTags(findings: Findings, notes: Note[]): Pick<Config, 'tags' | 'moving'> {
+  const seen = new Map<string, Place>();
+  for (const pipeline of findings.pipelines) {
+    for (const { template, place } of pipeline.tags) if (!seen.has(template)) seen.set(template, place);
+  }
+  if (seen.size === 0) return {};
+  const rank = (template: string): number => (MOVING.test(template) ? 2 : template.includes('{semver}') ? 0 : 1);
+  const tags = [...seen.keys()].sort((a, b) => rank(a) - rank(b));
+  const place = seen.values().next().value ?? { file: findings.root };
+  notes.push({ path: ['tags'], text: 'the tags that the CI workflow pushes', place, certainty: 'read' });
+  if (!tags.some((tag) => rank(tag) === 1)) {
+    // A version alone gives nothing to deploy on a branch; a moving tag must not be deployed at all.
+    tags.splice(tags.filter((tag) => rank(tag) === 0).length, 0, '{branch}-{sha}');
+    notes.push({
+      path: ['tags'],
+      text: 'the workflow has no tag that names one commit for good, so "{branch}-{sha}" was added',
+      place,
+      certainty: 'guess',
+      fix: 'Deploy tags that never move.',
+    });
+  }
+  const more = tags.filter((tag) => rank(tag) === 2 && !(DEFAULT_MOVING as readonly string[]).includes(tag));
+  return { tags, ...(more.length > 0 && { moving: [...DEFAULT_MOVING, ...more] }) };
+}
+
+function draftScan(findings: Findings, notes: Note[]): Config['scan'] {
+  const scan = findings.pipelines.find((pipeline) => pipeline.scan !== undefined)?.scan;
+  if (scan === undefined) return undefined;
+  const severity = scan.severity?.filter((word): word is 'CRITICAL' | 'HIGH' | 'MEDIUM' | 'LOW' | 'UNKNOWN' =>
+    ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW', 'UNKNOWN'].includes(word),
+  );
+  notes.push({ path: ['scan'], text: 'the scan gate of the CI workflow', place: scan.place, certainty: 'read' });
+  return {
+    ...(severity !== undefined && severity.length > 0 && { severity }),
+    ...(scan.ignoreUnfixed !== undefined && { ignoreUnfixed: scan.ignoreUnfixed }),
+  };
+}
+
+/** Which way of running tests a command is: CI's line for the same way in the same folder is the better one. */
+function family(run: readonly string[]): string {
+  const text = run.join(' ');
+  if (/pytest|manage\.py|unittest|tox|nox/.test(text)) return 'python';
+  if (/^(npm|pnpm|yarn|bun|npx|node)\b/.test(text)) return 'node';
+  return run[0]?.replace(/^\.\//, '') ?? '';
+}
+
+function draftTests(findings: Findings, notes: Note[]): NonNullable<Config['test']> {
+  const fromCi = findings.pipelines.flatMap((pipeline) => pipeline.tests);
+  const covered = (test: TestFinding) =>
+    fromCi.some((other) => other.folder === test.folder && family(other.run) === family(test.run));
+  const chosen = [...fromCi, ...findings.tests.filter((test) => !covered(test))];
+  const names = new Set<string>();
+  return chosen.map((test, index) => {
+    const base = asName(test.name);
+    let name = base;
+    for (let count = 2; names.has(name); count += 1) name = `${base}-${count}`;
+    names.add(name);
+    notes.push({ path: ['test', index], text: test.why, place: test.place, certainty: test.certainty });
+    for (const service of test.services) {
+      notes.push({
+        path: ['test', index, 'services', asName(service.name)],
+        text: `${service.image} is named there`,
+        place: service.place,
+        certainty: test.certainty,
+      });
+    }
+    return {
+      name,
+      run: [...test.run],
+      ...(test.folder !== '.' && { cwd: test.folder }),
+      ...(Object.keys(test.env).length > 0 && { env: { ...test.env } }),
+      ...(test.services.length > 0 && {
+        services: Object.fromEntries(
+          test.services.map((service) => [
+            asName(service.name),
+            {
+              image: service.image,
+              ...(Object.keys(service.env).length > 0 && { env: { ...service.env } }),
+              ...(service.health !== undefined && { health: [...service.health] }),
+              ...(service.ports.length > 0 && { ports: [...service.ports] }),
+            },
+          ]),
+        ),
+      }),
+    };
+  });
+}

@@ -1,0 +1,445 @@
+import { posix } from 'node:path';
+import type { Place } from '../../problems/index.ts';
+import type { Config } from '../schema.ts';
+import type { Draft, Note } from './draft.ts';
+import type { DraftImage } from './draftImages.ts';
+import type {
+  ChartFinding,
+  DeployFinding,
+  Findings,
+  KustomizationFinding,
+  ObjectFinding,
+  RelativePath,
+} from './findings.ts';
+import { asName, environmentOfPath, isBelow, knownEnvironment, lastPart, repositoryOf, resolveFrom } from './paths.ts';
+
+type Environments = NonNullable<Config['environments']>;
+type Environment = Environments[string];
+
+/** A way to deploy that was seen, before it has its final name. */
+interface Candidate {
+  readonly name: string | undefined;
+  /** Told apart by this when two want one name. */
+  readonly kind: string;
+  readonly environment: Environment;
+  readonly place: Place;
+  readonly text: string;
+  readonly certainty: Note['certainty'];
+  readonly notes: readonly Omit<Note, 'path'>[];
+}
+
+/**
+ * The environments: what GitOps owns first (a direct deploy would be undone by it), then charts, kustomizations and
+ * plain manifests that use an image of this project and that nothing else owns.
+ */
+export function draftEnvironments(
+  findings: Findings,
+  images: readonly DraftImage[],
+  notes: Note[],
+  left: Draft['left'][number][],
+): Environments {
+  const drafter = new Drafter(findings, images, left);
+  const environments: Record<string, Environment> = {};
+  for (const candidate of drafter.candidates()) {
+    const wanted = asName(candidate.name ?? 'dev');
+    let name = wanted in environments ? asName(`${wanted}-${candidate.kind}`) : wanted;
+    for (let count = 2; name in environments; count += 1) name = asName(`${wanted}-${candidate.kind}-${count}`);
+    const { deploy, ...settings } = candidate.environment;
+    environments[name] = { ...settings, ...(isProduction(name) && { protected: true }), deploy };
+    const path = ['environments', name];
+    notes.push({ path, text: candidate.text, place: candidate.place, certainty: candidate.certainty });
+    for (const note of candidate.notes) {
+      // What holds for several environments of a chart is said at the first.
+      if (!notes.some((other) => other.text === note.text && other.place === note.place)) notes.push({ path, ...note });
+    }
+    if (candidate.name === undefined) {
+      notes.push({
+        path,
+        text: `nothing names this environment; "${name}" was taken`,
+        place: candidate.place,
+        certainty: 'guess',
+        fix: 'Rename it as you call it.',
+      });
+    }
+  }
+  return environments;
+}
+
+const isProduction = (name: string): boolean => /^(prod|production|live)(-|$)/.test(name);
+
+class Drafter {
+  readonly #findings: Findings;
+  readonly #images: readonly DraftImage[];
+  readonly #left: Draft['left'][number][];
+  readonly #deploys: readonly DeployFinding[];
+  /** Paths that Flux or Argo CD apply. */
+  readonly #owned: readonly { readonly path: RelativePath; readonly object: ObjectFinding }[];
+
+  constructor(findings: Findings, images: readonly DraftImage[], left: Draft['left'][number][]) {
+    this.#findings = findings;
+    this.#images = images;
+    this.#left = left;
+    this.#deploys = findings.pipelines.flatMap((pipeline) => pipeline.deploys);
+    this.#owned = findings.objects.flatMap((object) => {
+      const isOwner =
+        /^(kustomize|helm)\.toolkit\.fluxcd\.io\//.test(object.apiVersion) ||
+        object.apiVersion.startsWith('argoproj.io/');
+      if (!isOwner || object.refers.path === undefined) return [];
+      const path = resolveFrom('.', object.refers.path);
+      // The root as a whole is a bootstrap of the cluster, not of one app.
+      return path === undefined || path === '.' ? [] : [{ path, object }];
+    });
+  }
+
+  candidates(): readonly Candidate[] {
+    const gitops = [...this.#argocd(), ...this.#flux()];
+    const charts = this.#findings.charts.flatMap((chart) => this.#chart(chart));
+    const kustomize = this.#kustomize();
+    const all = [...gitops, ...charts, ...kustomize, ...this.#manifests()];
+    return all;
+  }
+
+  #ownerOf(path: RelativePath): ObjectFinding | undefined {
+    return this.#owned.find((owner) => isBelow(path, owner.path))?.object;
+  }
+
+  #leaveOwned(what: string, path: RelativePath): boolean {
+    const owner = this.#ownerOf(path);
+    if (owner === undefined) return false;
+    this.#left.push({
+      what,
+      why: `${owner.kind} "${owner.name}" applies it, so a direct deploy would be undone`,
+      place: owner.place,
+    });
+    return true;
+  }
+
+  #argocd(): readonly Candidate[] {
+    const applications = this.#findings.objects.filter(
+      (object) => object.apiVersion.startsWith('argoproj.io/') && object.kind === 'Application',
+    );
+    return applications.flatMap((object): Candidate[] => {
+      const path = object.refers.path === undefined ? undefined : resolveFrom('.', object.refers.path);
+      const isHere = path !== undefined && path !== '.' && this.#findings.paths.some((each) => isBelow(each, path));
+      if (!isHere || !this.#usesImage(path)) return [];
+      const name =
+        wordOf(object.name) ?? environmentOfPath(path) ?? (object.refers.namespace && wordOf(object.refers.namespace));
+      return [
+        {
+          name: name === '' ? undefined : name,
+          kind: object.name,
+          environment: {
+            ...(object.refers.namespace !== undefined && { namespace: object.refers.namespace }),
+            deploy: {
+              argocd: {
+                application: object.namespace === undefined ? object.name : `${object.namespace}/${object.name}`,
+              },
+            },
+          },
+          place: object.place,
+          text: `the Argo CD Application "${object.name}" deploys ${path}`,
+          certainty: 'read',
+          notes: [],
+        },
+      ];
+    });
+  }
+
+  #flux(): readonly Candidate[] {
+    const { objects } = this.#findings;
+    const repositories = objects.filter((object) => object.kind === 'ImageRepository');
+    const policies = objects.flatMap((object) => {
+      if (object.kind !== 'ImagePolicy' || object.refers.repository === undefined) return [];
+      const image = repositories.find(
+        (each) =>
+          each.name === object.refers.repository && (object.refers.namespace ?? object.namespace) === each.namespace,
+      )?.refers.image;
+      return image !== undefined && this.#images.some((each) => each.repository === repositoryOf(image))
+        ? [object]
+        : [];
+    });
+    const byEnvironment = Map.groupBy(policies, (policy) => environmentOfPath(policy.path));
+    return [...byEnvironment].map(([name, list]): Candidate => {
+      const automations = objects.filter(
+        (object) => object.kind === 'ImageUpdateAutomation' && environmentOfPath(object.path) === name,
+      );
+      const automation = automations.length === 1 ? automations[0] : undefined;
+      const full = (object: ObjectFinding) =>
+        object.namespace === undefined ? object.name : `${object.namespace}/${object.name}`;
+      return {
+        name,
+        kind: 'flux',
+        environment: {
+          ...this.#namespaceOf(name),
+          deploy: {
+            flux: {
+              policies: [...new Set(list.map(full))],
+              ...(automation !== undefined && { automation: full(automation) }),
+            },
+          },
+        },
+        place: list[0]?.place ?? { file: this.#findings.root },
+        text: `Flux ImagePolicies select the images of this project`,
+        certainty: 'read',
+        notes: [],
+      };
+    });
+  }
+
+  /** The namespace that a Flux Kustomization or HelmRelease of the same environment deploys to. */
+  #namespaceOf(name: string | undefined): { readonly namespace?: string } {
+    const targets = this.#findings.objects.filter(
+      (object) =>
+        /^(kustomize|helm)\.toolkit\.fluxcd\.io\//.test(object.apiVersion) && environmentOfPath(object.path) === name,
+    );
+    const spaces = new Set(targets.flatMap((object) => object.refers.namespace ?? []));
+    const [only] = spaces;
+    return spaces.size === 1 && only !== undefined ? { namespace: only } : {};
+  }
+
+  #usesImage(path: RelativePath): boolean {
+    return (
+      this.#findings.charts.some(
+        (chart) => chart.folder === path && Object.keys(this.#chartImages(chart).images).length > 0,
+      ) ||
+      this.#findings.kustomizations.some((each) => each.folder === path && this.#kustomizeImages(each).length > 0) ||
+      this.#findings.objects.some((object) => isBelow(object.path, path) && this.#imagesOf(object).length > 0)
+    );
+  }
+
+  #chartImages(chart: ChartFinding): { readonly images: Record<string, string>; readonly notes: Omit<Note, 'path'>[] } {
+    const images: Record<string, string> = {};
+    const notes: Omit<Note, 'path'>[] = [];
+    const free = new Set(chart.images);
+    const take = (image: DraftImage, value: ChartFinding['images'][number], certainty: Note['certainty']) => {
+      free.delete(value);
+      images[image.name] = value.key;
+      notes.push({
+        text: `${value.key} in values.yaml carries ${value.repository}, taken as image "${image.name}"`,
+        place: value.place,
+        certainty,
+        ...(certainty === 'guess' && {
+          fix: `Correct it under deploy.helm.images when ${value.key} is another image.`,
+        }),
+      });
+    };
+    for (const image of this.#images) {
+      const value = [...free].find((each) => each.repository === image.repository);
+      if (value !== undefined) take(image, value, 'read');
+    }
+    for (const image of this.#images) {
+      if (image.name in images) continue;
+      const value = [...free].find(
+        (each) =>
+          lastPart(each.repository) === lastPart(image.repository) ||
+          lastPart(each.repository) === image.name ||
+          each.key.split('.').at(-2) === image.name,
+      );
+      if (value !== undefined) take(image, value, 'guess');
+    }
+    const [image] = this.#images;
+    const [value] = chart.images;
+    if (this.#images.length === 1 && image !== undefined && !(image.name in images) && value?.key === 'image')
+      take(image, value, 'guess');
+    return { images, notes };
+  }
+
+  #chart(chart: ChartFinding): readonly Candidate[] {
+    const { images, notes } = this.#chartImages(chart);
+    if (chart.isLibrary || Object.keys(images).length === 0) return [];
+    if (this.#leaveOwned(`Chart ${chart.folder}`, chart.folder)) return [];
+    const deploys = this.#deploys.filter((deploy) => deploy.tool === 'helm' && deploy.path === chart.folder);
+    const byEnvironment = Map.groupBy(chart.values, (file) => file.environment);
+    for (const deploy of deploys) {
+      const name = deploy.environment;
+      if (name !== undefined && !byEnvironment.has(name)) byEnvironment.set(name, []);
+    }
+    const one = (name: string | undefined, files: ChartFinding['values']): Candidate => {
+      const deploy =
+        deploys.find((each) => each.environment === name) ?? (deploys.length === 1 ? deploys[0] : undefined);
+      const values =
+        deploy !== undefined && deploy.values.length > 0 && deploy.environment === name
+          ? deploy.values
+          : files.map((file) => file.path);
+      return {
+        name,
+        kind: chart.name,
+        environment: {
+          ...(deploy?.namespace !== undefined && { namespace: deploy.namespace }),
+          deploy: {
+            helm: {
+              chart: chart.folder,
+              release: asName(deploy?.release ?? chart.name),
+              ...(values.length > 0 && { values: [...values] }),
+              images,
+            },
+          },
+        },
+        place: deploy?.place ?? files[0]?.place ?? chart.place,
+        text:
+          deploy !== undefined
+            ? `the CI workflow deploys the chart ${chart.folder}`
+            : files.length > 0
+              ? `the chart ${chart.folder} has values for it`
+              : `the chart ${chart.folder} uses images of this project`,
+        certainty: 'read',
+        notes,
+      };
+    };
+    return byEnvironment.size === 0
+      ? [one(undefined, [])]
+      : [...byEnvironment].map(([name, files]) => one(name, files));
+  }
+
+  #kustomize(): readonly Candidate[] {
+    const { kustomizations } = this.#findings;
+    const used = new Set(kustomizations.flatMap((each) => each.resources));
+    const roots = kustomizations.filter((each) => !used.has(each.folder));
+    return roots.flatMap((root): Candidate[] => {
+      const images = this.#kustomizeImages(root);
+      if (images.length === 0 || this.#leaveOwned(`Kustomization ${root.folder}`, root.folder)) return [];
+      const deploy = this.#deploys.find((each) => each.tool === 'kustomize' && each.path === root.folder);
+      const namespace = root.namespace ?? deploy?.namespace;
+      const name =
+        deploy?.environment ??
+        environmentOfPath(root.folder) ??
+        (roots.length > 1 ? posix.basename(root.folder) : undefined);
+      return [
+        {
+          name,
+          kind: 'kustomize',
+          environment: {
+            ...(namespace !== undefined && { namespace }),
+            deploy: { kustomize: { path: root.folder, images: images.map((image) => image.name) } },
+          },
+          place: root.place,
+          text: `the kustomization ${root.folder} uses images of this project`,
+          certainty: 'read',
+          notes: images.flatMap(mismatch),
+        },
+      ];
+    });
+  }
+
+  #kustomizeImages(root: KustomizationFinding): readonly Match[] {
+    const seen = new Set<RelativePath>();
+    const found = new Map<string, Match>();
+    const visit = (path: RelativePath): void => {
+      if (seen.has(path)) return;
+      seen.add(path);
+      const inner = this.#findings.kustomizations.find((each) => each.folder === path);
+      for (const image of inner?.images ?? []) {
+        const match = this.#match(image.newName ?? image.name, image.place);
+        if (match !== undefined) found.set(match.name, match);
+      }
+      for (const object of this.#findings.objects) {
+        if (object.path !== path) continue;
+        for (const match of this.#imagesOf(object)) if (!found.has(match.name)) found.set(match.name, match);
+      }
+      for (const resource of inner?.resources ?? []) visit(resource);
+    };
+    visit(root.folder);
+    return [...found.values()];
+  }
+
+  #imagesOf(object: ObjectFinding): readonly Match[] {
+    return object.images.flatMap(({ reference, place }) => this.#match(repositoryOf(reference), place) ?? []);
+  }
+
+  /** The image of this project that a reference means: the very repository, else one of the same last name. */
+  #match(repository: string, place: Place): Match | undefined {
+    const exact = this.#images.find((image) => image.repository === repository);
+    if (exact !== undefined) return { name: exact.name, repository, wanted: exact.repository, place };
+    const near = this.#images.find(
+      (image) => lastPart(image.repository) === lastPart(repository) || image.name === lastPart(repository),
+    );
+    return near === undefined ? undefined : { name: near.name, repository, wanted: near.repository, place };
+  }
+
+  #manifests(): readonly Candidate[] {
+    const { kustomizations, objects, charts } = this.#findings;
+    const inKustomization = new Set(kustomizations.flatMap((each) => each.resources));
+    const isFree = (path: RelativePath): boolean =>
+      !inKustomization.has(path) &&
+      !kustomizations.some((each) => posix.dirname(path) === each.folder) &&
+      !charts.some((chart) => isBelow(path, chart.folder));
+    const workloads = objects.filter((object) => isFree(object.path) && this.#imagesOf(object).length > 0);
+    const folders = [...new Set(workloads.map((object) => posix.dirname(object.path)))].filter(
+      (folder) => !this.#leaveOwned(`Manifests in ${folder}`, folder),
+    );
+    const byEnvironment = Map.groupBy(folders, (folder) => environmentOfPath(folder));
+    return [...byEnvironment].map(([name, list]): Candidate => {
+      const matches = workloads
+        .filter((object) => list.includes(posix.dirname(object.path)))
+        .flatMap((object) => this.#imagesOf(object));
+      const unique = [...new Map(matches.map((match) => [match.name, match])).values()];
+      const paths = list.flatMap((folder) => this.#manifestPaths(folder));
+      const deploy = this.#deploys.find(
+        (each) =>
+          each.tool === 'kubectl' && list.some((folder) => isBelow(each.path, folder) || isBelow(folder, each.path)),
+      );
+      const inside = objects.filter((object) => list.includes(posix.dirname(object.path)));
+      const spaces = [...new Set(inside.flatMap((object) => object.namespace ?? []))];
+      const namespace = deploy?.namespace ?? (spaces.length === 1 ? spaces[0] : undefined);
+      return {
+        name: deploy?.environment ?? name,
+        kind: 'manifests',
+        environment: {
+          ...(namespace !== undefined && { namespace }),
+          deploy: {
+            manifests: {
+              paths: paths.length === 1 ? (paths[0] ?? '.') : paths,
+              images: unique.map((match) => match.name),
+            },
+          },
+        },
+        place: workloads.find((object) => list.includes(posix.dirname(object.path)))?.place ?? {
+          file: this.#findings.root,
+        },
+        text: `the manifests in ${list.join(', ')} use images of this project`,
+        certainty: 'read',
+        notes: unique.flatMap(mismatch),
+      };
+    });
+  }
+
+  /** The folder, when all YAML in it is Kubernetes objects; else the files that are. */
+  #manifestPaths(folder: RelativePath): readonly RelativePath[] {
+    const yaml = this.#findings.paths.filter((path) => posix.dirname(path) === folder && /\.(ya?ml|json)$/.test(path));
+    const withObjects = new Set(
+      this.#findings.objects
+        .filter((object) => !/toolkit\.fluxcd\.io|argoproj\.io/.test(object.apiVersion))
+        .map((object) => object.path),
+    );
+    const good = yaml.filter((path) => withObjects.has(path));
+    return good.length === yaml.length && folder !== '.' ? [folder] : good;
+  }
+}
+
+interface Match {
+  readonly name: string;
+  readonly repository: string;
+  readonly wanted: string;
+  readonly place: Place;
+}
+
+const mismatch = (match: Match): readonly Omit<Note, 'path'>[] =>
+  match.repository === match.wanted
+    ? []
+    : [
+        {
+          text: `"${match.repository}" there is taken as image "${match.name}", which is published as ${match.wanted}`,
+          place: match.place,
+          certainty: 'guess',
+          fix: `Write the same repository in both places; images are set where the repository is the same.`,
+        },
+      ];
+
+/** The environment in `shop-dev`, `staging-shop`, `prod`. */
+function wordOf(text: string): string | undefined {
+  for (const piece of text.split(/[-_.]/).toReversed()) {
+    const known = knownEnvironment(piece);
+    if (known !== undefined) return known;
+  }
+  return undefined;
+}
