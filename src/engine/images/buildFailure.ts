@@ -1,0 +1,153 @@
+import { SlipwayError } from '../problems/index.ts';
+import type { ImageConfig } from '../project/model.ts';
+
+interface Rule {
+  readonly pattern: RegExp;
+  readonly code: string;
+  readonly say: (match: RegExpExecArray, image: ImageConfig) => { readonly message: string; readonly fix: string };
+}
+
+/** buildx's words for failures (0.12 to 0.36) → what it means and what helps. The first match counts. */
+const RULES: readonly Rule[] = [
+  {
+    pattern: /process "([^"]*(?:\\"[^"]*)*)" did not complete successfully: exit code: (\d+)/,
+    code: 'build.command',
+    say: ([, command = '', code = '']) => ({
+      message: `A RUN command ended with exit code ${code}: ${command.replace(/^\/bin\/sh -c /, '').slice(0, 200)}`,
+      fix:
+        code === '127'
+          ? 'The program is not in the image at that point: install it in an earlier instruction.'
+          : "See the step's log for its output.",
+    }),
+  },
+  {
+    pattern: /exec format error/i,
+    code: 'build.emulation',
+    say: () => ({
+      message: 'A RUN command is for another processor and there is no emulator for it.',
+      fix: 'Install emulators (docker run --privileged --rm tonistiigi/binfmt --install all), use a builder with that platform, or pin the stage with FROM --platform=$BUILDPLATFORM.',
+    }),
+  },
+  {
+    pattern: /failed to (?:compute cache key|calculate checksum of ref)[^\n]*?"([^"]+)": not found/,
+    code: 'build.source',
+    say: ([, path = '']) => ({
+      message: `The build context has no ${path}.`,
+      fix: 'Check the path in COPY or ADD, and that .dockerignore does not exclude it.',
+    }),
+  },
+  {
+    pattern: /failed to read dockerfile|failed to solve: dockerfile parse error on line (\d+): ([^\n]+)/,
+    code: 'build.dockerfile',
+    say: ([, line, text], image) => ({
+      message:
+        line === undefined
+          ? `The Dockerfile ${image.dockerfile} cannot be read.`
+          : `The Dockerfile is wrong on line ${line}: ${text ?? ''}`,
+      fix: 'Correct the Dockerfile.',
+    }),
+  },
+  {
+    pattern: /no match for platform in manifest/,
+    code: 'image.platform',
+    say: () => ({
+      message: 'A base image does not exist for one of the platforms.',
+      fix: 'Use a base image for all platforms, or take the platform out of the configuration.',
+    }),
+  },
+  {
+    pattern: /failed to resolve source metadata for ([^\s:]+(?::\d+)?[^\s]*): ([^\n]*)/,
+    code: 'build.base-image',
+    say: ([, image = '', why = '']) => ({
+      message: `The base image ${image.replace(/:$/, '')} cannot be had: ${why}`,
+      fix: 'Check its name and tag, and that you are logged in to its registry.',
+    }),
+  },
+  {
+    pattern: /(insufficient_scope|push access denied|denied: [^\n]*|unauthorized: [^\n]*|authorization failed)/i,
+    code: 'registry.denied',
+    say: ([, words = ''], image) => ({
+      message: `The registry of ${image.repository} refused the push: ${words}`,
+      fix: `Log in with an account that may push: docker login ${image.repository.split('/')[0]}.`,
+    }),
+  },
+  {
+    pattern: /Multi-platform build is not supported for the docker driver/i,
+    code: 'build.driver',
+    say: () => ({
+      message: 'This Docker engine cannot build for several platforms: it keeps images in its classic store.',
+      fix: 'Turn on the containerd image store, or create a builder: docker buildx create --use.',
+    }),
+  },
+  {
+    pattern: /(push-by-digest|exporter "image" could not be found|Attestation is not supported for the docker driver)/i,
+    code: 'build.driver',
+    say: ([, words = '']) => ({
+      message: `This builder cannot do what is needed (${words}).`,
+      fix: 'Turn on the containerd image store, or create a builder: docker buildx create --use.',
+    }),
+  },
+  {
+    pattern: /no space left on device/i,
+    code: 'build.disk',
+    say: () => ({ message: 'The disk of the builder is full.', fix: 'Free space: docker buildx prune.' }),
+  },
+  {
+    pattern: /(no builder "([^"]+)" found|failed to find builder ?"?([^"\n]*)"?)/i,
+    code: 'build.builder',
+    say: ([, words = '']) => ({
+      message: `The builder does not exist: ${words}.`,
+      fix: 'docker buildx ls shows those there are.',
+    }),
+  },
+  {
+    pattern:
+      /(Cannot connect to the Docker daemon[^\n]*|error during connect[^\n]*|connection refused[^\n]*docker[^\n]*)/i,
+    code: 'docker.unreachable',
+    say: ([, words = '']) => ({
+      message: words.trim(),
+      fix: 'Start Docker, or set DOCKER_HOST or the docker context.',
+    }),
+  },
+];
+
+/** A failed build in words: cause, Dockerfile line where buildx shows one, and the last of what it said. */
+export function buildFailure(image: ImageConfig, text: string, exitCode: number | null): SlipwayError {
+  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
+  const at = /^([^\s:]*[^\s:/]):(\d+)\s*$/m.exec(text)?.[2];
+  const place =
+    at === undefined
+      ? undefined
+      : {
+          file: image.dockerfile,
+          range: { start: { line: Number(at) - 1, character: 0 }, end: { line: Number(at), character: 0 } },
+        };
+  for (const { pattern, code, say } of RULES) {
+    const match = pattern.exec(text);
+    if (match === null) continue;
+    const { message, fix } = say(match, image);
+    const isSurroundings =
+      code.startsWith('registry') ||
+      code.startsWith('docker') ||
+      code === 'build.disk' ||
+      code === 'build.builder' ||
+      code === 'build.driver';
+    return new SlipwayError({
+      reason: isSurroundings ? (code.startsWith('registry') ? 'registry' : 'tool-failed') : 'build',
+      code,
+      message: `${image.name}: ${message}`,
+      fix,
+      ...(place !== undefined && { place }),
+      evidence: lines.slice(-20),
+    });
+  }
+  const error = lines.findLast((line) => /^ERROR:/.test(line)) ?? lines.at(-1) ?? `exit code ${exitCode}`;
+  return new SlipwayError({
+    reason: 'build',
+    code: 'build.failed',
+    message: `${image.name}: the build failed: ${error.replace(/^ERROR:\s*/, '')}`,
+    fix: 'See the log of the step.',
+    ...(place !== undefined && { place }),
+    evidence: lines.slice(-20),
+  });
+}

@@ -1,0 +1,107 @@
+import { join } from 'node:path';
+import type { BuildOutputs, StepContext, StepKind } from '../plan/step.ts';
+import { SlipwayError } from '../problems/index.ts';
+import type { ImageConfig } from '../project/model.ts';
+import { type Builder, inspectBuilder } from './builder.ts';
+import { build } from './buildx.ts';
+import { emulationWarnings } from './emulation.ts';
+import { platformsOf } from './manifest.ts';
+import { normalPlatform, parseReference } from './reference.ts';
+import { Registry } from './registry.ts';
+
+/** Builds an image for its platforms and pushes it by digest. A digest that is in the registry already stays there. */
+export const buildStep: StepKind<'build'> = {
+  kind: 'build',
+  async run({ image, platforms, revision }, context) {
+    const { system, emit, signal } = context;
+    for (const from of Object.values(image.secrets)) {
+      if ('env' in from) context.secrets.add(system.env[from.env]);
+      else context.secrets.add(await system.files.readText(from.file));
+    }
+    const builder = await inspectBuilder(system, image.builder, signal);
+    await warnOfEmulation(image, platforms, builder, context);
+    const folder = join(context.folder, 'reports');
+    await system.files.makeFolder(folder);
+    emit({ type: 'step.intent', effect: 'push', subject: image.repository });
+    const result = await build(
+      system,
+      image,
+      {
+        platforms,
+        ...(revision !== undefined && { revision }),
+        metadataFile: join(folder, `build-${image.name}.json`),
+        push: builder.driver === 'docker' ? 'staging' : 'digest',
+      },
+      { emit, signal },
+    );
+    for (const warning of result.warnings) {
+      emit({
+        type: 'diagnostic',
+        diagnostic: {
+          severity: 'warning',
+          code: 'build.warning',
+          message: warning.message,
+          place: {
+            file: image.dockerfile,
+            ...(warning.line !== undefined && {
+              range: { start: { line: warning.line, character: 0 }, end: { line: warning.line + 1, character: 0 } },
+            }),
+          },
+          ...(warning.detail !== '' && { fix: warning.detail }),
+        },
+      });
+    }
+    return describe(image, result.digest, context);
+  },
+
+  async holds({ image }, outputs, context) {
+    const { digest } = outputs as BuildOutputs;
+    const registry = new Registry(context.system, context.secrets);
+    return (await registry.digestOf({ ...parseReference(image.repository), digest }, context.signal)) !== undefined;
+  },
+};
+
+/** What the registry has under the digest: the proof that the push arrived, and the digest of each platform. */
+async function describe(image: ImageConfig, digest: string, context: StepContext): Promise<BuildOutputs> {
+  const registry = new Registry(context.system, context.secrets);
+  const reference = { ...parseReference(image.repository), digest };
+  const manifest = await registry.manifest(reference, context.signal);
+  if (manifest === undefined) {
+    throw new SlipwayError({
+      reason: 'registry',
+      code: 'build.not-pushed',
+      message: `buildx pushed ${image.name} as ${digest}, but ${image.repository} does not have it.`,
+      fix: 'The builder may push to another registry than this machine reaches under that name.',
+    });
+  }
+  let platforms = platformsOf(manifest);
+  if (manifest.kind === 'image' && manifest.config !== undefined) {
+    const config = (await registry.blob(
+      reference.registry,
+      reference.repository,
+      manifest.config.digest,
+      context.signal,
+    )) as {
+      readonly os?: string;
+      readonly architecture?: string;
+      readonly variant?: string;
+    };
+    platforms = {
+      [normalPlatform([config.os, config.architecture, config.variant].filter(Boolean).join('/'))]: digest,
+    };
+  }
+  return { digest, repository: image.repository, platforms };
+}
+
+async function warnOfEmulation(
+  image: ImageConfig,
+  platforms: readonly string[],
+  builder: Builder,
+  context: StepContext,
+): Promise<void> {
+  const dockerfile = platforms.length === 0 ? undefined : await context.system.files.readText(image.dockerfile);
+  if (dockerfile === undefined) return;
+  for (const diagnostic of emulationWarnings(image, dockerfile, platforms, builder.platforms)) {
+    context.emit({ type: 'diagnostic', diagnostic });
+  }
+}

@@ -1,0 +1,65 @@
+import { SlipwayError } from '../problems/index.ts';
+import type { Platform } from '../project/model.ts';
+import type { System } from '../system/index.ts';
+
+/** A buildx builder as far as a build depends on it. */
+export interface Builder {
+  readonly name: string;
+  readonly driver: string;
+  /** Empty when it does not say (a builder that was not started yet). */
+  readonly platforms: readonly Platform[];
+}
+
+/**
+ * Asks buildx about a builder; without a name, about the current one. Throws SlipwayError `tool-missing` without buildx,
+ * `tool-failed` when there is no such builder or no daemon.
+ */
+export async function inspectBuilder(system: System, name: string | undefined, signal: AbortSignal): Promise<Builder> {
+  const { code, stdout, stderr } = await system.processes.run({
+    file: 'docker',
+    args: ['buildx', 'inspect', ...(name === undefined ? [] : [name])],
+    timeoutMs: 30_000,
+    signal,
+  });
+  const words = stderr.trim().split('\n').at(-1) ?? '';
+  if (/is not a docker command|unknown command/.test(stderr)) {
+    throw new SlipwayError({
+      reason: 'tool-missing',
+      code: 'tool.buildx',
+      message: 'docker has no buildx plugin.',
+      fix: 'Install docker-buildx 0.12 or later.',
+      evidence: [words],
+    });
+  }
+  const builder = readBuilder(stdout);
+  if (code !== 0 || builder === undefined) {
+    const isDaemon = /Cannot connect|connection refused|no such file|daemon/i.test(stderr + stdout);
+    throw new SlipwayError({
+      reason: 'tool-failed',
+      code: isDaemon ? 'docker.unreachable' : 'build.builder',
+      message: `The builder ${name ?? ''} cannot be used: ${words || stdout.trim()}`.replace('builder  ', 'builder '),
+      fix: isDaemon
+        ? 'Start Docker, or set DOCKER_HOST or the docker context.'
+        : 'docker buildx ls shows the builders there are.',
+      evidence: [words],
+    });
+  }
+  return builder;
+}
+
+/** Reads the text of `docker buildx inspect`: it has no other form. */
+export function readBuilder(text: string): Builder | undefined {
+  const name = /^Name:\s*(\S+)/m.exec(text)?.[1];
+  const driver = /^Driver:\s*(\S+)/m.exec(text)?.[1];
+  if (name === undefined || driver === undefined) return undefined;
+  return {
+    name,
+    driver,
+    platforms: [...text.matchAll(/^\s*Platforms:\s*(.+)$/gm)].flatMap(([, list = '']) =>
+      list
+        .split(',')
+        .map((platform) => platform.trim().replace(/\*$/, ''))
+        .filter((platform) => platform !== ''),
+    ),
+  };
+}

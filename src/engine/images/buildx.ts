@@ -1,0 +1,147 @@
+import { join } from 'node:path';
+import type { Emit, Json } from '../events/index.ts';
+import { SlipwayError } from '../problems/index.ts';
+import type { ImageConfig, Platform } from '../project/model.ts';
+import type { System } from '../system/index.ts';
+import { buildFailure } from './buildFailure.ts';
+import { type BuildWarning, ProgressReader } from './rawjson.ts';
+
+export interface BuildOptions {
+  readonly platforms: readonly Platform[];
+  /** Commit for the label org.opencontainers.image.revision. */
+  readonly revision?: string;
+  readonly sourceUrl?: string;
+  /** Where buildx writes what it made; its folder must exist. */
+  readonly metadataFile: string;
+  /** `digest` where the builder can push without a tag, else `staging`: a push under {@link STAGING_TAG}. */
+  readonly push: 'digest' | 'staging';
+}
+
+/**
+ * The docker driver cannot push by digest alone (buildx 0.13 to 0.36). Then one moving tag, which nothing deploys and no
+ * list shows, carries the bytes to the registry; from there on only the digest counts.
+ */
+export const STAGING_TAG = 'slipway-staging';
+
+export interface BuildResult {
+  readonly digest: string;
+  readonly metadata: Json;
+  readonly warnings: readonly BuildWarning[];
+}
+
+/**
+ * Arguments for `docker` that build an image and push it without any of its tags: nothing that a deploy or a person would
+ * pull by name exists before the gate. Secrets go by environment name, never by value.
+ */
+export function buildxArguments(image: ImageConfig, options: BuildOptions): readonly string[] {
+  const args = [
+    'buildx',
+    'build',
+    '--progress=rawjson',
+    '--metadata-file',
+    options.metadataFile,
+    '--file',
+    image.dockerfile,
+  ];
+  if (image.builder !== undefined) args.push('--builder', image.builder);
+  if (options.platforms.length > 0) args.push('--platform', options.platforms.join(','));
+  if (image.target !== undefined) args.push('--target', image.target);
+  for (const [name, value] of Object.entries(image.args)) args.push('--build-arg', `${name}=${value}`);
+  for (const [id, from] of Object.entries(image.secrets)) {
+    args.push('--secret', 'env' in from ? `id=${id},env=${from.env}` : `id=${id},src=${from.file}`);
+  }
+  for (const forward of image.ssh) args.push('--ssh', forward);
+  for (const source of image.cacheFrom) args.push('--cache-from', source);
+  for (const target of image.cacheTo) args.push('--cache-to', target);
+  const labels: Record<string, string> = {
+    ...(options.revision !== undefined && { 'org.opencontainers.image.revision': options.revision }),
+    ...(options.sourceUrl !== undefined && { 'org.opencontainers.image.source': options.sourceUrl }),
+    ...image.labels,
+  };
+  for (const [name, value] of Object.entries(labels)) args.push('--label', `${name}=${value}`);
+  // Attestations would give an unchanged image a new digest with every build, so they are there only when asked for.
+  args.push(
+    `--provenance=${image.provenance === undefined || image.provenance === 'none' ? 'false' : `mode=${image.provenance}`}`,
+  );
+  args.push(`--sbom=${image.sbom === true ? 'true' : 'false'}`);
+  args.push(
+    '--output',
+    options.push === 'digest'
+      ? `type=image,name=${image.repository},push-by-digest=true,name-canonical=true,push=true`
+      : `type=image,name=${image.repository}:${STAGING_TAG},push=true`,
+  );
+  args.push(image.context);
+  return args;
+}
+
+/**
+ * Builds and pushes. Progress and logs go out as events. Throws SlipwayError (`build`, `registry`, `tool-missing`,
+ * `tool-failed`) with the cause in words, and CancelledError after BuildKit was told to stop.
+ */
+export async function build(
+  system: System,
+  image: ImageConfig,
+  options: BuildOptions,
+  context: { readonly emit: Emit; readonly signal: AbortSignal },
+): Promise<BuildResult> {
+  const reader = new ProgressReader(context.emit);
+  const missing = Object.values(image.secrets).find((from) => 'env' in from && system.env[from.env] === undefined);
+  if (missing !== undefined && 'env' in missing) {
+    throw new SlipwayError({
+      reason: 'config',
+      code: 'build.secret',
+      message: `Image ${image.name} needs the build secret in the environment variable ${missing.env}, which is not set.`,
+      fix: `Set ${missing.env} before the run.`,
+      place: image.place,
+    });
+  }
+  await system.files.remove(options.metadataFile);
+  const result = await system.processes.run({
+    file: 'docker',
+    args: buildxArguments(image, options),
+    ...(/^(https?|git|ssh):\/\/|^git@/.test(image.context) ? {} : { cwd: image.context }),
+    env: {
+      DOCKER_CLI_HINTS: 'false',
+      BUILDX_METADATA_PROVENANCE: 'disabled',
+      BUILDX_METADATA_WARNINGS: '1',
+      BUILDKIT_PROGRESS: undefined,
+    },
+    signal: context.signal,
+    onStderr: (text) => reader.push(text),
+    onStdout: (text) => context.emit({ type: 'log', stream: 'out', text }),
+    // Progress is read as it comes; only its end is wanted afterwards.
+    keep: 64 * 1024,
+  });
+  const human = reader.text.trim();
+  if (human !== '') context.emit({ type: 'log', stream: 'err', text: `${human}\n` });
+  if (result.code !== 0) {
+    const failed = reader.vertexes.find((vertex) => vertex.state === 'failed');
+    if (
+      /unknown flag: --progress|unknown flag: --metadata-file|is not a docker command|unknown command: docker buildx/.test(
+        human,
+      )
+    ) {
+      throw new SlipwayError({
+        reason: 'tool-missing',
+        code: 'tool.buildx',
+        message: 'docker has no buildx of version 0.12 or later.',
+        fix: 'Install the docker-buildx plugin.',
+        evidence: [human.split('\n')[0] ?? ''],
+      });
+    }
+    throw buildFailure(image, `${failed?.error ?? ''}\n${human}`, result.code);
+  }
+  const text = await system.files.readText(options.metadataFile);
+  const metadata = (text === undefined ? {} : JSON.parse(text)) as { readonly [key: string]: Json };
+  const digest = metadata['containerimage.digest'];
+  if (typeof digest !== 'string') {
+    throw new SlipwayError({
+      reason: 'tool-failed',
+      code: 'build.no-digest',
+      message: `buildx built ${image.name} but did not say its digest.`,
+      fix: 'Update buildx to 0.13 or later.',
+      place: { file: join(options.metadataFile) },
+    });
+  }
+  return { digest, metadata, warnings: reader.warnings };
+}

@@ -1,0 +1,6 @@
+// Images: references, the registry client, buildx, scanners and the gate, publish, signatures.
+export { type GateResult, gate } from './gate.ts';
+export { type Manifest, platformsOf } from './manifest.ts';
+export { describeImage, type ImageFacts } from './publishStep.ts';
+export { formatReference, normalPlatform, parseReference, type Reference } from './reference.ts';
+export { Registry } from './registry.ts';

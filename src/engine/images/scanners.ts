@@ -1,0 +1,202 @@
+import { join } from 'node:path';
+import { SlipwayError } from '../problems/index.ts';
+import type { ScanConfig } from '../project/model.ts';
+import type { ProcessResult, System } from '../system/index.ts';
+import { readGrypeReport, readTrivyReport, type ScanReport } from './report.ts';
+
+/** Versions that carried malware (CVE-2026-33634, 19 March 2026). */
+const MALICIOUS_TRIVY = new Set(['0.69.4', '0.69.5', '0.69.6']);
+
+export interface ScanTarget {
+  /** `repository@sha256:…` of one platform's manifest. */
+  readonly reference: string;
+  /** `default` when the image is for one platform only. */
+  readonly platform: string;
+  readonly isPlainHttp: boolean;
+  /** Absolute path for the report. */
+  readonly reportFile: string;
+}
+
+/** Runs the scanner on the registry's own bytes and gives its report. Throws SlipwayError when it could not scan. */
+export function scanImage(
+  system: System,
+  scan: ScanConfig,
+  target: ScanTarget,
+  signal: AbortSignal,
+  onText: (text: string) => void,
+): Promise<ScanReport> {
+  return scan.engine === 'grype'
+    ? runGrype(system, scan, target, signal, onText)
+    : runTrivy(system, scan, target, signal, onText);
+}
+
+interface TrivyVersion {
+  readonly Version?: string;
+  readonly VulnerabilityDB?: { readonly UpdatedAt?: string };
+}
+
+/** Asked once per process and binary: its answer does not change while we run. */
+const versions = new WeakMap<System, Promise<TrivyVersion>>();
+
+async function trivyVersion(system: System, signal: AbortSignal): Promise<TrivyVersion> {
+  let asked = versions.get(system);
+  if (asked === undefined) {
+    asked = (async () => {
+      const { stdout } = await system.processes.check({
+        file: 'trivy',
+        args: ['version', '--format', 'json'],
+        timeoutMs: 30_000,
+        signal,
+      });
+      const version = JSON.parse(stdout) as TrivyVersion;
+      if (MALICIOUS_TRIVY.has((version.Version ?? '').replace(/^v/, ''))) {
+        throw new SlipwayError({
+          reason: 'refused',
+          code: 'trivy.malicious',
+          message: `Trivy ${version.Version} is a version that was replaced by malware (CVE-2026-33634). It was not run on your images.`,
+          fix: 'Remove it, change every secret this machine could read, and install a release from 0.70 on.',
+        });
+      }
+      return version;
+    })();
+    versions.set(system, asked);
+    asked.catch(() => versions.delete(system));
+  }
+  return asked;
+}
+
+/** Trivy's cache takes one writer; a second one fails with "cache may be in use". */
+let trivyQueue: Promise<unknown> = Promise.resolve();
+
+async function runTrivy(
+  system: System,
+  scan: ScanConfig,
+  target: ScanTarget,
+  signal: AbortSignal,
+  onText: (text: string) => void,
+): Promise<ScanReport> {
+  const version = await trivyVersion(system, signal);
+  const args = [
+    'image',
+    '--format',
+    'json',
+    '--output',
+    target.reportFile,
+    '--exit-code',
+    '0',
+    '--no-progress',
+    '--scanners',
+    'vuln',
+    '--image-src',
+    'remote',
+    '--timeout',
+    `${Math.ceil(scan.timeoutMs / 1000)}s`,
+    // A trivy.yaml in the working folder would change our scan unseen; the gate is ours, and so is the ignore file.
+    '--config',
+    join(target.reportFile, '..', 'no-trivy.yaml'),
+    '--ignorefile',
+    join(target.reportFile, '..', 'no-trivyignore'),
+    ...(target.platform === 'default' ? [] : ['--platform', target.platform]),
+    ...(target.isPlainHttp ? ['--insecure'] : []),
+    target.reference,
+  ];
+  await system.files.writeAtomic(join(target.reportFile, '..', 'no-trivyignore'), '');
+  await system.files.writeAtomic(join(target.reportFile, '..', 'no-trivy.yaml'), '{}\n');
+  await system.files.remove(target.reportFile);
+  const run = () =>
+    system.processes.run({
+      file: 'trivy',
+      args,
+      env: target.isPlainHttp ? { TRIVY_NON_SSL: 'true' } : {},
+      timeoutMs: scan.timeoutMs + 30_000,
+      signal,
+      onStderr: onText,
+    });
+  const queued = trivyQueue.then(run, run);
+  trivyQueue = queued.catch(() => {});
+  const result = await queued;
+  if (result.code !== 0) throw trivyFailure(result, target);
+  const report = readTrivyReport((await system.files.readText(target.reportFile)) ?? '');
+  const updated = version.VulnerabilityDB?.UpdatedAt;
+  return {
+    ...report,
+    ...(version.Version !== undefined && { version: version.Version }),
+    ...(updated !== undefined && { databaseUpdatedAt: updated }),
+  };
+}
+
+function trivyFailure(result: ProcessResult, target: ScanTarget): SlipwayError {
+  const text = result.stderr;
+  const fatal = text.split('\n').findLast((line) => /FATAL|ERROR/.test(line)) ?? text.trim().split('\n').at(-1) ?? '';
+  const words = fatal.replace(/^\S+\s+(FATAL|ERROR)\s+/, '').replaceAll('\t', ' ');
+  const make = (code: string, message: string, fix: string) =>
+    new SlipwayError({ reason: 'tool-failed', code, message, fix, evidence: text.trim().split('\n').slice(-12) });
+  if (/TOOMANYREQUESTS|failed to download vulnerability DB|first run cannot skip downloading DB|DB error/i.test(text)) {
+    return make(
+      'scan.database',
+      `Trivy has no usable vulnerability database: ${words}`,
+      'Download it: trivy image --download-db-only; behind a limit, set TRIVY_DB_REPOSITORY to a mirror.',
+    );
+  }
+  if (/unauthorized|denied|UNAUTHORIZED/i.test(text)) {
+    return make(
+      'scan.denied',
+      `Trivy may not read ${target.reference}: ${words}`,
+      `Log in: docker login ${target.reference.split('/')[0]}.`,
+    );
+  }
+  return make('scan.failed', `Trivy could not scan ${target.reference}: ${words}`, 'See the log of the step.');
+}
+
+async function runGrype(
+  system: System,
+  scan: ScanConfig,
+  target: ScanTarget,
+  signal: AbortSignal,
+  onText: (text: string) => void,
+): Promise<ScanReport> {
+  const result = await system.processes.run({
+    file: 'grype',
+    args: [
+      `registry:${target.reference}`,
+      '--output',
+      'json',
+      '--file',
+      target.reportFile,
+      ...(target.platform === 'default' ? [] : ['--platform', target.platform]),
+    ],
+    env: {
+      GRYPE_CHECK_FOR_APP_UPDATE: 'false',
+      ...(target.isPlainHttp && { GRYPE_REGISTRY_INSECURE_USE_HTTP: 'true' }),
+    },
+    timeoutMs: scan.timeoutMs,
+    signal,
+    onStderr: onText,
+  });
+  if (result.code !== 0) {
+    throw new SlipwayError({
+      reason: 'tool-failed',
+      code: result.code === 100 ? 'scan.database' : 'scan.failed',
+      message: `Grype could not scan ${target.reference}: ${result.stderr.trim().split('\n').at(-1) ?? `exit code ${result.code}`}`,
+      fix: 'See the log of the step; grype db status shows the state of its database.',
+      evidence: result.stderr.trim().split('\n').slice(-12),
+    });
+  }
+  return readGrypeReport((await system.files.readText(target.reportFile)) ?? '');
+}
+
+/** Writes SARIF beside a Trivy report for code hosts and editors. Best effort: the gate does not depend on it. */
+export async function writeSarif(
+  system: System,
+  reportFile: string,
+  sarifFile: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const result = await system.processes.run({
+    file: 'trivy',
+    args: ['convert', '--format', 'sarif', '--output', sarifFile, reportFile],
+    timeoutMs: 60_000,
+    signal,
+  });
+  return result.code === 0;
+}
