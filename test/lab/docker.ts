@@ -7,11 +7,14 @@ import { commandLineOf, isOutdated, killQuietly, parentOf, pidOf, startDaemon, s
 import { readLedger, record, recordSysctl } from './ledger.ts';
 import { rememberForwardPolicy, rememberNetwork, removeFirewallRules, unmountBelow } from './network.ts';
 import type { Part } from './part.ts';
-import { addresses, paths } from './paths.ts';
+import { addresses, hasOtherCluster, paths } from './paths.ts';
 
 export const pauseImage = `${addresses.registry}/base/pause:3.9`;
 const nothingToPrepare = { isPrepared: () => true, prepare: async () => {} };
 
+const hasOtherDocker = process.env.SLIPWAY_LAB_DOCKER_HOST !== undefined;
+/** Docker's own address where ours should be used: the one the person named, or the lab's. */
+export const dockerHost = process.env.SLIPWAY_LAB_DOCKER_HOST ?? `unix://${addresses.dockerSocket}`;
 const containerdArgv = ['/usr/bin/containerd', '--config', join(paths.state, 'containerd.toml')] as const;
 
 /** `restrict_oom_score_adj`: without CAP_SYS_RESOURCE no pod sandbox can lower its score, and none would start. */
@@ -77,6 +80,7 @@ function endShims(): void {
 
 export const containerdPart: Part = {
   name: 'containerd',
+  ...(hasOtherDocker && hasOtherCluster && { external: 'what the named Docker and cluster bring' }),
   what: 'container runtime of both dockerd and the kubelet',
   version: '1.6',
   group: 'core',
@@ -109,8 +113,6 @@ export const containerdPart: Part = {
 const dockerArgv = ['/usr/sbin/dockerd', '--config-file', join(paths.state, 'dockerd.json')] as const;
 const commonSocket = '/var/run/docker.sock';
 
-/** Docker's own address where ours should be used: the one the person named, or the lab's. */
-export const dockerHost = process.env.SLIPWAY_LAB_DOCKER_HOST ?? `unix://${addresses.dockerSocket}`;
 export const docker = (args: readonly string[], log?: string) =>
   run('/usr/bin/docker', args, { env: { DOCKER_HOST: dockerHost }, ...(log !== undefined && { log }) });
 
@@ -128,10 +130,13 @@ export const dockerPart: Part = {
   version: '26.1',
   group: 'core',
   needs: ['containerd'],
-  ...(process.env.SLIPWAY_LAB_DOCKER_HOST !== undefined && { external: process.env.SLIPWAY_LAB_DOCKER_HOST }),
+  ...(hasOtherDocker && { external: dockerHost }),
   // The package's client goes first on the lab's PATH: some machines have a client of another origin in /usr/local.
   isPrepared: () => existsSync(join(paths.bin, 'docker')),
-  prepare: async () => symlinkSync('/usr/bin/docker', join(paths.bin, 'docker')),
+  prepare: async () => {
+    rmSync(join(paths.bin, 'docker'), { force: true });
+    symlinkSync('/usr/bin/docker', join(paths.bin, 'docker'));
+  },
   service: {
     isReady: async () => pidOf('docker') !== undefined && canConnect(addresses.dockerSocket),
     pid: () => pidOf('docker'),

@@ -44,7 +44,7 @@ export function isBuilt(program: GoProgram): boolean {
 /** Builds it unless it is there. Minutes, and a gigabyte of memory for the big ones. */
 export async function build(program: GoProgram, report: (text: string) => void): Promise<void> {
   if (isBuilt(program)) return;
-  report(`building ${program.name} (minutes the first time)`);
+  report(`building ${program.name}`);
   const flags = Object.entries(program.variables ?? {}).map(([name, value]) => `-X ${name}=${value}`);
   const output = join(paths.bin, `.${program.name}.new`);
   const args = [

@@ -65,7 +65,7 @@ const images: readonly Image[] = [
     name: 'debian',
     tag: '12',
     architectures: both,
-    edition: '1',
+    edition: '2',
     fill: async (folder, report) => {
       for (const architecture of both)
         await bootstrap(architecture, join(folder, `debian-${architecture}.tar`), report);
@@ -95,6 +95,8 @@ async function bootstrap(architecture: Architecture, tar: string, report: (text:
     [
       ...['--variant=minbase', `--architectures=${architecture}`, '--include=ca-certificates'],
       ...['--aptopt=Acquire::Languages "none"', ...settings.map((line) => `--aptopt=${line}`)],
+      // A lost image is built again: no waiting for the disk, here and in what is built on it.
+      '--dpkgopt=force-unsafe-io',
       ...excluded.map((path) => `--dpkgopt=path-exclude=${path}`),
       ...['bookworm', tar, `deb ${main} bookworm main`, `deb ${main} bookworm-updates main`],
       ...(security === undefined ? [] : [`deb ${security} bookworm-security main`]),

@@ -35,7 +35,7 @@ export const cluster = {
 
 export const kubectl = (args: readonly string[], stdin?: string) =>
   attempt(
-    join(paths.bin, 'kubectl'),
+    'kubectl',
     [
       `--kubeconfig=${cluster.kubeconfig}`,
       ...(cluster.context === undefined ? [] : [`--context=${cluster.context}`]),
@@ -68,6 +68,8 @@ interface Program {
   readonly before?: () => Promise<void>;
   readonly after?: () => Promise<void>;
   readonly data?: string;
+  /** Milliseconds for a polite end. Default 10 000. */
+  readonly graceMs?: number;
 }
 
 function part(program: Program): Part {
@@ -97,7 +99,7 @@ function part(program: Program): Part {
         });
       },
       stop: async () => {
-        await stopDaemon(program.name);
+        await stopDaemon(program.name, program.graceMs);
         await program.after?.();
       },
       wipe: async () => {
@@ -225,6 +227,8 @@ const programs: readonly Program[] = [
       '--shutdown-delay-duration=0s',
     ],
     isReady: () => isServing(6443),
+    // It would wait for its watchers, a minute if need be; what it knows is safe in etcd at any time.
+    graceMs: 1_500,
     isStarted: async () => (await kubectl(['get', '--raw', '/readyz'])).code === 0,
   },
   {

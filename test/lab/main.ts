@@ -1,12 +1,13 @@
-// `npm run lab -- up|down|status|reset|env|check [part or group …]`
+// `npm run lab -- up|build|down|status|reset|env|check [part or group …]`
 import { stopCommands } from './command.ts';
 import { environment } from './lab.ts';
-import { down, type PartState, reset, status, up } from './lifecycle.ts';
+import { down, type PartState, prepareOnly, reset, status, up } from './lifecycle.ts';
 import { paths } from './paths.ts';
 import { messageOf } from './problem.ts';
 
 const usage = `usage: npm run lab -- COMMAND
   up [GROUP or PART …]   bring up what is named and all it needs (default: core); groups: core flux cosign gitea vscode
+  build [GROUP …]        build and install what is missing, start nothing
   down                   end everything that up started, and put the machine back
   status [--json]        each part: ready, stopped, absent or failing, version, pid
   reset                  empty cluster and registry; built programs and images stay
@@ -47,6 +48,10 @@ async function main(): Promise<number> {
     case 'up':
       await up(names.length > 0 ? names : ['core'], say);
       say(`lab is up (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+      return 0;
+    case 'build':
+      await prepareOnly(names.length > 0 ? names : ['core'], say);
+      say(`built (${((Date.now() - started) / 1000).toFixed(1)} s); base images are made by up`);
       return 0;
     case 'down':
       await down(say);

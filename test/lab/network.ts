@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { attempt, run } from './command.ts';
 import { readLedger, record, recordSysctl } from './ledger.ts';
 import type { Part } from './part.ts';
-import { addresses, paths } from './paths.ts';
+import { addresses, hasOtherCluster, paths } from './paths.ts';
 
 const namespaces = '/run/netns';
 const hostLocalData = join(paths.state, 'cni-addresses');
@@ -129,6 +129,7 @@ const conflist = {
 
 export const networkPart: Part = {
   name: 'network',
+  ...(hasOtherCluster && { external: "the named cluster's own" }),
   what: `bridge of the pods, ${addresses.node}`,
   version: 'CNI 1.1',
   group: 'core',

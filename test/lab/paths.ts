@@ -36,6 +36,10 @@ export const addresses = {
   containerdSocket: `${paths.run}/containerd.sock`,
 } as const;
 
+/** True when the person named a cluster to use instead of ours. */
+export const hasOtherCluster =
+  process.env.SLIPWAY_LAB_KUBECONFIG !== undefined || process.env.SLIPWAY_LAB_CONTEXT !== undefined;
+
 export function makeFolders(): void {
   for (const folder of [paths.bin, paths.images, paths.logs, paths.pids, paths.certs, paths.run])
     mkdirSync(folder, { recursive: true });
