@@ -10,6 +10,7 @@ import { referenceOf, setImages } from './images.ts';
 import { inNamespace, isClusterScoped, type KubeObject, keyOf, nameOf, type PlacedObject, refOf } from './objects.ts';
 import { inOrder, isWatched } from './order.ts';
 import { obstaclesFor, refuseObstacles } from './ownership.ts';
+import { inParallel } from './parallel.ts';
 import { registerSecrets } from './secretValues.ts';
 import { waitEstablished } from './waitEstablished.ts';
 import type { WorkloadHistory } from './workloadHistory.ts';
@@ -34,9 +35,6 @@ export interface ObjectSetOptions {
     readonly title: string;
   };
 }
-
-/** Writes at the same time: enough to hide latency, few enough for a small API server's fairness queues. */
-const PARALLEL = 8;
 
 /** A set of objects applied server-side as our field manager: plain manifests, and what Kustomize renders. */
 export class ObjectSetDeployer implements Deployer {
@@ -364,21 +362,4 @@ function failureOf(error: SlipwayError) {
     ...(fix !== undefined && { fix }),
     ...(evidence !== undefined && { evidence }),
   };
-}
-
-/** Results in the order of the items; the first error ends it. */
-export async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = new Array(items.length);
-  let next = 0;
-  const worker = async () => {
-    for (;;) {
-      const index = next;
-      next += 1;
-      const item = items[index];
-      if (index >= items.length || item === undefined) return;
-      results[index] = await work(item);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(PARALLEL, items.length) }, worker));
-  return results;
 }
