@@ -9,7 +9,10 @@ interface Suite {
   readonly lab?: readonly string[];
 }
 
-const suites: readonly Suite[] = [{ name: 'check', argv: ['node', 'test/check.ts'] }];
+const suites: readonly Suite[] = [
+  { name: 'check', argv: ['node', 'test/check.ts'] },
+  { name: 'deploy', argv: ['node', 'test/pipeline/deploy.ts'], lab: ['core'] },
+];
 
 interface Result {
   readonly suite: Suite;

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Detector } from '../../src/engine/deploy/helm.ts';
 import { createDeployer, type Deployer, type KubeObject } from '../../src/engine/deploy/index.ts';
-import { at, podTemplateOf } from '../../src/engine/deploy/objects.ts';
+import { at, listOf, podTemplateOf } from '../../src/engine/deploy/objects.ts';
 import type { ObjectRef } from '../../src/engine/events/index.ts';
 import { Secrets } from '../../src/engine/events/secrets.ts';
 import { SlipwayError } from '../../src/engine/problems/index.ts';
@@ -98,7 +98,7 @@ const options = { run: '20261121T000000Z-abcdef', onLine: (line: string) => void
 
 async function imageOf(namespace: string, name = 'web'): Promise<unknown> {
   const live = (await access.get(ref('Deployment', name, namespace), signal)) as KubeObject;
-  return (podTemplateOf(live)?.spec.containers as { image?: unknown }[])[0]?.image;
+  return listOf(podTemplateOf(live)?.spec.containers)[0]?.image;
 }
 
 const isReady =
@@ -175,7 +175,9 @@ test('helm: an upgrade goes back to the verified revision, also past a bad one t
 
 test('helm: a values key that no template uses is an error before anything is written', async () => {
   const error = await failing(
-    deployer('deploy-helm', helm({}, 'sidecar'), '1.1.0').apply(options),
+    deployer('deploy-helm', helm({ 'image.repository': repository, 'image.tag': '1.0.0' }, 'sidecar'), '1.1.0').apply(
+      options,
+    ),
     'helm.image-unused',
   );
   assert.match(error.message, /`sidecar` of image web has no effect/);

@@ -73,6 +73,11 @@ export interface Deployer {
   diff(signal: AbortSignal): Promise<readonly ObjectDiff[]>;
   /** Idempotent: applying the same request again changes nothing in the cluster that pods can see. */
   apply(options: ApplyOptions): Promise<Applied>;
+  /**
+   * After a failed `apply`: the revisions to go back between when something had been written, else undefined. Helm
+   * leaves a failed revision; objects applied one by one leave those before the refused one.
+   */
+  halfWritten(signal: AbortSignal): Promise<Pick<Applied, 'revision' | 'previous'> | undefined>;
   /** What the rollout watches. */
   targets(rendered: Rendered): readonly ObjectRef[];
   /** Others who write these objects, live. A write is refused by `apply` as well; this is for asking first. */

@@ -57,6 +57,8 @@ export class HelmDeployer implements Deployer {
   readonly #releases: HelmReleases;
   readonly #namespace: string;
   #rendered: Promise<HelmRendered> | undefined;
+  /** The history just before our upgrade. */
+  #before: { readonly newest: number; readonly live: number | undefined } | undefined;
 
   constructor(options: HelmDeployerOptions) {
     this.#o = options;
@@ -169,6 +171,7 @@ export class HelmDeployer implements Deployer {
     const warnings = [...rendered.warnings];
     const before = await this.#unlocked(signal, warnings);
     const live = deployedOf(before);
+    this.#before = { newest: before.at(-1)?.revision ?? 0, live: live?.revision };
     const events = live === undefined ? ['pre-install', 'post-install'] : ['pre-upgrade', 'post-upgrade'];
     const hooks = rendered.hooks.filter((hook) => hook.events.some((event) => events.includes(event)));
     const hasPost = hooks.some((hook) =>
@@ -191,6 +194,14 @@ export class HelmDeployer implements Deployer {
       previous: live === undefined ? null : String(live.revision),
       warnings,
     };
+  }
+
+  async halfWritten(signal: AbortSignal): Promise<Pick<Applied, 'revision' | 'previous'> | undefined> {
+    if (this.#before === undefined) return undefined;
+    const newest = (await this.#releases.revisions(signal)).at(-1);
+    if (newest === undefined || newest.revision <= this.#before.newest) return undefined;
+    const { live } = this.#before;
+    return { revision: String(newest.revision), previous: live === undefined ? null : String(live) };
   }
 
   /** Runs helm with the detector beside it where helm itself would wait for something that may never come. */

@@ -43,6 +43,7 @@ export class ObjectSetDeployer implements Deployer {
   readonly #namespace: string;
   readonly #set: string;
   #rendered: Promise<Rendered> | undefined;
+  #written: { readonly previous: string | null; count: number } | undefined;
 
   constructor(options: ObjectSetOptions) {
     this.#o = options;
@@ -171,11 +172,14 @@ export class ObjectSetDeployer implements Deployer {
     const all = objects.map(({ object }) => object);
     const places = new Map(objects.map((placed) => [keyOf(refOf(placed.object)), placed]));
     const previous = await this.#o.history.current(all.filter(isWatched).map(refOf), signal);
+    const written = { previous, count: 0 };
+    this.#written = written;
     await this.#ensureNamespace(all, options);
     for (const group of inOrder(all)) {
       const definitions = group.filter((object) => object.kind === 'CustomResourceDefinition');
       await inParallel(group, async (object) => {
         await this.#applyOne(places.get(keyOf(refOf(object))) ?? { object }, options, warnings);
+        written.count += 1;
         onLine(`applied ${nameOf(refOf(object))}`);
       });
       if (definitions.length > 0) await waitEstablished(this.#o.access, this.#o.system.clock, definitions, signal);
@@ -186,6 +190,11 @@ export class ObjectSetDeployer implements Deployer {
       }
     }
     return { objects: all.map(refOf), revision: null, previous, warnings };
+  }
+
+  async halfWritten(): Promise<Pick<Applied, 'revision' | 'previous'> | undefined> {
+    const written = this.#written;
+    return written === undefined || written.count === 0 ? undefined : { revision: null, previous: written.previous };
   }
 
   /** Looked at first: many may not create namespaces, or even see them, and deploy into one that is there. */

@@ -35,7 +35,12 @@ export function plainAccess(kubeconfig: string): ClusterAccess {
   function call(method: string, path: string, signal: AbortSignal, body?: object, type = 'application/json') {
     return new Promise<Answer>((resolve, reject) => {
       const url = new URL(path, cluster.server);
-      const headers = { Accept: 'application/json', ...(body !== undefined && { 'Content-Type': type }) };
+      const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+      const headers = {
+        Accept: 'application/json',
+        // Node sends no length by itself for DELETE.
+        ...(payload !== undefined && { 'Content-Type': type, 'Content-Length': payload.length }),
+      };
       const sent = request(url, { method, agent, headers, signal }, (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -49,7 +54,7 @@ export function plainAccess(kubeconfig: string): ClusterAccess {
         });
       });
       sent.once('error', reject);
-      sent.end(body === undefined ? undefined : JSON.stringify(body));
+      sent.end(payload);
     });
   }
 

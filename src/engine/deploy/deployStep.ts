@@ -1,0 +1,122 @@
+import type { ObjectRef } from '../events/index.ts';
+import type { DeployOutputs, StepContext, StepKind } from '../plan/step.ts';
+import { isCancelled, SlipwayError, toFailure } from '../problems/index.ts';
+import type { ClusterAccess } from './access.ts';
+import type { Registry } from './checkImages.ts';
+import { isHealthy } from './checkLive.ts';
+import { createDeployer } from './createDeployer.ts';
+import type { Applied, Deployer } from './deployer.ts';
+import type { Detector } from './helm.ts';
+import { nameOf } from './objects.ts';
+import { inParallel } from './parallel.ts';
+import { rollBack } from './rollback.ts';
+import { type OpenCluster, requestOf, runOf } from './stepRequest.ts';
+
+export interface DeployStepOptions {
+  readonly open: OpenCluster;
+  readonly registry: Registry;
+  /** Made for one deploy, before its first write. */
+  readonly detector?: (access: ClusterAccess, context: StepContext) => Detector;
+}
+
+/** What the rollback has to know of the state before, next to what every reader of the outputs may use. */
+export interface FullDeployOutputs extends DeployOutputs {
+  /** Workloads that did not serve as they should before the first write; then nothing is rolled back by itself. */
+  readonly unhealthyBefore: readonly string[];
+}
+
+/**
+ * Writes the new version and returns as soon as the objects are written (a chart with post hooks: when helm is done);
+ * the rollout step judges. When writing itself fails half-way, what was written is taken back here.
+ */
+export function deployStep(options: DeployStepOptions): StepKind<'deploy'> {
+  return {
+    kind: 'deploy',
+    async run(spec, context): Promise<FullDeployOutputs> {
+      const { system, secrets, signal, emit } = context;
+      const { environment } = spec;
+      const access = await options.open(environment, context);
+      const request = requestOf(spec, context);
+      const deployer = createDeployer({
+        system,
+        secrets,
+        access,
+        request,
+        ...(options.detector !== undefined && { detector: options.detector(access, context) }),
+      });
+      const rendered = await deployer.render(signal);
+      const targets = deployer.targets(rendered);
+      const unhealthyBefore = await unhealthy(access, targets, signal);
+      const startedAt = new Date(system.clock.now()).toISOString();
+      const outputs = (applied: Pick<Applied, 'revision' | 'previous'>): FullDeployOutputs => ({
+        environment: environment.name,
+        deployer: deployer.kind,
+        images: rendered.images,
+        revision: applied.revision,
+        previous: applied.previous,
+        targets: targets.map(({ kind, namespace, name }) => `${kind}/${namespace ?? ''}/${name}`),
+        startedAt,
+        unhealthyBefore,
+      });
+      emit({ type: 'step.intent', effect: 'deploy', subject: environment.name, detail: { images: rendered.images } });
+      let applied: Applied;
+      try {
+        applied = await deployer.apply({
+          run: runOf(context),
+          onLine: (text) => emit({ type: 'log', stream: 'out', text, source: deployer.kind }),
+          signal,
+        });
+      } catch (error) {
+        if (!isCancelled(error) && environment.rollout.rollback) {
+          await takeBack(error, deployer, outputs, access, options.registry, spec.environment, context);
+        }
+        throw error;
+      }
+      for (const text of applied.warnings) emit({ type: 'log', stream: 'err', text, source: deployer.kind });
+      emit({
+        type: 'deploy.applied',
+        environment: environment.name,
+        deployer: deployer.kind,
+        objects: applied.objects,
+        ...(applied.revision !== null && { revision: applied.revision }),
+        ...(applied.previous !== null && { previous: applied.previous }),
+        images: rendered.images,
+      });
+      return outputs(applied);
+    },
+  };
+}
+
+async function unhealthy(
+  access: ClusterAccess,
+  targets: readonly ObjectRef[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const live = await inParallel(targets, (ref) => access.get(ref, signal));
+  return targets.filter((_, index) => live[index] !== undefined && isHealthy(live[index]) === false).map(nameOf);
+}
+
+/** After a write that failed half-way. What was refused before anything was written leaves nothing to take back. */
+async function takeBack(
+  error: unknown,
+  deployer: Deployer,
+  outputs: (applied: Pick<Applied, 'revision' | 'previous'>) => FullDeployOutputs,
+  access: ClusterAccess,
+  registry: Registry,
+  environment: Parameters<typeof rollBack>[0]['environment'],
+  context: StepContext,
+): Promise<void> {
+  if (!SlipwayError.is(error)) return;
+  const left = await deployer.halfWritten(context.signal);
+  if (left === undefined) return;
+  await rollBack({
+    why: toFailure(error),
+    deployer,
+    deployed: outputs(left),
+    access,
+    registry,
+    environment,
+    context,
+    hasFailedWriting: true,
+  });
+}

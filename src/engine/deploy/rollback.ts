@@ -1,0 +1,176 @@
+// Back to the version that served before, by our own record of what was verified, and proof that it alone serves again.
+import type { EventBody } from '../events/index.ts';
+import type { StepContext } from '../plan/step.ts';
+import { type Failure, isCancelled, toFailure } from '../problems/index.ts';
+import type { EnvironmentConfig } from '../project/model.ts';
+import type { ClusterAccess } from './access.ts';
+import type { Registry } from './checkImages.ts';
+import { isHealthy } from './checkLive.ts';
+import type { Deployer, WayBack } from './deployer.ts';
+import type { FullDeployOutputs } from './deployStep.ts';
+import { at, listOf, refOf } from './objects.ts';
+import { inParallel } from './parallel.ts';
+import { awaitRestored } from './restored.ts';
+import { runOf } from './stepRequest.ts';
+
+export interface RollbackOptions {
+  readonly why: Failure;
+  readonly deployer: Deployer;
+  readonly deployed: FullDeployOutputs;
+  readonly access: ClusterAccess;
+  readonly registry: Registry;
+  readonly environment: EnvironmentConfig;
+  readonly context: Omit<StepContext, 'step'>;
+  /** The deploy itself failed, so a workload that looks healthy is no reason to stay. */
+  readonly hasFailedWriting?: boolean;
+  /** A revision the person chose; then neither the state before nor the record has a say. */
+  readonly wanted?: string;
+}
+
+type Finished = Extract<EventBody, { readonly type: 'rollback.finished' }>;
+
+/**
+ * Rolls back and says how it went in `rollback.*` events. True when the old version alone serves again. Throws
+ * CancelledError; a rollback that fails is an event with outcome `failed` and throws its SlipwayError.
+ */
+export async function rollBack(options: RollbackOptions): Promise<boolean> {
+  const { deployer, deployed, environment, context, why, wanted } = options;
+  const { emit, signal, system } = context;
+  const since = () => system.clock.now() - Date.parse(deployed.startedAt);
+  const finish = (outcome: Finished['outcome'], target: string, message: string) =>
+    emit({
+      type: 'rollback.finished',
+      environment: environment.name,
+      outcome,
+      target,
+      message,
+      ...(outcome === 'restored' && { sinceDeployMs: since() }),
+    });
+
+  const refusal = wanted === undefined ? refusalOf(why, deployed) : undefined;
+  if (refusal !== undefined) {
+    finish('refused', deployed.previous ?? 'none', refusal);
+    return false;
+  }
+  const way = await deployer.wayBack({
+    from: deployed.revision,
+    previous: deployed.previous,
+    ...(wanted !== undefined && { wanted }),
+    signal,
+  });
+  if (way.kind === 'none') {
+    finish('nothing-to-restore', 'none', `${way.why} What was deployed is left as it is, for diagnosis.`);
+    return false;
+  }
+  const lost = await lostImages(options, way);
+  if (lost.length > 0) {
+    finish(
+      'refused',
+      way.revision,
+      `Revision ${way.revision} runs ${lost.join(', ')}, which the registry no longer has and no running pod holds.`,
+    );
+    return false;
+  }
+  // Rule C7: a verdict may be overtaken by a workload that recovers while the rollback is prepared.
+  if (
+    wanted === undefined &&
+    why.reason === 'rollout' &&
+    options.hasFailedWriting !== true &&
+    (await hasRecovered(options))
+  ) {
+    finish('refused', way.revision, 'At the last look every workload had become healthy, so nothing was rolled back.');
+    return false;
+  }
+
+  const target = targetText(deployer, way);
+  emit({ type: 'rollback.started', environment: environment.name, why: why.message, target });
+  try {
+    const revision = await deployer.undo(way, {
+      run: runOf(context),
+      onLine: (text) => emit({ type: 'log', stream: 'out', text, source: deployer.kind }),
+      signal,
+    });
+    await awaitRestored(options.access, system.clock, way.targets, signal, (workloads) =>
+      emit({ type: 'rollout.progress', workloads }),
+    );
+    finish('restored', target, restoredText(target, since(), deployer));
+    if (way.trust === 'verified' || wanted === undefined) {
+      // Its own watch has just seen it serve: the next failure may come back to it.
+      await deployer.markVerified(revision, way.targets, signal).catch((error: unknown) => {
+        if (isCancelled(error)) throw error;
+        emit({
+          type: 'log',
+          stream: 'err',
+          text: `The revision could not be marked as verified: ${toFailure(error).message}`,
+        });
+      });
+    }
+    return true;
+  } catch (error) {
+    if (isCancelled(error)) throw error;
+    finish('failed', target, `The rollback to ${target} failed: ${toFailure(error).message}`);
+    throw error;
+  }
+}
+
+/** Why nothing is rolled back by itself; undefined when it may be. */
+function refusalOf(why: Failure, deployed: FullDeployOutputs): string | undefined {
+  // Lost contact, a wrong configuration or a fault of ours says nothing about the app.
+  if (!['rollout', 'smoke', 'timeout', 'tool-failed'].includes(why.reason)) {
+    return `Nothing was rolled back: the failure is not the app's (${why.reason}).`;
+  }
+  if (why.code === 'superseded' || why.code === 'unknown') {
+    return `Nothing was rolled back: ${why.code === 'unknown' ? 'the cluster was lost from sight' : 'somebody else has changed the objects since'}.`;
+  }
+  if (deployed.unhealthyBefore.length > 0) {
+    return `Nothing was rolled back by itself: ${deployed.unhealthyBefore.join(', ')} was not healthy before this deploy either. Choose with \`slipway rollback\`.`;
+  }
+  return undefined;
+}
+
+/** Images of the old version that could not be pulled again and that no ready pod runs. */
+async function lostImages(
+  { registry, access, context, environment }: RollbackOptions,
+  way: Extract<WayBack, { readonly kind: 'revision' }>,
+): Promise<readonly string[]> {
+  const { signal } = context;
+  const looked = await Promise.all(
+    way.images.map(async (image) => ((await registry.lookUp(image, signal)).state === 'absent' ? image : undefined)),
+  );
+  const absent = looked.filter((image) => image !== undefined);
+  if (absent.length === 0) return [];
+  const pods = await access.list({ apiVersion: 'v1', kind: 'Pod', namespace: environment.namespace }, signal);
+  const running = new Set(
+    pods
+      .filter((pod) => listOf(at(pod, 'status', 'conditions')).some((c) => c.type === 'Ready' && c.status === 'True'))
+      .flatMap((pod) => listOf(at(pod, 'spec', 'containers')).map((container) => container.image)),
+  );
+  return absent.filter((image) => !running.has(image));
+}
+
+async function hasRecovered({ deployed, access, deployer, context }: RollbackOptions): Promise<boolean> {
+  const { signal } = context;
+  const targets = deployer.targets(await deployer.render(signal));
+  if (targets.length === 0 || deployed.targets.length === 0) return false;
+  const live = await inParallel(targets, (ref) => access.get(ref, signal));
+  return live.every((object) => {
+    if (object === undefined) return false;
+    const replicas = Number(at(object, 'spec', 'replicas') ?? 1);
+    const isSeen = Number(at(object, 'status', 'observedGeneration') ?? 0) >= Number(object.metadata.generation ?? 0);
+    if (refOf(object).kind !== 'Deployment') return false;
+    return isSeen && isHealthy(object) === true && Number(at(object, 'status', 'updatedReplicas') ?? 0) >= replicas;
+  });
+}
+
+function targetText(deployer: Deployer, way: Extract<WayBack, { readonly kind: 'revision' }>): string {
+  return deployer.kind === 'helm' ? `revision ${way.revision}` : way.revision;
+}
+
+function restoredText(target: string, sinceMs: number, deployer: Deployer): string {
+  const seconds = (sinceMs / 1000).toFixed(1);
+  const rest =
+    deployer.kind === 'helm'
+      ? 'The chart and values in git still hold the failed version'
+      : 'Only pod templates were put back, not ConfigMaps or Secrets, and the manifests in git still hold the failed version';
+  return `Back at ${target}, which alone serves again ${seconds} s after the deploy began. ${rest}.`;
+}
