@@ -11,6 +11,7 @@ interface Suite {
 
 const suites: readonly Suite[] = [
   { name: 'check', argv: ['node', 'test/check.ts'] },
+  { name: 'preflight', argv: ['node', 'test/pipeline/preflight.ts'], lab: ['core'] },
   { name: 'deploy', argv: ['node', 'test/pipeline/deploy.ts'], lab: ['core'] },
 ];
 

@@ -20,6 +20,8 @@ export type LookUp =
   | { readonly state: 'present'; readonly digest: string; readonly platforms: readonly string[] }
   /** The registry itself answered that there is no such manifest. */
   | { readonly state: 'absent'; readonly nearestTags: readonly string[] }
+  /** No runtime can parse it. */
+  | { readonly state: 'invalid'; readonly why: string }
   /** Not reached, not allowed, or an answer that proves nothing. */
   | { readonly state: 'unknown'; readonly why: string };
 
@@ -60,17 +62,38 @@ export async function checkImages(
   for (const use of uses) {
     if (said.has(use.reference)) continue;
     const result = looked.get(use.reference);
-    const found =
-      result?.state === 'absent'
-        ? absent(use, result.nearestTags, own, nodes)
-        : result?.state === 'present'
-          ? wrongPlatform(use, result.platforms, nodes)
-          : undefined;
+    const found = judge(use, result, own, nodes);
     if (found === undefined) continue;
     said.add(use.reference);
     answers.push(found);
   }
   return answers;
+}
+
+function judge(
+  use: Use,
+  result: LookUp | undefined,
+  own: readonly ImageToDeploy[],
+  nodes: readonly KubeObject[],
+): Answer | undefined {
+  switch (result?.state) {
+    case 'absent':
+      return absent(use, result.nearestTags, own, nodes);
+    case 'present':
+      return wrongPlatform(use, result.platforms, nodes);
+    case 'invalid':
+      return {
+        certainty: 'wrong',
+        code: 'image.invalid',
+        object: refOf(use.placed.object),
+        container: use.container,
+        message: `Container ${use.container} of ${nameOf(refOf(use.placed.object))}: ${result.why}`,
+        fix: 'Correct the value that rendered it: an empty tag, upper case letters and a double colon are the common ones.',
+        ...(use.placed.place !== undefined && { place: use.placed.place }),
+      };
+    default:
+      return undefined;
+  }
 }
 
 function usesOf(placed: PlacedObject): readonly Use[] {
@@ -147,12 +170,24 @@ function wrongPlatform(use: Use, platforms: readonly string[], nodes: readonly K
   };
 }
 
-/** By the plain node selector only: affinity, taints and a full node decide later which of these it will be. */
+/** By node selector and taints; affinity and a full node decide later which of these it will be. */
 function mayRun(node: KubeObject, spec: Fields): boolean {
   if (at(node, 'spec', 'unschedulable') === true) return false;
+  // Taints of the node's condition come and go; those of a person keep pods away.
+  const taints = listOf(at(node, 'spec', 'taints')).filter(
+    ({ key, effect }) => effect !== 'PreferNoSchedule' && !String(key).startsWith('node.kubernetes.io/'),
+  );
+  if (!taints.every((taint) => listOf(spec.tolerations).some((toleration) => tolerates(toleration, taint))))
+    return false;
   const labels = node.metadata.labels ?? {};
   const isNamed = spec.nodeName === undefined || spec.nodeName === node.metadata.name;
   return isNamed && Object.entries(fieldsOf(spec.nodeSelector)).every(([key, value]) => labels[key] === value);
+}
+
+function tolerates(toleration: Fields, taint: Fields): boolean {
+  if (toleration.effect !== undefined && toleration.effect !== '' && toleration.effect !== taint.effect) return false;
+  if (toleration.operator === 'Exists') return toleration.key === undefined || toleration.key === taint.key;
+  return toleration.key === taint.key && (toleration.value ?? '') === (taint.value ?? '');
 }
 
 function platformOf(node: KubeObject): string | undefined {

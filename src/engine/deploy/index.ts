@@ -1,9 +1,14 @@
 // Brings a version into a cluster: one Deployer contract over Helm, plain manifests and Kustomize, with what would go wrong found before the first write and the way back known.
 export type { ClusterAccess, FieldConflict, ListQuery, PatchOperation, WriteOptions } from './access.ts';
 export { ApplyConflict, conflictsFrom, FIELD_MANAGER } from './access.ts';
+export { type CheckStepOptions, checkStep } from './checkStep.ts';
 export { createDeployer, type DeployerOptions } from './createDeployer.ts';
 export type { Applied, ApplyOptions, Deployer, DeployRequest, Rendered, WayBack, WayBackOptions } from './deployer.ts';
+export { type DeployStepOptions, deployStep } from './deployStep.ts';
 export type { FieldChange, ObjectDiff } from './diff.ts';
 export type { Detector } from './helm.ts';
 export type { ImageToDeploy } from './images.ts';
 export type { KubeObject, PlacedObject } from './objects.ts';
+export { registryLookUp } from './registryLookUp.ts';
+export { type RollbackOptions, rollBack } from './rollback.ts';
+export type { OpenCluster } from './stepRequest.ts';
