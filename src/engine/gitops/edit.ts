@@ -1,9 +1,9 @@
 /** Byte-exact edits of marked values: one scalar token changes, every other byte stays. */
 import { SlipwayError } from '../problems/index.ts';
-import { isSkipped, parseFile, type ReadableFile, readFile, type SkippedFile } from './file.ts';
+import { foreignPath, isSkipped, parseFile, type ReadableFile, readFile, type SkippedFile } from './file.ts';
 import type { Node } from './goyaml/composer.ts';
 import { type MarkedNode, type Marker, markedNodes, type Span, valueFor } from './markers.ts';
-import { isAmbiguousPlain } from './quoting.ts';
+import { isAmbiguousPlain, isQuotedByFlux, plainType } from './quoting.ts';
 import { formatReference, type ImageRef, whyInvalidReference } from './reference.ts';
 
 /** Replace the text of a span (UTF-16 offsets). Edits of one list never overlap and are in text order. */
@@ -37,7 +37,7 @@ export type PolicyRefs = ReadonlyMap<string, ImageRef | undefined>;
 /**
  * What an ImageUpdateAutomation would write into one file, as the smallest edit with the same data.
  * `automationNamespace` limits the policies to that namespace, as Flux does; absent means all policies apply.
- * Throws `config` when a policy's reference is one that fails Flux's whole run, and `internal` when an edit would have
+ * Throws `config` for what fails Flux's whole run (a policy with a bad reference, an object with a foreign path annotation), and `internal` when an edit would have
  * touched anything else than its value.
  */
 export function applyPolicies(
@@ -51,6 +51,16 @@ export function applyPolicies(
   if (isSkipped(read)) return { text, edits: [], changes: [], skipped: read, shape: 'documents' };
   const written: Written[] = [];
   for (const document of read.documents) {
+    const path = foreignPath(document, file);
+    if (path !== undefined) {
+      throw new SlipwayError({
+        reason: 'config',
+        code: 'gitops.path-annotation',
+        message: `An object in ${file} carries a config.kubernetes.io/path annotation for ${path}, on which Flux fails the whole automation`,
+        fix: 'Remove the annotation.',
+        place: { file },
+      });
+    }
     for (const marked of markedNodes(document)) {
       const ref = refs.get(`${marked.setter.namespace}:${marked.setter.policy}`);
       if (ref !== undefined) written.push({ marked, value: valueFor(marked.setter, ref) });
@@ -128,7 +138,8 @@ export function replaceValue(
 }
 
 function needsQuotes({ node }: MarkedNode, value: string): boolean {
-  return node.style === 'plain' && node.tag === undefined && isAmbiguousPlain(value);
+  if (node.style !== 'plain' || plainType(node.value) === 'null') return false;
+  return node.tag === undefined ? isQuotedByFlux(value, node.value) : typeTags.has(node.tag) && isAmbiguousPlain(value);
 }
 
 /** Puts the edits into the text. They must not overlap. */
@@ -148,14 +159,19 @@ const typeTags: ReadonlySet<string> = new Set(['!!int', '!!float', '!!bool', '!!
 function editsFor(text: string, { node, document }: MarkedNode, value: string): readonly TextEdit[] {
   const { toOffset } = document;
   const edits: TextEdit[] = [];
-  if (node.tag !== undefined && typeTags.has(node.tag)) {
-    // Flux would keep `!!int` before a text, which no reader accepts. The tag goes, the text stays a text.
+  if (
+    node.tag !== undefined &&
+    (typeTags.has(node.tag) || (node.tag !== '!!str' && isQuotedByFlux(value, '2024-01-01') && value !== ''))
+  ) {
+    // Flux would keep `!!int` before a text, which no reader accepts; before a value that it must quote it drops any tag
+    // (a date is a text for the reader that it asks).
+    // Here the tag goes in both cases, and the text stays a text.
     const start = toOffset(node.tagStart);
     const end = start + node.tag.length;
     edits.push({ start, end: end + (/^[ \t]*/.exec(text.slice(end))?.[0].length ?? 0), text: '' });
   }
   if (node.block === undefined) {
-    edits.push({ start: toOffset(node.start), end: toOffset(node.end), text: scalarToken(value, node.style) });
+    edits.push({ start: toOffset(node.start), end: toOffset(node.end), text: scalarToken(value, node) });
     return edits;
   }
   const { headerEnd, contentStart, contentEnd, indent } = node.block;
@@ -170,7 +186,9 @@ function editsFor(text: string, { node, document }: MarkedNode, value: string): 
   if (!header.includes('-')) {
     edits.push({ start: toOffset(node.start), end: toOffset(headerEnd), text: `${header.replace('+', '')}-` });
   }
-  const line = ' '.repeat(indent) + value;
+  // Without content the least indentation is known; one more column looks like the usual two spaces.
+  const width = to > from || /[0-9]/.test(header) ? indent : indent + 1;
+  const line = ' '.repeat(width) + value;
   if (to > from) edits.push({ start: from, end: to, text: line });
   else {
     const lineEnd = text.includes('\r\n') ? '\r\n' : '\n';
@@ -180,11 +198,11 @@ function editsFor(text: string, { node, document }: MarkedNode, value: string): 
   return edits;
 }
 
-/** The value as a token of the given style. A plain one gets double quotes when it would not be read as text. */
-function scalarToken(value: string, style: MarkedNode['node']['style']): string {
+/** The value as a token in the style of the old one. A plain one gets double quotes when it would not be read as text. */
+function scalarToken(value: string, { style, tag, value: old }: MarkedNode['node']): string {
   if (style === 'single') return `'${value.replaceAll("'", "''")}'`;
-  if (style === 'double' || isAmbiguousPlain(value) || !isPlainSafe(value)) return JSON.stringify(value);
-  return value;
+  const isAmbiguous = tag === undefined ? isQuotedByFlux(value, old) : isAmbiguousPlain(value);
+  return style === 'double' || isAmbiguous || !isPlainSafe(value) ? JSON.stringify(value) : value;
 }
 
 /** References and tags always are; anything else is quoted rather than analysed. */

@@ -168,9 +168,23 @@ function problemOf(root: Node): SkippedFile | undefined {
   if (metadata === undefined || isNull(metadata)) return undefined;
   if (metadata.kind !== 'mapping') return { code: 'metadata', reason: 'metadata is not a mapping', at: metadata.start };
   const annotations = fieldOf(metadata, 'annotations');
-  if (annotations === undefined || isNull(annotations)) return undefined;
-  if (annotations.kind !== 'mapping') {
-    return { code: 'metadata', reason: 'metadata.annotations is not a mapping', at: annotations.start };
+  if (annotations?.kind !== 'sequence') return undefined;
+  return { code: 'metadata', reason: 'metadata.annotations is a list', at: annotations.start };
+}
+
+const pathAnnotations = ['config.kubernetes.io/path', 'internal.config.kubernetes.io/path'];
+
+/**
+ * The value of a path annotation that names another file than this one: kyaml's own bookkeeping then contradicts itself
+ * and the whole automation fails. `file` may have folders in front that the annotation does not have.
+ */
+export function foreignPath({ root }: FluxDocument, file: string): string | undefined {
+  const annotations = fieldOf(fieldOf(root, 'metadata'), 'annotations');
+  for (const name of pathAnnotations) {
+    const value = fieldOf(annotations, name);
+    if (value?.kind !== 'scalar' || value.value === '') continue;
+    if (`/${file.replaceAll('\\', '/')}`.endsWith(`/${value.value}`)) continue;
+    return value.value;
   }
   return undefined;
 }

@@ -126,7 +126,7 @@ export function markedNodes(document: FluxDocument): readonly MarkedNode[] {
       const comment = node.line ?? node.head;
       if (comment === undefined) return;
       const text: MarkerText = readMarkerText(comment.text);
-      if (text.kind === 'setter') {
+      if (text.kind === 'setter' && !isMetadata(path)) {
         found.push({ node, document, setter: text.setter, form: text.form, comment, path: [...path] });
       }
     } else if (node.kind === 'sequence') {
@@ -151,6 +151,10 @@ export function markedNodes(document: FluxDocument): readonly MarkedNode[] {
   visit(document.root);
   return found;
 }
+
+/** A text in the place of these mappings would make the whole file unreadable for Flux. */
+const isMetadata = ([first, second, third]: readonly (string | number)[]): boolean =>
+  first === 'metadata' && (second === undefined || (second === 'annotations' && third === undefined));
 
 function toMarker({ node, document, setter, form, comment, path }: MarkedNode): Marker {
   const { toOffset } = document;

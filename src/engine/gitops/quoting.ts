@@ -1,31 +1,55 @@
 /**
- * Which plain texts a YAML 1.1 reader takes for something other than text, as go.yaml.in/yaml v2 (which kyaml asks when
- * it formats a written value) and v3 (which writes it) decide. Flux puts such values in double quotes.
+ * Which plain texts a YAML reader takes for something other than text. Two readers decide what Flux quotes: kyaml asks
+ * go.yaml.in/yaml v2 (YAML 1.1) whether a written value would be text, and v3, which writes it, quotes what it would
+ * itself read as another type than the value had before.
  */
 import { parseGoFloat } from './number.ts';
 
-const words: ReadonlySet<string> = new Set(
-  [
-    'y Y yes Yes YES n N no No NO on On ON off Off OFF true True TRUE false False FALSE',
-    '~ null Null NULL .nan .NaN .NAN .inf .Inf .INF +.inf +.Inf +.INF -.inf -.Inf -.INF <<',
-  ]
-    .join(' ')
-    .split(' '),
+export type ScalarType = 'text' | 'bool' | 'null' | 'int' | 'float' | 'timestamp' | 'merge';
+
+const wordTypes: ReadonlyMap<string, ScalarType> = new Map(
+  (
+    [
+      ['bool', 'true True TRUE false False FALSE'],
+      ['null', '~ null Null NULL'],
+      ['float', '.nan .NaN .NAN .inf .Inf .INF +.inf +.Inf +.INF -.inf -.Inf -.INF'],
+      ['merge', '<<'],
+    ] as const
+  ).flatMap(([type, words]) => words.split(' ').map((word) => [word, type] as const)),
 );
+/** Truth values of YAML 1.1 only. */
+const oldBooleans: ReadonlySet<string> = new Set('y Y yes Yes YES n N no No NO on On ON off Off OFF'.split(' '));
+
+/** The type that go.yaml.in/yaml v3 gives a plain scalar. */
+export function plainType(value: string): ScalarType {
+  if (value === '') return 'null';
+  const word = wordTypes.get(value);
+  if (word !== undefined) return word;
+  const first = value[0] ?? '';
+  if (first === '.') return parseGoFloat(value) === undefined ? 'text' : 'float';
+  if (!/[-+0-9]/.test(first)) return 'text';
+  if (isTimestamp(value)) return 'timestamp';
+  const plain = value.replaceAll('_', '');
+  return isInteger(plain) ? 'int' : isFloat(plain) ? 'float' : 'text';
+}
+
+/** True for a value that some reader would not take as text; the empty text too. */
+export function isAmbiguousPlain(value: string): boolean {
+  return value === '-' || oldBooleans.has(value) || plainType(value) !== 'text';
+}
+
+/**
+ * Whether Flux puts double quotes around `value` where `old` stood plain. Dates are texts for go.yaml.in/yaml v2, so a
+ * date stays plain where a date was plain before; and kyaml leaves a null without quotes.
+ */
+export function isQuotedByFlux(value: string, old: string): boolean {
+  if (!isAmbiguousPlain(value)) return false;
+  const type = plainType(value);
+  return value === '' || type !== plainType(old) || (type !== 'timestamp' && type !== 'null');
+}
 
 const largestUnsigned = 2n ** 64n - 1n;
 const lowestSigned = -(2n ** 63n);
-
-/** True for a value that must not be written plain where text is meant; the empty text too. */
-export function isAmbiguousPlain(value: string): boolean {
-  if (value === '' || value === '-' || words.has(value)) return true;
-  const first = value[0] ?? '';
-  if (first === '.') return parseGoFloat(value) !== undefined;
-  if (!/[-+0-9]/.test(first)) return false;
-  if (isTimestamp(value)) return true;
-  const plain = value.replaceAll('_', '');
-  return isInteger(plain) || isFloat(plain);
-}
 
 /** Go's `ParseInt(text, 0, 64)` and `ParseUint`, and the `0o` and `0b` forms; all prefixes in both letter cases. */
 function isInteger(text: string): boolean {

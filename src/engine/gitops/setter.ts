@@ -27,31 +27,51 @@ const definitions = '#/definitions/io.k8s.cli.setters.';
 /** Reads the text of one comment, which may be several lines joined with line breaks. */
 export function readMarkerText(comment: string): MarkerText {
   const text = comment.replace(/^#+/, '');
-  if (!text.includes('$imagepolicy') && !/\$ref|x-k8s-cli/.test(text)) {
+  if (!/\$imagepolicy|\$ref|x-k8s-cli|\\u/.test(text)) {
     return /\$imagepolicy/i.test(text) ? whyNotMarker(text) : { kind: 'comment' };
   }
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return text.includes('$imagepolicy') ? whyNotMarker(text) : { kind: 'comment' };
+  const fields = objectIn(text);
+  if (fields !== undefined) {
+    // Go reads the object into a map of strings, where null is the empty string and anything else fails.
+    const areStrings = Object.values(fields).every((value) => typeof value === 'string' || value === null);
+    const short = areStrings ? fields.$imagepolicy : undefined;
+    const found = typeof short === 'string' ? parseSetter(short) : undefined;
+    if (found !== undefined && 'name' in found) return { kind: 'setter', setter: found, form: 'short' };
+    if (found !== undefined && typeof fields.$ref !== 'string')
+      return { kind: 'no-setter', written: String(short), ...found };
   }
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) return whyNotMarker(text);
-  const fields = json as Readonly<Record<string, unknown>>;
-  // Go reads the object into a map of strings, where null is the empty string and anything else fails.
-  const areStrings = Object.values(fields).every((value) => typeof value === 'string' || value === null);
-  const short = Object.hasOwn(fields, '$imagepolicy') && areStrings ? fields.$imagepolicy : undefined;
-  const found = typeof short === 'string' && short !== '' ? parseSetter(short) : undefined;
-  if (found !== undefined && 'name' in found) return { kind: 'setter', setter: found, form: 'short' };
-  const { $ref: ref } = fields;
+  // The long forms are read with a decoder that stops after the first JSON value, so text behind it does no harm.
+  const first = fields ?? objectIn(firstObject(text));
+  const ref = first?.$ref;
   if (typeof ref === 'string' && ref.startsWith(definitions)) {
     const setter = parseSetter(ref.slice(definitions.length));
     if ('name' in setter) return { kind: 'setter', setter, form: 'ref' };
   }
-  const literal = literalOf(fields['x-k8s-cli']);
+  const literal = literalOf(first?.['x-k8s-cli']);
   if (literal !== undefined) return { kind: 'literal', value: literal };
-  if (found !== undefined) return { kind: 'no-setter', written: String(short), ...found };
   return text.includes('$imagepolicy') ? whyNotMarker(text) : { kind: 'comment' };
+}
+
+function objectIn(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const json: unknown = JSON.parse(text);
+    return typeof json === 'object' && json !== null && !Array.isArray(json) ? { ...json } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The text up to the brace that closes the first one. */
+function firstObject(text: string): string {
+  let depth = 0;
+  for (const match of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}]/g)) {
+    if (match[0] === '{') depth += 1;
+    else if (match[0] === '}') {
+      depth -= 1;
+      if (depth === 0) return text.slice(0, match.index + 1);
+    }
+  }
+  return text;
 }
 
 function literalOf(extension: unknown): string | undefined {

@@ -153,16 +153,16 @@ class Composer {
   document(): Node | undefined {
     this.#peek();
     this.#skip();
-    const token = this.#peek();
+    let token = this.#peek();
     if (token.type === T.streamEnd) return undefined;
+    if (token.type === T.directive) token = this.#directives(token);
     let node: Node;
     if (token.type === T.documentStart) {
       this.#skip();
       const { type, start } = this.#peek();
-      node =
-        type === T.documentStart || type === T.documentEnd || type === T.streamEnd
-          ? emptyScalar(start)
-          : this.#node('block', 'plain');
+      node = [T.directive, T.documentStart, T.documentEnd, T.streamEnd].some((one) => one === type)
+        ? emptyScalar(start)
+        : this.#node('block', 'plain');
     } else {
       this.#splitDocumentHead();
       node = this.#node('block', 'plain');
@@ -171,6 +171,24 @@ class Composer {
     // What stands here without a document end or start is left over and never read; a stray "]" is an error of go-yaml
     // only when the next document is asked for, which Flux does not do.
     return node;
+  }
+
+  /** Directives must be followed by a `---` line, which in Flux they never are: it cuts the file there first. */
+  #directives(first: Token): Token {
+    let token = first;
+    let versions = 0;
+    while (token.type === T.directive) {
+      if (token.text.startsWith('%YAML')) {
+        versions += 1;
+        if (versions > 1) throw new ScanError('a second %YAML directive', token.start);
+        if (!/^%YAML[ \t]+0?1\.0?1$/.test(token.text))
+          throw new ScanError('a YAML version other than 1.1', token.start);
+      }
+      this.#skip();
+      token = this.#peek();
+    }
+    if (token.type !== T.documentStart) throw new ScanError('a % directive, which Flux cannot read', first.start);
+    return token;
   }
 
   /** The part of the first comment above its last empty line belongs to the document, not to the first node. */

@@ -24,6 +24,7 @@ export const T = {
   anchor: 16,
   tag: 17,
   scalar: 18,
+  directive: 19,
 } as const;
 export type TokenType = (typeof T)[keyof typeof T];
 
@@ -177,7 +178,7 @@ export class Scanner {
     return this.#text.charCodeAt(this.#pos + ahead);
   }
 
-  #fail(message: string, at = this.#pos): never {
+  #fail(message: string, at: number = this.#pos): never {
     throw new ScanError(message, at);
   }
 
@@ -209,8 +210,10 @@ export class Scanner {
       return;
     }
     if (this.#column === 0) {
-      // Directives never work in Flux: it cuts the file at `---` first, so none is followed by a document start.
-      if (code === 37) this.#fail('a % directive, which Flux cannot read');
+      if (code === 37) {
+        this.#directive();
+        return;
+      }
       if (code === 45 && this.#isIndicator(45)) {
         this.#documentIndicator(T.documentStart);
         return;
@@ -511,6 +514,25 @@ export class Scanner {
     this.#removeKey();
     this.#isKeyAllowed = false;
     this.#push(type, 3);
+  }
+
+  /** `%YAML` and `%TAG` lines; the token's text is the directive without its comment. */
+  #directive(): void {
+    this.#unroll(-1, this.#pos);
+    this.#removeKey();
+    this.#isKeyAllowed = false;
+    const { index: start, line, column } = this.#mark();
+    let end = start;
+    while (!isBreakOrEnd(this.#text.charCodeAt(end))) end += 1;
+    const written = this.#text.slice(start, end);
+    const match =
+      /^(%YAML[ \t]+\d{1,2}\.\d{1,2}|%TAG[ \t]+!(?:[-\w]*!)?[ \t]+[-\w;/?:@&=+$,.!~*'()[\]%]+)(?:[ \t]*|[ \t]+#.*)$/.exec(
+        written,
+      );
+    if (match === null) this.#fail('a % line that is no directive');
+    this.#moveTo(end);
+    if (this.#code() !== 0) this.#skipLine();
+    this.tokens.push(new Token(T.directive, start, line, column, end, match[1]));
   }
 
   #flowStart(type: TokenType): void {

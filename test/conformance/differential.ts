@@ -1,0 +1,210 @@
+// `node test/conformance/differential.ts [--count N] [--seed N] [constraints|policies|markers]`: random cases answered by
+// the engine and by Flux's own Go code (the programs in oracle/, built with `go build`), and compared. Needs Go and the
+// Go module proxy; everything else of the conformance tests does not.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import fc from 'fast-check';
+import { parseConstraint, satisfies } from '../../src/engine/gitops/constraint.ts';
+import { applyPolicies } from '../../src/engine/gitops/edit.ts';
+import { isSkipped, parseFile } from '../../src/engine/gitops/file.ts';
+import type { Node } from '../../src/engine/gitops/goyaml/composer.ts';
+import { type PolicyRules, selectTag } from '../../src/engine/gitops/policy.ts';
+import { isAmbiguousPlain } from '../../src/engine/gitops/quoting.ts';
+import { parseVersion } from '../../src/engine/gitops/version.ts';
+import { SlipwayError } from '../../src/engine/problems/index.ts';
+import { randomFile } from '../fuzz/documents.ts';
+import { randomConstraint, randomRules, randomTags, randomVersions } from '../fuzz/policies.ts';
+
+const { values, positionals } = parseArgs({
+  options: { count: { type: 'string', default: '5000' }, seed: { type: 'string', default: '1' } },
+  allowPositionals: true,
+});
+const count = Number(values.count);
+const seed = Number(values.seed);
+const wanted = positionals.length > 0 ? positionals : ['constraints', 'policies', 'markers'];
+const folder = mkdtempSync(join(tmpdir(), 'slipway-oracle-'));
+
+interface Answer {
+  readonly error?: string;
+  readonly matches?: readonly boolean[];
+  readonly output?: string;
+  readonly changed?: boolean;
+  readonly extra?: Readonly<Record<string, string>>;
+  readonly latest?: readonly string[];
+}
+
+function ask(program: 'automation' | 'reflector', questions: readonly unknown[]): readonly Answer[] {
+  const binary = join(folder, program);
+  execFileSync('go', ['build', '-o', binary, '.'], {
+    cwd: join(import.meta.dirname, 'oracle', program),
+    stdio: 'inherit',
+  });
+  const answers: Answer[] = [];
+  for (let at = 0; at < questions.length; at += 5000) {
+    const input = questions.slice(at, at + 5000).map((question) => `${JSON.stringify(question)}\n`);
+    const output = execFileSync(binary, { input: input.join(''), encoding: 'utf8', maxBuffer: 2 ** 30 });
+    answers.push(
+      ...output
+        .trim()
+        .split('\n')
+        .map((line): Answer => JSON.parse(line)),
+    );
+  }
+  return answers;
+}
+
+const totals = { same: 0, different: 0 };
+const notes = new Map<string, number>();
+const note = (what: string): void => void notes.set(what, (notes.get(what) ?? 0) + 1);
+
+function record(isSame: boolean, describe: () => string): void {
+  if (isSame) totals.same += 1;
+  else {
+    totals.different += 1;
+    if (totals.different <= 10) console.log(`DIFFERENT ${describe()}`);
+  }
+}
+
+function constraints(): void {
+  const cases = fc.sample(fc.record({ constraint: randomConstraint, versions: randomVersions }), {
+    numRuns: count,
+    seed,
+  });
+  const answers = ask(
+    'automation',
+    cases.map((item) => ({ kind: 'constraint', ...item })),
+  );
+  for (const [index, { constraint: text, versions }] of cases.entries()) {
+    const answer = answers[index] ?? {};
+    const constraint = parseConstraint(text);
+    if ('error' in constraint || answer.error !== undefined) {
+      note('rejected constraints');
+      record('error' in constraint === (answer.error !== undefined), () =>
+        JSON.stringify([text, constraint, answer.error]),
+      );
+      continue;
+    }
+    for (const [at, tag] of versions.entries()) {
+      const version = parseVersion(tag);
+      const ours = version !== undefined && satisfies(constraint, version);
+      record(ours === answer.matches?.[at], () => `constraint ${JSON.stringify(text)} version ${tag}: here ${ours}`);
+    }
+  }
+}
+
+function policies(): void {
+  const cases = fc.sample(fc.record({ rules: randomRules, tags: randomTags }), { numRuns: count, seed });
+  const questions = cases.map(({ rules, tags }) => ({ ...rules, tags, runs: rules.filterTags === undefined ? 1 : 12 }));
+  const answers = ask('reflector', questions);
+  for (const [index, { rules, tags }] of cases.entries()) {
+    const answer = answers[index] ?? {};
+    const selection = selectTag(rules as PolicyRules, tags);
+    const theirs = answer.error === undefined ? (answer.latest ?? ['']) : ['error'];
+    const ours = selection.error === undefined ? selection.anyOf : ['error'];
+    if (ours.length > 1) note('policies whose answer changes from run to run');
+    // Twelve runs of Flux need not show all its answers, but show none that is not expected.
+    const isSame = theirs.every((tag) => ours.includes(tag)) && (ours.length > 1 || theirs.length === 1);
+    record(
+      isSame,
+      () => `policy ${JSON.stringify({ ...rules, tags })}: here ${ours}, Flux ${theirs} ${answer.error ?? ''}`,
+    );
+  }
+}
+
+/** Flux writes these where the old value was no text, and no reader accepts them. */
+const brokenTags = /!!(?:int|float|null|bool|timestamp|binary)\b/;
+
+function markers(): void {
+  const files = fc.sample(randomFile, { numRuns: count, seed });
+  const answers = ask(
+    'automation',
+    files.map(({ text, policies: refs }) => ({
+      kind: 'marker',
+      file: 'manifest.yaml',
+      input: text,
+      policies: Object.fromEntries(
+        Object.entries(refs).map(([key, { name, tag, digest }]) => [key, { name, tag, digest: digest ?? '' }]),
+      ),
+    })),
+  );
+  for (const [index, file] of files.entries()) {
+    const answer = answers[index] ?? {};
+    const show = (what: string): string => `${what}\n${file.text}\n--- Flux: ${answer.error ?? ''}\n${answer.output}`;
+    let text: string;
+    try {
+      const result = applyPolicies(file.text, 'manifest.yaml', new Map(Object.entries(file.policies)));
+      text = result.text;
+      if (result.skipped !== undefined) note(`skipped files (${result.skipped.code})`);
+    } catch (error) {
+      const isExpected = SlipwayError.is(error, 'config') && answer.error !== undefined;
+      record(isExpected, () => show(`error here: ${error}`));
+      continue;
+    }
+    if (Object.keys(answer.extra ?? {}).length > 0) {
+      note('files that Flux splits into others');
+      continue;
+    }
+    const isChanged = text !== file.text;
+    if (isChanged !== (answer.changed ?? false) || answer.error !== undefined) {
+      record(false, () =>
+        show(`changed here: ${isChanged}, by Flux: ${answer.changed ?? false}\n${text}\n--- before:`),
+      );
+    } else if (!isChanged) record(true, () => '');
+    else if (brokenTags.test(answer.output ?? '')) note('files that Flux makes unreadable');
+    else {
+      note('edited files');
+      const [ours, theirs] = [dataOf(text), dataOf(answer.output ?? '')];
+      record(ours === theirs, () => show(`data\n${ours}\n${theirs}\n${text}\n--- before:`));
+    }
+  }
+}
+
+/** The data of a file as text, without what Flux changes on the way: empty metadata, and the white space of folded texts. */
+function dataOf(text: string): string {
+  const file = parseFile(text);
+  if (isSkipped(file)) return `unreadable: ${file.reason}`;
+  const documents = file.documents.map(({ root }) => JSON.stringify(plainOf(root)));
+  return documents.filter((document) => document !== '{"mapping":[]}').join('\n');
+}
+
+function plainOf(node: Node): unknown {
+  switch (node.kind) {
+    case 'alias':
+      return `*${node.name}`;
+    case 'sequence':
+      return node.items.map(plainOf);
+    case 'mapping':
+      return {
+        mapping: node.entries
+          .map(({ key, value }) => [plainOf(key), plainOf(value)] as const)
+          .filter(
+            ([key, value]) =>
+              !/^(?:text )?(?:annotations|metadata)$/.test(String(key)) ||
+              !['{"mapping":[]}', '"text "', '"other ~"', '"other null"'].includes(JSON.stringify(value)),
+          ),
+      };
+    case 'scalar': {
+      const isText =
+        node.style !== 'plain' || node.tag === '!!str' || node.value === '' || !isAmbiguousPlain(node.value);
+      if (node.tag !== undefined && !node.tag.startsWith('!!')) return `${node.tag} ${node.value}`;
+      const value = node.value.replaceAll(/\s+/g, ' ').trim();
+      return `${isText ? 'text' : 'other'} ${value}${node.tag === undefined || ['!!str', '!!merge'].includes(node.tag) ? '' : ` ${node.tag}`}`;
+    }
+  }
+}
+
+try {
+  for (const name of wanted) {
+    const before = { ...totals };
+    ({ constraints, policies, markers })[name as 'constraints']?.();
+    console.log(`${name}: ${totals.same - before.same} same, ${totals.different - before.different} different`);
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+for (const [what, times] of notes) console.log(`  ${times} ${what}`);
+console.log(`${totals.same} passed, ${totals.different} failed`);
+process.exitCode = totals.different > 0 ? 1 : 0;

@@ -1,0 +1,111 @@
+// Selects tags with the policies of image-reflector-controller, one JSON question per line in, one JSON answer per line
+// out. Go's map order is random, so a question may ask for several runs; all different answers come back.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	reflectorv1 "github.com/fluxcd/image-reflector-controller/api/v1"
+	"github.com/fluxcd/image-reflector-controller/internal/policy"
+)
+
+type question struct {
+	Policy     reflectorv1.ImagePolicyChoice `json:"policy"`
+	FilterTags *reflectorv1.TagFilter        `json:"filterTags"`
+	Exclusions []string                      `json:"exclusionList"`
+	Tags       []string                      `json:"tags"`
+	Runs       int                           `json:"runs"`
+}
+
+type answer struct {
+	Error        string   `json:"error,omitempty"`
+	Latest       []string `json:"latest,omitempty"`
+	Microseconds int64    `json:"microseconds"`
+}
+
+// selectTag does what the reconcilers do between the registry's list and status.latestRef.
+func selectTag(q question, sorted []string) (string, error) {
+	policer, err := policy.PolicerFromSpec(q.Policy)
+	if err != nil {
+		return "", err
+	}
+	if q.FilterTags == nil {
+		return policer.Latest(slices.Clone(sorted))
+	}
+	filter, err := policy.NewRegexFilter(q.FilterTags.Pattern, q.FilterTags.Extract)
+	if err != nil {
+		return "", err
+	}
+	filter.Apply(sorted)
+	latest, err := policer.Latest(filter.Items())
+	if err != nil {
+		return "", err
+	}
+	return filter.GetOriginalTag(latest), nil
+}
+
+func scan(q question) ([]string, error) {
+	exclusions := q.Exclusions
+	if exclusions == nil {
+		exclusions = []string{`^.*\.sig$`}
+	}
+	var tags []string
+	var patterns []*regexp.Regexp
+	for _, source := range exclusions {
+		pattern, err := regexp.Compile(source)
+		if err != nil {
+			return nil, err
+		}
+		patterns = append(patterns, pattern)
+	}
+	for _, tag := range q.Tags {
+		if !slices.ContainsFunc(patterns, func(p *regexp.Regexp) bool { return p.MatchString(tag) }) {
+			tags = append(tags, tag)
+		}
+	}
+	slices.SortStableFunc(tags, func(a, b string) int { return -strings.Compare(a, b) })
+	return tags, nil
+}
+
+func run(q question) answer {
+	sorted, err := scan(q)
+	if err != nil {
+		return answer{Error: err.Error()}
+	}
+	a := answer{}
+	for range max(q.Runs, 1) {
+		start := time.Now()
+		latest, err := selectTag(q, sorted)
+		a.Microseconds = time.Since(start).Microseconds()
+		if err != nil {
+			return answer{Error: err.Error(), Microseconds: a.Microseconds}
+		}
+		if !slices.Contains(a.Latest, latest) {
+			a.Latest = append(a.Latest, latest)
+		}
+	}
+	return a
+}
+
+func main() {
+	in := bufio.NewScanner(os.Stdin)
+	in.Buffer(make([]byte, 1<<20), 1<<28)
+	encoder := json.NewEncoder(os.Stdout)
+	for in.Scan() {
+		var q question
+		if err := json.Unmarshal(in.Bytes(), &q); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+		if err := encoder.Encode(run(q)); err != nil {
+			panic(err)
+		}
+	}
+}
