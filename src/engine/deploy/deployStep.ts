@@ -1,11 +1,13 @@
 import type { ObjectRef } from '../events/index.ts';
-import type { DeployOutputs, StepContext, StepKind } from '../plan/step.ts';
+import type { StepContext, StepKind } from '../plan/step.ts';
+import { formatTarget } from '../plan/targets.ts';
 import { isCancelled, SlipwayError, toFailure } from '../problems/index.ts';
 import type { ClusterAccess } from './access.ts';
 import type { Registry } from './checkImages.ts';
 import { isHealthy } from './checkLive.ts';
 import { createDeployer } from './createDeployer.ts';
 import type { Applied, Deployer } from './deployer.ts';
+import type { FullDeployOutputs } from './deployOutputs.ts';
 import type { Detector } from './helm.ts';
 import { nameOf } from './objects.ts';
 import { inParallel } from './parallel.ts';
@@ -17,12 +19,6 @@ export interface DeployStepOptions {
   readonly registry: Registry;
   /** Made for one deploy, before its first write. */
   readonly detector?: (access: ClusterAccess, context: StepContext) => Detector;
-}
-
-/** What the rollback has to know of the state before, next to what every reader of the outputs may use. */
-export interface FullDeployOutputs extends DeployOutputs {
-  /** Workloads that did not serve as they should before the first write; then nothing is rolled back by itself. */
-  readonly unhealthyBefore: readonly string[];
 }
 
 /**
@@ -54,7 +50,7 @@ export function deployStep(options: DeployStepOptions): StepKind<'deploy'> {
         images: rendered.images,
         revision: applied.revision,
         previous: applied.previous,
-        targets: targets.map(({ kind, namespace, name }) => `${kind}/${namespace ?? ''}/${name}`),
+        targets: targets.map(formatTarget),
         startedAt,
         unhealthyBefore,
       });

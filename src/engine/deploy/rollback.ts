@@ -1,13 +1,14 @@
 // Back to the version that served before, by our own record of what was verified, and proof that it alone serves again.
 import type { EventBody } from '../events/index.ts';
 import type { StepContext } from '../plan/step.ts';
+import { parseTarget } from '../plan/targets.ts';
 import { type Failure, isCancelled, toFailure } from '../problems/index.ts';
 import type { EnvironmentConfig } from '../project/model.ts';
 import type { ClusterAccess } from './access.ts';
 import type { Registry } from './checkImages.ts';
 import { isHealthy } from './checkLive.ts';
 import type { Deployer, WayBack } from './deployer.ts';
-import type { FullDeployOutputs } from './deployStep.ts';
+import type { FullDeployOutputs } from './deployOutputs.ts';
 import { at, listOf, refOf } from './objects.ts';
 import { inParallel } from './parallel.ts';
 import { awaitRestored } from './restored.ts';
@@ -148,10 +149,10 @@ async function lostImages(
   return absent.filter((image) => !running.has(image));
 }
 
-async function hasRecovered({ deployed, access, deployer, context }: RollbackOptions): Promise<boolean> {
+async function hasRecovered({ deployed, access, context }: RollbackOptions): Promise<boolean> {
   const { signal } = context;
-  const targets = deployer.targets(await deployer.render(signal));
-  if (targets.length === 0 || deployed.targets.length === 0) return false;
+  const targets = deployed.targets.map(parseTarget);
+  if (targets.length === 0) return false;
   const live = await inParallel(targets, (ref) => access.get(ref, signal));
   return live.every((object) => {
     if (object === undefined) return false;

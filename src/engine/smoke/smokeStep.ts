@@ -1,5 +1,5 @@
-import type { ObjectRef } from '../events/index.ts';
 import type { DeployOutputs, StepKind } from '../plan/step.ts';
+import { parseTarget } from '../plan/targets.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { EnvironmentConfig } from '../project/model.ts';
 import type { System } from '../system/index.ts';
@@ -23,7 +23,7 @@ export function smokeStep(options: SmokeStepOptions): StepKind<'smoke'> {
       const around = {
         access,
         namespace: environment.namespace,
-        revision: { workloads: deployed.targets.map(targetRef) },
+        revision: { workloads: deployed.targets.map(parseTarget) },
       };
       const results = await Promise.all(
         environment.smoke.map(async (check) => {
@@ -48,24 +48,5 @@ export function smokeStep(options: SmokeStepOptions): StepKind<'smoke'> {
       for (const endpoint of await findEndpoints(around, signal)) emit({ type: 'endpoint', ...endpoint });
       return { checks: results.length, passed: results.length };
     },
-  };
-}
-
-const apiVersions: Readonly<Record<string, string>> = {
-  Deployment: 'apps/v1',
-  StatefulSet: 'apps/v1',
-  DaemonSet: 'apps/v1',
-  Job: 'batch/v1',
-  CronJob: 'batch/v1',
-};
-
-/** A target of the deploy outputs, `kind/namespace/name`, as an object reference. */
-export function targetRef(target: string): ObjectRef {
-  const [kind = '', namespace = '', name = ''] = target.split('/');
-  return {
-    apiVersion: apiVersions[kind] ?? 'v1',
-    kind,
-    name,
-    ...(namespace !== '' && { namespace }),
   };
 }

@@ -1,0 +1,271 @@
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import type { ObjectRef } from '../events/index.ts';
+import type { Secrets } from '../events/secrets.ts';
+import { type Failure, toFailure } from '../problems/index.ts';
+import type { System } from '../system/index.ts';
+import type { ClusterAccess } from './access.ts';
+import { type EventLine, eventLines, type LogText, type PodState, podStates } from './diagnoseFacts.ts';
+import { reportOf } from './diagnoseReport.ts';
+import { deployedOf } from './helmRecords.ts';
+import { HelmReleases } from './helmReleases.ts';
+import { at, type Fields, fieldsOf, type KubeObject, listOf, textOf } from './objects.ts';
+import { inParallel } from './parallel.ts';
+import { recognise } from './troubles.ts';
+
+export interface LogRequest {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
+  readonly isPrevious: boolean;
+  /** Lines from the end. */
+  readonly tail: number;
+}
+
+export interface DiagnoseOptions {
+  readonly system: System;
+  readonly secrets: Secrets;
+  readonly access: ClusterAccess;
+  /** Empty when there is no log. */
+  readonly readLog: (request: LogRequest, signal: AbortSignal) => Promise<string>;
+  readonly environment: string;
+  readonly namespace: string;
+  /** A Helm release, when Helm deploys. */
+  readonly release?: string;
+  readonly targets: readonly ObjectRef[];
+  /** Absolute; made when missing. */
+  readonly folder: string;
+  readonly failure?: Failure;
+  readonly signal: AbortSignal;
+}
+
+export interface Diagnosis {
+  /** Names of the files in the folder, the report first. */
+  readonly files: readonly string[];
+  /** The report as Markdown. */
+  readonly report: string;
+  /** What could not be had, and why. */
+  readonly missing: readonly string[];
+}
+
+/** Containers whose logs are kept: those of broken pods first. */
+const MOST_LOGS = 12;
+const LOG_LINES = 200;
+
+/**
+ * Collects what a person would look at after a failed deploy, as files and one report. Each part is independent: what
+ * may not be read is named in the report, and the rest is there. Every text passes `secrets`; contents of Secrets and
+ * last-applied annotations are never in it.
+ */
+export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
+  const { system, secrets, access, namespace, targets, folder, signal } = options;
+  const missing: string[] = [];
+  const files: string[] = [];
+  const part = async <T>(what: string, work: () => Promise<T>, otherwise: T): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal.aborted) throw error;
+      missing.push(`${what}: ${toFailure(error).message}`);
+      return otherwise;
+    }
+  };
+  const write = async (name: string, text: string): Promise<void> => {
+    if (text.trim() === '') return;
+    await system.files.writeAtomic(join(folder, name), secrets.mask(text));
+    files.push(name);
+  };
+
+  const list = (apiVersion: string, kind: string, place?: string) =>
+    part(
+      `${kind}s`,
+      () => access.list({ apiVersion, kind, ...(place !== undefined && { namespace: place }) }, signal),
+      [] as readonly KubeObject[],
+    );
+  const [live, pods, events, sets, revisions, nodes] = await Promise.all([
+    part('workloads', () => inParallel(targets, (ref) => access.get(ref, signal)), []),
+    list('v1', 'Pod', namespace),
+    list('v1', 'Event', namespace),
+    list('apps/v1', 'ReplicaSet', namespace),
+    list('apps/v1', 'ControllerRevision', namespace),
+    list('v1', 'Node'),
+  ]);
+  const workloads = live.filter((object) => object !== undefined);
+  const mine = podsOf(workloads, pods);
+  const states = podStates(mine);
+  const lines = eventLines(events, subjectUids(workloads, mine, sets));
+  const logs = await readLogs(options, states, part);
+
+  for (const { name, text } of logs) await write(join('logs', name), text);
+  for (const workload of workloads) {
+    await write(`${workload.kind.toLowerCase()}-${workload.metadata.name}.yaml`, stringify(withoutNoise(workload)));
+  }
+  await write('pods.yaml', stringify(mine.map(withoutNoise)));
+  await write('events.txt', lines.map(eventText).join('\n'));
+  await write('history.txt', historyText(workloads, sets, revisions));
+  await write('nodes.txt', nodes.map(nodeText).join('\n'));
+  if (options.release !== undefined) await helmFiles(options, options.release, write, part);
+
+  const troubles = recognise({
+    pods: mine,
+    states,
+    events: lines,
+    nodes,
+    logs,
+    ...(options.failure && { failure: options.failure }),
+  });
+  const report = secrets.mask(
+    reportOf({
+      environment: options.environment,
+      namespace,
+      ...(options.failure !== undefined && { failure: options.failure }),
+      workloads,
+      states,
+      events: lines,
+      nodes,
+      logs,
+      troubles,
+      files,
+      missing,
+      time: new Date(system.clock.now()).toISOString(),
+    }),
+  );
+  await system.files.writeAtomic(join(folder, 'report.md'), report);
+  return { files: ['report.md', ...files], report, missing };
+}
+
+type Part = <T>(what: string, work: () => Promise<T>, otherwise: T) => Promise<T>;
+
+async function readLogs(
+  { readLog, namespace, signal }: DiagnoseOptions,
+  states: readonly PodState[],
+  part: Part,
+): Promise<readonly LogText[]> {
+  const wanted = [...states]
+    .sort((a, b) => Number(a.isReady) - Number(b.isReady))
+    .flatMap(({ name, containers }) =>
+      containers
+        .filter(({ hasStarted }) => hasStarted)
+        .flatMap(({ name: container, restarts }) => [
+          { pod: name, container, isPrevious: false },
+          ...(restarts > 0 ? [{ pod: name, container, isPrevious: true }] : []),
+        ]),
+    )
+    .slice(0, MOST_LOGS);
+  const texts = await inParallel(wanted, async (request) => {
+    const name = `${request.pod}.${request.container}${request.isPrevious ? '.previous' : ''}.log`;
+    const text = await part(`log ${name}`, () => readLog({ ...request, namespace, tail: LOG_LINES }, signal), '');
+    return { ...request, name, text };
+  });
+  return texts.filter(({ text }) => text.trim() !== '');
+}
+
+async function helmFiles(
+  { access, namespace, signal }: DiagnoseOptions,
+  release: string,
+  write: (name: string, text: string) => Promise<void>,
+  part: Part,
+): Promise<void> {
+  const releases = new HelmReleases(access, namespace, release);
+  const revisions = await part('Helm history', () => releases.revisions(signal), []);
+  const records = await inParallel(revisions.slice(-10), (revision) =>
+    part(`Helm revision ${revision.revision}`, () => releases.read(revision.revision, signal), undefined),
+  );
+  const lines = records.flatMap((record) =>
+    record === undefined
+      ? []
+      : [`${record.revision}\t${record.lastDeployed ?? '?'}\t${record.status}\t${record.chart}\t${record.description}`],
+  );
+  await write('helm-history.txt', ['REVISION\tDEPLOYED\tSTATUS\tCHART\tDESCRIPTION', ...lines].join('\n'));
+  const current = deployedOf(revisions)?.revision ?? revisions.at(-1)?.revision;
+  const record = records.find((candidate) => candidate?.revision === current);
+  if (record !== undefined) await write('helm-values.yaml', stringify(withoutSecrets(record.config)));
+}
+
+/** Values whose key says what they are. The Secrets of the release are registered by the deploy; this is for what never became one. */
+export function withoutSecrets(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutSecrets);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => {
+      const isSecret = /(passw(or)?d|secret|token|api_?key|private_?key|credential|dsn)/i.test(key);
+      return [
+        key,
+        isSecret && (typeof item === 'string' || typeof item === 'number') && item !== ''
+          ? '***'
+          : withoutSecrets(item),
+      ];
+    }),
+  );
+}
+
+/** Pods that the workloads' selectors match, also those of older revisions. */
+function podsOf(workloads: readonly KubeObject[], pods: readonly KubeObject[]): readonly KubeObject[] {
+  const selectors = workloads.flatMap((workload) => {
+    const labels = Object.entries(fieldsOf(at(workload, 'spec', 'selector', 'matchLabels')));
+    return labels.length === 0 ? [] : [labels];
+  });
+  const names = new Set(workloads.filter(({ kind }) => kind === 'Pod').map(({ metadata }) => metadata.name));
+  return pods.filter(
+    (pod) =>
+      names.has(pod.metadata.name) ||
+      selectors.some((labels) => labels.every(([key, value]) => pod.metadata.labels?.[key] === value)),
+  );
+}
+
+function subjectUids(...groups: readonly (readonly KubeObject[])[]): ReadonlySet<unknown> {
+  return new Set(groups.flat().map(({ metadata }) => metadata.uid));
+}
+
+const eventText = ({ at: time, type, reason, object, message, count }: EventLine): string =>
+  `${time}\t${type}\t${reason}\t${object}${count > 1 ? `\tx${count}` : ''}\t${message}`;
+
+/** For people: no managedFields, and no copy of the object in an annotation. */
+function withoutNoise(object: KubeObject): Fields {
+  const { managedFields: _, annotations, ...metadata } = object.metadata;
+  const kept = Object.entries(annotations ?? {}).filter(([key]) => !key.includes('last-applied-configuration'));
+  return {
+    ...object,
+    metadata: { ...metadata, ...(kept.length > 0 && { annotations: Object.fromEntries(kept) }) },
+  };
+}
+
+function historyText(
+  workloads: readonly KubeObject[],
+  sets: readonly KubeObject[],
+  revisions: readonly KubeObject[],
+): string {
+  return workloads
+    .flatMap((workload) => {
+      const isOwned = (object: KubeObject) =>
+        listOf(object.metadata.ownerReferences).some((owner) => owner.uid === workload.metadata.uid);
+      const own = [...sets, ...revisions].filter(isOwned).map((object) => {
+        const number = Number(
+          object.metadata.annotations?.['deployment.kubernetes.io/revision'] ?? object.revision ?? 0,
+        );
+        const template = at(object, 'spec', 'template') ?? at(object, 'data', 'spec', 'template');
+        const images = listOf(at(template, 'spec', 'containers')).map((container) => textOf(container.image) ?? '?');
+        const verified = object.metadata.annotations?.['slipway.dev/verified'] === undefined ? '' : '\tverified';
+        const created = textOf(object.metadata.creationTimestamp) ?? '?';
+        return { number, line: `  ${number}\t${created}\t${object.metadata.name}\t${images.join(' ')}${verified}` };
+      });
+      if (own.length === 0) return [];
+      const sorted = own.sort((a, b) => b.number - a.number).map(({ line }) => line);
+      return [`${workload.kind} ${workload.metadata.name}`, ...sorted];
+    })
+    .join('\n');
+}
+
+function nodeText(node: KubeObject): string {
+  const conditions = listOf(at(node, 'status', 'conditions'))
+    .filter(({ type, status }) => (type === 'Ready') !== (status === 'True'))
+    .map(({ type, message }) => `${String(type)}: ${String(message)}`);
+  const allocatable = fieldsOf(at(node, 'status', 'allocatable'));
+  const taints = listOf(at(node, 'spec', 'taints')).map(({ key, effect }) => `${String(key)}:${String(effect)}`);
+  return [
+    node.metadata.name,
+    `cpu ${String(allocatable.cpu)}, memory ${String(allocatable.memory)}, pods ${String(allocatable.pods)}`,
+    conditions.length === 0 ? 'no pressure' : conditions.join('; '),
+    ...(taints.length === 0 ? [] : [`taints ${taints.join(' ')}`]),
+  ].join('\t');
+}
