@@ -18,7 +18,7 @@ import {
   readRecords,
   type StepRecord,
 } from './run/index.ts';
-import { stepKinds } from './run/stepKinds.ts';
+import { recordVerified, rollback, stepKinds } from './run/stepKinds.ts';
 import type { System } from './system/index.ts';
 
 export type { RunEvent, RunId } from './events/index.ts';
@@ -168,6 +168,8 @@ export class Engine {
       startedBy: request.startedBy,
       signal: request.signal,
       records,
+      rollback,
+      recordVerified,
       ...(request.onEvent !== undefined && { onEvent: request.onEvent }),
       ...(resume !== undefined && { resume }),
     });

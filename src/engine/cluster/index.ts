@@ -25,5 +25,5 @@ export {
   refOf,
   textOf,
 } from './object.ts';
-export { type ForwardTarget, forwardPort, isReady, type PortForward } from './portForward.ts';
+export { connectPod, type ForwardTarget, forwardPort, isReady, type PortForward } from './portForward.ts';
 export { type Contact, WatchCache, type WatchOptions } from './watchCache.ts';

@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { Duplex, PassThrough, Writable } from 'node:stream';
 import { SlipwayError } from '../problems/index.ts';
 import type { Cluster } from './cluster.ts';
 import { at, type Fields, type KubeObject, listOf, numberOf, textOf } from './object.ts';
@@ -161,4 +162,60 @@ function listen(server: Server, port: number): Promise<void> {
     );
     server.listen(port, '127.0.0.1', () => resolve());
   });
+}
+
+/**
+ * One connection to a port of a pod, as a stream. It ends with SlipwayError `cluster`: code `forward.refused` when
+ * nothing in the pod listens there, `forward.broken` when the way to the pod broke.
+ */
+export async function connectPod(
+  cluster: Cluster,
+  pod: { readonly namespace: string; readonly name: string },
+  port: number,
+  signal: AbortSignal,
+): Promise<Duplex> {
+  const { PortForward: Forwarder } = await import('@kubernetes/client-node');
+  const toPod = new PassThrough();
+  const fromPod = new PassThrough();
+  const stream = Duplex.from({ writable: toPod, readable: fromPod });
+  const fail = (code: string, words: string): void => {
+    stream.destroy(
+      new SlipwayError({
+        reason: 'cluster',
+        code,
+        message: `Port ${port} of pod ${pod.name} ${code === 'forward.refused' ? 'does not answer' : 'was lost'}: ${words}`,
+      }),
+    );
+  };
+  const errors = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      const words = chunk.toString('utf8').trim();
+      if (words !== '') fail(/refused/i.test(words) ? 'forward.refused' : 'forward.broken', words);
+      done();
+    },
+  });
+  const opened = await new Forwarder(cluster.config, true).portForward(
+    pod.namespace,
+    pod.name,
+    [port],
+    fromPod,
+    errors,
+    toPod,
+  );
+  const socket = typeof opened === 'function' ? opened() : opened;
+  if (socket === null)
+    throw new SlipwayError({
+      reason: 'cluster',
+      code: 'forward.broken',
+      message: `Pod ${pod.name} cannot be reached.`,
+    });
+  socket.onclose = () => fromPod.end();
+  socket.onerror = (event: { readonly message: string }) => fail('forward.broken', event.message);
+  const onAbort = (): void => void stream.destroy();
+  signal.addEventListener('abort', onAbort, { once: true });
+  stream.once('close', () => {
+    signal.removeEventListener('abort', onAbort);
+    socket.close();
+  });
+  return stream;
 }

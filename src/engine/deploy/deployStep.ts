@@ -1,7 +1,8 @@
-import type { ObjectRef } from '../events/index.ts';
+import type { Json, ObjectRef } from '../events/index.ts';
 import type { StepContext, StepKind } from '../plan/step.ts';
 import { formatTarget } from '../plan/targets.ts';
 import { isCancelled, SlipwayError, toFailure } from '../problems/index.ts';
+import { takeBaseline } from '../rollout/index.ts';
 import type { ClusterAccess } from './access.ts';
 import type { Registry } from './checkImages.ts';
 import { isHealthy } from './checkLive.ts';
@@ -43,6 +44,7 @@ export function deployStep(options: DeployStepOptions): StepKind<'deploy'> {
       const rendered = await deployer.render(signal);
       const targets = deployer.targets(rendered);
       const unhealthyBefore = await unhealthy(access, targets, signal);
+      const baseline = await takeBaseline(access, targets, signal);
       const startedAt = new Date(system.clock.now()).toISOString();
       const outputs = (applied: Pick<Applied, 'revision' | 'previous'>): FullDeployOutputs => ({
         environment: environment.name,
@@ -53,6 +55,7 @@ export function deployStep(options: DeployStepOptions): StepKind<'deploy'> {
         targets: targets.map(formatTarget),
         startedAt,
         unhealthyBefore,
+        baseline: baseline as unknown as Json,
       });
       emit({ type: 'step.intent', effect: 'deploy', subject: environment.name, detail: { images: rendered.images } });
       let applied: Applied;

@@ -1,4 +1,4 @@
-import type { Cluster, KubeObject } from '../cluster/index.ts';
+import type { KubeObject, ListQuery } from '../cluster/index.ts';
 import { at, textOf } from '../cluster/object.ts';
 import type { ObjectRef } from '../events/index.ts';
 import { podsOf } from './attribution.ts';
@@ -12,18 +12,26 @@ import {
   type WorkloadBaseline,
 } from './snapshot.ts';
 
+/** What is needed of a cluster: its answers are Kubernetes objects. */
+export interface ObjectReader {
+  get(ref: ObjectRef, signal: AbortSignal): Promise<unknown>;
+  list(query: ListQuery, signal: AbortSignal): Promise<readonly unknown[]>;
+}
+
 /**
  * How things stand before a deploy, so that afterwards only what is new counts: restarts, events, conditions. Taken
  * before the first write. Objects that do not exist yet have no part in it.
  */
 export async function takeBaseline(
-  cluster: Cluster,
+  cluster: ObjectReader,
   targets: readonly ObjectRef[],
   signal: AbortSignal,
 ): Promise<Baseline> {
-  const namespaces = [...new Set(targets.map((target) => target.namespace ?? cluster.namespace))];
+  const namespaces = [...new Set(targets.map((target) => target.namespace ?? 'default'))];
   const list = async (apiVersion: string, kind: string): Promise<readonly KubeObject[]> =>
-    (await Promise.all(namespaces.map((namespace) => cluster.list({ apiVersion, kind, namespace }, signal)))).flat();
+    (
+      await Promise.all(namespaces.map((namespace) => cluster.list({ apiVersion, kind, namespace }, signal)))
+    ).flat() as readonly KubeObject[];
   // Without the right to read events the rollout goes on, only with fewer words.
   const [found, replicaSets, controllerRevisions, pods, events] = await Promise.all([
     Promise.all(targets.map((target) => cluster.get(target, signal))),
@@ -32,7 +40,7 @@ export async function takeBaseline(
     list('v1', 'Pod'),
     list('v1', 'Event').catch(() => []),
   ]);
-  const workloads = found.filter((object) => object !== undefined);
+  const workloads = (found as readonly (KubeObject | undefined)[]).filter((object) => object !== undefined);
   const snapshot: Snapshot = {
     workloads,
     replicaSets,

@@ -2,4 +2,4 @@
 export { takeBaseline } from './baseline.ts';
 export { type Baseline, emptyBaseline, type Snapshot } from './snapshot.ts';
 export { type EvaluateOptions, evaluate, type Memory, noMemory, type Verdict } from './verdict.ts';
-export { parseTarget, type RolloutResult, type WatchRolloutOptions, watchRollout } from './watcher.ts';
+export { type RolloutResult, type WatchRolloutOptions, watchRollout } from './watcher.ts';

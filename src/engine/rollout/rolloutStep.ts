@@ -1,9 +1,10 @@
 import { openCluster } from '../cluster/index.ts';
 import { Registry } from '../images/index.ts';
 import type { DeployOutputs, StepKind } from '../plan/step.ts';
+import { parseTarget } from '../plan/targets.ts';
 import { SlipwayError } from '../problems/index.ts';
 import { type Baseline, emptyBaseline } from './snapshot.ts';
-import { parseTarget, watchRollout } from './watcher.ts';
+import { watchRollout } from './watcher.ts';
 
 /** How long a version must stay healthy when nothing asks it anything afterwards. */
 const STABILITY_MS = 10_000;

@@ -35,24 +35,6 @@ const ASK_AGAIN_MS = 5_000;
 /** Without contact for so long the rollout has no verdict. */
 const LOST_MS = 600_000;
 
-const VERSIONS: Readonly<Record<string, string>> = {
-  Deployment: 'apps/v1',
-  StatefulSet: 'apps/v1',
-  DaemonSet: 'apps/v1',
-  Job: 'batch/v1',
-  CronJob: 'batch/v1',
-  Pod: 'v1',
-  PersistentVolumeClaim: 'v1',
-  Service: 'v1',
-};
-
-/** `Deployment/shop/web`, as the outputs of a deploy name targets; `group/version:` may stand in front of other kinds. */
-export function parseTarget(text: string): ObjectRef {
-  const match = /^(?:(\S+):)?([^/:]+)\/([^/]*)\/([^/]+)$/.exec(text);
-  const [, apiVersion, kind = '', namespace = '', name = ''] = match ?? [];
-  return { apiVersion: apiVersion ?? VERSIONS[kind] ?? 'v1', kind, name, ...(namespace !== '' && { namespace }) };
-}
-
 /**
  * Watches until there is a verdict. One list and watch per kind and namespace; every change is judged at once, and
  * again when a state has lasted its time. Emits rollout.progress, rollout.warning, rollout.contact and rollout.verdict.

@@ -11,6 +11,9 @@ import { writeRecord } from './records.ts';
 /** What undoes a deploy after a failed rollout or smoke test. Emits rollback.* events and throws when it could not. */
 export type Rollback = (plan: Plan, why: Failure, context: Omit<StepContext, 'step'>) => Promise<boolean>;
 
+/** Called after a run that deployed has succeeded, before its end is journalled. A failure of it is a warning. */
+export type AfterRun = (plan: Plan, context: Omit<StepContext, 'step'>) => Promise<void>;
+
 export interface RunOptions {
   readonly system: System;
   readonly plan: Plan;
@@ -19,6 +22,7 @@ export interface RunOptions {
   readonly startedBy: 'cli' | 'editor' | 'agent' | 'ci' | 'test';
   readonly signal: AbortSignal;
   readonly rollback?: Rollback;
+  readonly recordVerified?: AfterRun;
   readonly onEvent?: (event: RunEvent) => void;
   /** Steps at the same time. Default 4: builds and scans wait for the daemon more than for us. */
   readonly parallel?: number;
@@ -95,6 +99,7 @@ class Execution {
         cancelled = true;
       }
     }
+    if (this.#failure === undefined && !cancelled) await this.#recordVerified();
     signal.removeEventListener('abort', onAbort);
     const failure = this.#failure?.failure;
     this.#journal.append({
@@ -105,6 +110,22 @@ class Execution {
       ...(!cancelled && failure !== undefined && { failure }),
       ...(isRolledBack && { rolledBack: true }),
     });
+  }
+
+  async #recordVerified(): Promise<void> {
+    const { plan, recordVerified, signal } = this.#options;
+    const deploy = plan.steps.find((step) => step.kind === 'deploy');
+    if (recordVerified === undefined || deploy === undefined || !this.#finished.has(deploy.id)) return;
+    try {
+      await recordVerified(plan, this.#sharedContext(deploy.id, signal));
+    } catch (error) {
+      if (isCancelled(error)) return;
+      const { message } = toFailure(error);
+      this.#journal.append(
+        { type: 'log', stream: 'err', text: `The version could not be marked as verified: ${message}\n` },
+        deploy.id,
+      );
+    }
   }
 
   #opening(): EventBody {

@@ -1,5 +1,6 @@
 import type { StepKindName } from '../events/index.ts';
 import type { StepKind } from '../plan/step.ts';
+import type { AfterRun, Rollback } from './executor.ts';
 
 /**
  * A step kind that is loaded when the first step of it runs, so that planning and reading journals load no registry or
@@ -13,6 +14,17 @@ function lazy<K extends StepKindName>(kind: K, load: () => Promise<StepKind<K>>)
   };
 }
 
+/** What deployers need, wired to the real cluster and registries. */
+async function deployWiring() {
+  const [{ clusterOf, deployAccess }, deploy] = await Promise.all([
+    import('./clusterAccess.ts'),
+    import('../deploy/index.ts'),
+  ]);
+  const open: import('../deploy/index.ts').OpenCluster = async (environment, { system, secrets }) =>
+    deployAccess(await clusterOf(environment, system, secrets));
+  return { open, deploy };
+}
+
 /** Every step kind there is: the one registration. */
 export function stepKinds(): ReadonlyMap<StepKindName, StepKind> {
   const kinds = [
@@ -20,6 +32,52 @@ export function stepKinds(): ReadonlyMap<StepKindName, StepKind> {
     lazy('scan', async () => (await import('../images/scanStep.ts')).scanStep),
     lazy('publish', async () => (await import('../images/publishStep.ts')).publishStep),
     lazy('sign', async () => (await import('../images/signStep.ts')).signStep),
+    lazy('test', async () => (await import('../tests/testStep.ts')).testStep),
+    lazy('command', async () => (await import('../tests/commandStep.ts')).commandStep),
+    lazy('check', async () => {
+      const { open, deploy } = await deployWiring();
+      return {
+        kind: 'check',
+        run: (spec, context) =>
+          deploy
+            .checkStep({ open, registry: deploy.registryLookUp(context.system, context.secrets) })
+            .run(spec, context),
+      };
+    }),
+    lazy('deploy', async () => {
+      const { open, deploy } = await deployWiring();
+      return {
+        kind: 'deploy',
+        run: (spec, context) =>
+          deploy
+            .deployStep({ open, registry: deploy.registryLookUp(context.system, context.secrets) })
+            .run(spec, context),
+      };
+    }),
+    lazy('rollout', async () => (await import('../rollout/rolloutStep.ts')).rolloutStep),
+    lazy('smoke', async () => {
+      const [{ clusterOf, smokeAccess }, { smokeStep }] = await Promise.all([
+        import('./clusterAccess.ts'),
+        import('../smoke/index.ts'),
+      ]);
+      return smokeStep({ access: async (environment, system) => smokeAccess(await clusterOf(environment, system)) });
+    }),
   ];
   return new Map(kinds.map((kind) => [kind.kind, kind as unknown as StepKind]));
 }
+
+/** What undoes a failed deploy. */
+export const rollback: Rollback = async (plan, why, context) => {
+  const { open, deploy } = await deployWiring();
+  return deploy.runRollback({ open, registry: ({ system, secrets }) => deploy.registryLookUp(system, secrets) })(
+    plan,
+    why,
+    context,
+  );
+};
+
+/** Records that what was deployed is verified: what later rollbacks go back to. */
+export const recordVerified: AfterRun = async (plan, context) => {
+  const { open, deploy } = await deployWiring();
+  await deploy.runVerified({ open })(plan, context);
+};

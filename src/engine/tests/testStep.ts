@@ -1,0 +1,242 @@
+import { basename, join, relative, resolve, sep } from 'node:path';
+import type Docker from 'dockerode';
+import picomatch from 'picomatch';
+import type { BuildOutputs, StepContext, StepKind } from '../plan/step.ts';
+import { CancelledError, SlipwayError } from '../problems/index.ts';
+import type { TestConfig } from '../project/model.ts';
+import { openDocker } from './dockerEndpoint.ts';
+import { readJunit, type TestReport } from './junit.ts';
+import { type RunningService, type Services, startServices } from './services.ts';
+
+/** Runs the app's tests, with services beside them when they need some, on this machine or inside an image. */
+export const testStep: StepKind<'test'> = {
+  kind: 'test',
+  async run({ test, image }, context) {
+    const { system, emit, signal } = context;
+    const env = { ...(await readEnvFile(test, context)), ...test.env };
+    const needsDocker = test.services.length > 0 || test.container !== undefined;
+    const docker = needsDocker ? await openDocker(system) : undefined;
+    let services: Services | undefined;
+    const started = system.clock.now();
+    try {
+      if (docker !== undefined && (test.services.length > 0 || test.container !== undefined)) {
+        services = await startServices(docker, system, test.services, { run: basename(context.folder), emit, signal });
+      }
+      const isInside = test.container !== undefined;
+      const all = { ...serviceEnv(services?.running ?? [], isInside), ...env };
+      const reference = image === undefined ? test.container : referenceOf(context, image.step);
+      const code =
+        docker !== undefined && reference !== undefined
+          ? await runInside(docker, reference, test, all, services?.network, context)
+          : await runHere(test, all, context);
+      const report = await readReports(test, context, started);
+      if (code !== 0) throw failed(test, code, report, context);
+      if (report !== undefined && report.failed > 0) throw failed(test, code, report, context);
+      return report === undefined ? { code } : { code, passed: report.passed, skipped: report.skipped };
+    } finally {
+      // Cancelled or failed: containers and network go in any case.
+      await services?.remove();
+    }
+  },
+};
+
+async function runHere(
+  test: TestConfig,
+  env: Readonly<Record<string, string>>,
+  { system, emit, signal }: StepContext,
+): Promise<number> {
+  const [file, ...args] = test.run;
+  const result = await system.processes.run({
+    file,
+    args,
+    cwd: test.cwd,
+    env,
+    signal,
+    onStdout: (text) => emit({ type: 'log', stream: 'out', text }),
+    onStderr: (text) => emit({ type: 'log', stream: 'err', text }),
+    ...(test.timeoutMs !== undefined && { timeoutMs: test.timeoutMs }),
+  });
+  return result.code ?? 1;
+}
+
+/** Where the workspace is seen inside a test container. */
+const WORKSPACE = '/workspace';
+
+async function runInside(
+  docker: Docker,
+  image: string,
+  test: TestConfig,
+  env: Readonly<Record<string, string>>,
+  network: string | undefined,
+  context: StepContext,
+): Promise<number> {
+  const { emit, signal, system } = context;
+  await pullIfMissing(docker, image, context);
+  const inside = relative(context.root, test.cwd).split(sep).join('/');
+  const uid = typeof process.getuid === 'function' ? `${process.getuid()}:${process.getgid?.() ?? 0}` : undefined;
+  const container = await docker.createContainer({
+    Image: image,
+    Entrypoint: [],
+    Cmd: [...test.run],
+    WorkingDir: inside === '' ? WORKSPACE : `${WORKSPACE}/${inside}`,
+    Env: Object.entries({ HOME: '/tmp', ...env }).map(([key, value]) => `${key}=${value}`),
+    // The person's own user, so that reports in the workspace belong to them and not to root or the image's user.
+    ...(uid !== undefined && { User: uid }),
+    Labels: {
+      'dev.slipway.run': basename(context.folder),
+      'dev.slipway.pid': String(system.pid),
+      'dev.slipway.host': system.host,
+    },
+    HostConfig: {
+      Binds: [`${context.root}:${WORKSPACE}`],
+      ...(network !== undefined && { NetworkMode: network }),
+      Init: true,
+    },
+  });
+  const onAbort = (): void => void container.kill().catch(() => {});
+  try {
+    const stream = await container.attach({ stream: true, stdout: true, stderr: true });
+    const { PassThrough } = await import('node:stream');
+    const out = new PassThrough();
+    const err = new PassThrough();
+    out.setEncoding('utf8').on('data', (text: string) => emit({ type: 'log', stream: 'out', text }));
+    err.setEncoding('utf8').on('data', (text: string) => emit({ type: 'log', stream: 'err', text }));
+    docker.modem.demuxStream(stream, out, err);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) throw new CancelledError();
+    await container.start();
+    const timer = test.timeoutMs === undefined ? undefined : setTimeout(onAbort, test.timeoutMs);
+    const { StatusCode: code } = (await container.wait()) as { readonly StatusCode: number };
+    clearTimeout(timer);
+    if (signal.aborted) throw new CancelledError();
+    return code;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    await container.remove({ force: true, v: true }).catch(() => {});
+  }
+}
+
+/** The image built by this run, by digest: what is tested is what will be published. */
+function referenceOf(context: StepContext, step: string): string {
+  const built = context.outputs<BuildOutputs>(step);
+  const architecture = { x64: 'amd64', arm64: 'arm64', arm: 'arm/v7' }[process.arch as 'x64'] ?? 'amd64';
+  return `${built.repository}@${built.platforms[`linux/${architecture}`] ?? built.digest}`;
+}
+
+async function pullIfMissing(docker: Docker, image: string, context: StepContext): Promise<void> {
+  const isPresent = await docker
+    .getImage(image)
+    .inspect()
+    .then(
+      () => true,
+      () => false,
+    );
+  if (isPresent) return;
+  context.emit({ type: 'step.progress', message: `pulling ${image}` });
+  const stream = await docker.pull(image, { abortSignal: context.signal });
+  await new Promise<void>((done, reject) =>
+    docker.modem.followProgress(stream, (error) => (error === null ? done() : reject(error))),
+  );
+}
+
+/**
+ * How tests find the services: `POSTGRES_HOST` and `POSTGRES_PORT` for a service named postgres, and the same with the
+ * prefix `SLIPWAY_SERVICE_` for names that clash with something else.
+ */
+export function serviceEnv(services: readonly RunningService[], isInside: boolean): Readonly<Record<string, string>> {
+  const env: Record<string, string> = {};
+  for (const service of services) {
+    const name = service.name.toUpperCase().replace(/[^A-Z0-9]+/g, '_');
+    const host = isInside ? service.name : service.host;
+    const port = isInside ? service.innerPort : service.port;
+    for (const prefix of [name, `SLIPWAY_SERVICE_${name}`]) {
+      env[`${prefix}_HOST`] = host;
+      if (port !== undefined) env[`${prefix}_PORT`] = String(port);
+    }
+  }
+  return env;
+}
+
+async function readEnvFile(
+  test: TestConfig,
+  { system, secrets }: StepContext,
+): Promise<Readonly<Record<string, string>>> {
+  if (test.envFile === undefined) return {};
+  const text = await system.files.readText(test.envFile);
+  if (text === undefined) {
+    throw new SlipwayError({
+      reason: 'config',
+      code: 'config.missing-file',
+      message: `The env file ${test.envFile} of test "${test.name}" does not exist.`,
+      place: test.place,
+      fix: 'Correct "envFile".',
+    });
+  }
+  const env: Record<string, string> = {};
+  for (const line of text.split(/\r?\n/)) {
+    const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line);
+    if (match === null || line.trimStart().startsWith('#')) continue;
+    const [, name = '', raw = ''] = match;
+    const value = /^(["'])(.*)\1$/.exec(raw)?.[2] ?? raw;
+    env[name] = value;
+    if (/(TOKEN|SECRET|PASSWORD|KEY)$/i.test(name)) secrets.add(value);
+  }
+  return env;
+}
+
+/** All JUnit reports written since the tests began; an old one from before would tell of other tests. */
+async function readReports(test: TestConfig, { system }: StepContext, since: number): Promise<TestReport | undefined> {
+  let sum: TestReport | undefined;
+  for (const pattern of test.junit) {
+    for (const path of await expand(pattern, system)) {
+      const stat = await system.files.stat(path);
+      if (stat === undefined || stat.mtimeMs < since - 1_000) continue;
+      const report = readJunit((await system.files.readText(path)) ?? '');
+      if (report === undefined) continue;
+      sum = {
+        passed: (sum?.passed ?? 0) + report.passed,
+        failed: (sum?.failed ?? 0) + report.failed,
+        skipped: (sum?.skipped ?? 0) + report.skipped,
+        failures: [...(sum?.failures ?? []), ...report.failures],
+      };
+    }
+  }
+  return sum;
+}
+
+async function expand(pattern: string, system: StepContext['system']): Promise<readonly string[]> {
+  const { base, isGlob } = picomatch.scan(pattern.split(sep).join('/'));
+  if (!isGlob) return [pattern];
+  const isMatch = picomatch(pattern.split(sep).join('/'));
+  const found: string[] = [];
+  const walk = async (folder: string): Promise<void> => {
+    for (const entry of (await system.files.list(folder)) ?? []) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) {
+        if (entry.name !== 'node_modules' && entry.name !== '.git') await walk(path);
+      } else if (isMatch(path.split(sep).join('/'))) found.push(path);
+    }
+  };
+  await walk(base);
+  return found;
+}
+
+function failed(test: TestConfig, code: number, report: TestReport | undefined, context: StepContext): SlipwayError {
+  const first = report?.failures[0];
+  const file = first?.file === undefined ? undefined : resolve(test.cwd, first.file);
+  const line = (first?.line ?? 1) - 1;
+  return new SlipwayError({
+    reason: 'test',
+    code: 'test.failed',
+    message:
+      report === undefined || report.failed === 0
+        ? `Test ${test.name} ended with exit code ${code}.`
+        : `Test ${test.name}: ${report.failed} of ${report.failed + report.passed} failed, first ${first?.name ?? ''}: ${first?.message ?? ''}`,
+    fix: `See the log: slipway logs ${context.step.id}.`,
+    place:
+      file === undefined
+        ? test.place
+        : { file, range: { start: { line, character: 0 }, end: { line: line + 1, character: 0 } } },
+    evidence: (report?.failures ?? []).slice(0, 20).map((failure) => `${failure.name}: ${failure.message}`),
+  });
+}
