@@ -417,3 +417,86 @@ describe('the project as a whole', () => {
     expect(project.images.map((image) => image.name)).toEqual(['upper-case']);
   });
 });
+
+describe('CI workflows', () => {
+  const WORKFLOW = `on: push
+jobs:
+  test:
+    services:
+      postgres: { image: "postgres:15", env: { POSTGRES_PASSWORD: x }, ports: ["5432:5432"], options: --health-cmd pg_isready }
+      dind: { image: "docker:dind" }
+    env: { DATABASE_URL: "postgres://localhost", TOKEN: "\${{ secrets.T }}" }
+    steps: [{ run: python manage.py test }]
+  image:
+    needs: test
+    steps:
+      - { id: meta, uses: docker/metadata-action@v5, with: { images: "ghcr.io/\${{ github.repository }}/api", tags: "type=ref,event=branch\\ntype=sha\\ntype=semver,pattern={{version}}" } }
+      - { uses: docker/build-push-action@v6, with: { context: ., file: docker/api.Dockerfile, load: true, tags: test } }
+      - { uses: aquasecurity/trivy-action@v0.36.0, with: { image-ref: test, severity: "CRITICAL", exit-code: "1", ignore-unfixed: true } }
+      - { uses: docker/build-push-action@v6, with: { context: ., file: docker/api.Dockerfile, platforms: "linux/amd64,linux/arm64", push: true, tags: "\${{ steps.meta.outputs.tags }}", build-args: "A=1\\nB=\${{ github.sha }}", cache-to: type=gha } }
+  deploy:
+    environment: staging
+    needs: image
+    steps:
+      - run: helm upgrade --install web deploy/chart -n web-staging -f deploy/chart/values.yaml
+`;
+  it('say what is built, tested, scanned and deployed', async () => {
+    const { project, short } = await look({
+      '.github/workflows/ci.yml': WORKFLOW,
+      '.git/config': '[remote "origin"]\nurl = git@github.com:Acme/Shop.git\n',
+      'docker/api.Dockerfile': 'FROM python:3.12\nCOPY . .\n',
+      'manage.py': '',
+      'deploy/chart/Chart.yaml': 'name: web\n',
+      'deploy/chart/values.yaml': 'image: { repository: ghcr.io/acme/shop/api, tag: x }\n',
+    });
+    expect(project.diagnostics.filter((each) => each.severity !== 'info')).toEqual([]);
+    expect(project.images).toMatchObject([
+      {
+        name: 'api',
+        repository: 'ghcr.io/acme/shop/api',
+        platforms: ['linux/amd64', 'linux/arm64'],
+        args: { A: '1' },
+        cacheTo: [],
+      },
+    ]);
+    expect(short(project.images[0]?.place.file ?? '')).toBe('.github/workflows/ci.yml');
+    expect(project.tags).toEqual(['{semver}', 'sha-{sha}', '{branch}']);
+    expect(project.scan).toMatchObject({ severity: ['CRITICAL'], ignoreUnfixed: true });
+    expect(project.tests).toMatchObject([
+      {
+        run: ['python', 'manage.py', 'test'],
+        env: { DATABASE_URL: 'postgres://localhost' },
+        services: [{ name: 'postgres', image: 'postgres:15', ports: [5432], health: ['sh', '-c', 'pg_isready'] }],
+      },
+    ]);
+    expect(project.environments).toMatchObject([
+      { name: 'staging', namespace: 'web-staging', deploy: { kind: 'helm', release: 'web', images: { api: 'image' } } },
+    ]);
+  });
+
+  it('of an app and of its docs are two images of one project', async () => {
+    const build = (context: string, image: string) =>
+      `on: push\njobs: { build: { steps: [{ uses: docker/build-push-action@v6, with: { context: ${context}, push: true, tags: "r.example.com/shop/${image}:\${{ github.sha }}" } }] } }\n`;
+    const { project } = await look({
+      '.gitea/workflows/app.yml': build('app', 'app'),
+      '.gitea/workflows/docs.yaml': build('docs', 'manual'),
+      'app/Dockerfile': DOCKERFILE,
+      'docs/Dockerfile': DOCKERFILE,
+    });
+    expect(project.images.map((image) => [image.name, image.repository])).toEqual([
+      ['app', 'r.example.com/shop/app'],
+      ['docs', 'r.example.com/shop/manual'],
+    ]);
+    expect(project.tags).toEqual(['{sha:40}']);
+  });
+
+  it('that push moving tags only get one that stays', async () => {
+    const { project } = await look({
+      '.gitlab-ci.yml':
+        'build: { script: ["docker build -t r.example.com/shop/a:latest .", "docker push r.example.com/shop/a:latest"] }\n',
+      Dockerfile: DOCKERFILE,
+    });
+    expect(project.tags).toEqual(['{branch}-{sha}', 'latest']);
+    expect(project.diagnostics.map((each) => each.code)).toContain('discovery.tags');
+  });
+});

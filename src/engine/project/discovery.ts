@@ -20,6 +20,7 @@ import type {
 } from './discovery/findings.ts';
 import { isKustomizationFile, looksLikeObjects, readKustomization, readObjects } from './discovery/objects.ts';
 import { asName, folderOf, isBelow } from './discovery/paths.ts';
+import { isWorkflowFile, isWorkflowPart, readPipelines } from './discovery/pipelines.ts';
 import { servicesOfSettings } from './discovery/services.ts';
 import { findTests } from './discovery/tests.ts';
 import { walkWorkspace } from './discovery/walk.ts';
@@ -197,7 +198,7 @@ class Finder {
       kustomizations,
       objects: await this.#objects(chartFolders),
       tests: await this.#tests(services),
-      pipelines: await this.#pipelines(),
+      pipelines: await this.#pipelines(remoteUrl),
       diagnostics: this.#diagnostics,
     };
   }
@@ -253,8 +254,18 @@ class Finder {
     );
   }
 
-  async #pipelines(): Promise<readonly PipelineFinding[]> {
-    return [];
+  async #pipelines(remoteUrl: string | undefined): Promise<readonly PipelineFinding[]> {
+    const isPart = (path: RelativePath) => isWorkflowFile(path) || isWorkflowPart(path);
+    const texts = new Map<RelativePath, string>();
+    for (const path of this.#paths.filter(isPart)) {
+      const text = await this.#read(path);
+      if (text !== undefined) texts.set(path, text);
+    }
+    return readPipelines(texts, {
+      absolute: (path) => this.#absolute(path),
+      isFile: (path) => this.#paths.includes(path),
+      ...(remoteUrl !== undefined && { remoteUrl }),
+    });
   }
 
   #absolute(path: RelativePath): string {

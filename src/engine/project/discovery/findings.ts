@@ -137,6 +137,8 @@ export interface PipelineFinding {
   };
   readonly deploys: readonly DeployFinding[];
   readonly tests: readonly TestFinding[];
+  /** What slipway.yaml has no words for, and why. */
+  readonly left: readonly { readonly what: string; readonly why: string; readonly place: Place }[];
 }
 
 export interface Findings {

@@ -1,0 +1,279 @@
+import {
+  type DeployFact,
+  type Job,
+  literalOf,
+  type PublishedImage,
+  publishedImages,
+  readGithubWorkflow,
+  readGitlabPipeline,
+  type TestFact,
+  tagTemplates,
+  textOf,
+  type Workflow,
+} from '../../workflows/index.ts';
+import { isBackingImage } from './compose.ts';
+import type {
+  BuildFinding,
+  DeployFinding,
+  PipelineFinding,
+  RelativePath,
+  ServiceFinding,
+  TestFinding,
+} from './findings.ts';
+import { asName, environmentOfPath, isRepository, knownEnvironment, resolveFrom } from './paths.ts';
+
+/** Workflows that a host starts by itself. */
+export const isWorkflowFile = (path: RelativePath): boolean =>
+  /^\.github\/workflows\/[^/]+\.ya?ml$/.test(path) ||
+  /^\.(gitea|forgejo)\/workflows\/.+\.ya?ml$/.test(path) ||
+  path === '.gitlab-ci.yml';
+
+/** Files that workflows take in: local actions and includes. */
+export const isWorkflowPart = (path: RelativePath): boolean =>
+  /(^|\/)action\.ya?ml$/.test(path) ||
+  /^\.gitlab\/.+\.ya?ml$/.test(path) ||
+  /(^|\/)[^/]*gitlab-ci[^/]*\.ya?ml$/.test(path) ||
+  /^ci\/.+\.ya?ml$/.test(path);
+
+export interface PipelineSurroundings {
+  readonly absolute: (path: RelativePath) => string;
+  readonly isFile: (path: RelativePath) => boolean;
+  readonly remoteUrl?: string;
+}
+
+/** What the workflows of the workspace say. `texts` holds workflows and the files they take in. */
+export function readPipelines(
+  texts: ReadonlyMap<RelativePath, string>,
+  surroundings: PipelineSurroundings,
+): readonly PipelineFinding[] {
+  return [...texts].flatMap(([path, text]) => {
+    if (!isWorkflowFile(path)) return [];
+    const workflow = readWorkflow(path, text, texts, surroundings);
+    return [new Translator(path, workflow, surroundings).finding()];
+  });
+}
+
+/** One workflow, with the files beside it to follow. */
+export function readWorkflow(
+  path: RelativePath,
+  text: string,
+  texts: ReadonlyMap<RelativePath, string>,
+  { absolute, remoteUrl }: PipelineSurroundings,
+): Workflow {
+  const [, host, repository] =
+    /^(?:[a-z+]+:\/\/)?(?:[^@/]+@)?([^:/]+)(?::\d+)?[:/]+(.+?)(?:\.git)?\/?$/.exec(remoteUrl ?? '') ?? [];
+  const options = {
+    readLocal: (local: string) => texts.get(local.replace(/^\.?\//, '')),
+    ...(repository !== undefined && { repository }),
+  };
+  if (/gitlab-ci/.test(path))
+    return readGitlabPipeline(text, absolute(path), {
+      ...options,
+      ...(host === 'gitlab.com' && { registry: 'registry.gitlab.com' }),
+    });
+  return readGithubWorkflow(text, absolute(path), {
+    ...options,
+    host: path.startsWith('.github/') ? 'github' : 'gitea',
+  });
+}
+
+const PLATFORM = /^[a-z0-9]+\/[a-z0-9_]+(\/v\d+)?$/;
+
+class Translator {
+  readonly #path: RelativePath;
+  readonly #workflow: Workflow;
+  readonly #surroundings: PipelineSurroundings;
+  readonly #left: PipelineFinding['left'][number][] = [];
+
+  constructor(path: RelativePath, workflow: Workflow, surroundings: PipelineSurroundings) {
+    this.#path = path;
+    this.#workflow = workflow;
+    this.#surroundings = surroundings;
+  }
+
+  finding(): PipelineFinding {
+    const images = publishedImages(this.#workflow);
+    const builds: BuildFinding[] = [];
+    const tags: PipelineFinding['tags'][number][] = [];
+    for (const image of images) {
+      const build = this.#build(image);
+      if (build === undefined) continue;
+      builds.push(build);
+      const made = tagTemplates(image);
+      for (const each of made.templates) if (!tags.some(({ template }) => template === each.template)) tags.push(each);
+      for (const each of made.left) this.#left.push({ what: `Tag ${each.text}`, why: each.why, place: each.place });
+    }
+    const scan = this.#workflow.facts.find(
+      (fact) => fact.kind === 'scan' && fact.target === 'image' && fact.gate !== 'reports',
+    );
+    for (const diagnostic of this.#workflow.diagnostics) {
+      if (diagnostic.code === 'workflow.unresolved')
+        this.#left.push({ what: 'A part of the workflow', why: diagnostic.message, place: diagnostic.place });
+    }
+    return {
+      path: this.#path,
+      name: this.#workflow.name,
+      builds,
+      tags,
+      ...(scan?.kind === 'scan' && {
+        scan: {
+          ...(scan.severity.length > 0 && { severity: scan.severity }),
+          ...(scan.ignoreUnfixed !== 'unknown' && { ignoreUnfixed: scan.ignoreUnfixed === 'yes' }),
+          place: scan.place,
+        },
+      }),
+      deploys: this.#workflow.facts.flatMap((fact) => (fact.kind === 'deploy' ? (this.#deploy(fact) ?? []) : [])),
+      tests: this.#workflow.facts.flatMap((fact) => (fact.kind === 'test' ? (this.#test(fact) ?? []) : [])),
+      left: this.#left,
+    };
+  }
+
+  #build(image: PublishedImage): BuildFinding | undefined {
+    const { build } = image;
+    const leave = (why: string): undefined => {
+      this.#left.push({ what: `The image of job "${build.job}"`, why, place: build.place });
+      return undefined;
+    };
+    if (build.tool === 'bake' || build.tool === 'compose') return undefined;
+    if (image.isPushed === 'no') return leave('it is built for use within the job and not pushed');
+    const folder = literalOf(build.context);
+    const context = folder === undefined ? undefined : resolveFrom('.', folder);
+    if (context === undefined) return leave(`its build context ${textOf(build.context)} is not known before the run`);
+    const written = build.dockerfile === undefined ? undefined : literalOf(build.dockerfile);
+    if (build.dockerfile !== undefined && written === undefined)
+      return leave(`its Dockerfile ${textOf(build.dockerfile)} is not known before the run`);
+    const dockerfile = written === undefined ? resolveFrom(context, 'Dockerfile') : resolveFrom('.', written);
+    if (dockerfile === undefined || !this.#surroundings.isFile(dockerfile))
+      return leave(`its Dockerfile ${dockerfile ?? written} is not in this repository`);
+    const known = image.repositories.flatMap((value) => literalOf(value)?.toLowerCase() ?? []).filter(isRepository);
+    for (const other of known.slice(1))
+      this.#left.push({
+        what: `The second repository ${other}`,
+        why: 'an image has one repository in slipway.yaml',
+        place: build.place,
+      });
+    for (const value of image.repositories) {
+      if (literalOf(value) === undefined)
+        this.#left.push({
+          what: `The repository ${textOf(value)}`,
+          why: 'a part of it is not known before the run',
+          place: build.place,
+        });
+    }
+    const args = build.args.flatMap(([name, value]) => {
+      const text = literalOf(value);
+      if (text === undefined)
+        this.#left.push({
+          what: `Build argument ${name}`,
+          why: `its value ${textOf(value)} is made by the run`,
+          place: build.place,
+        });
+      return text === undefined ? [] : [[name, text] as const];
+    });
+    for (const id of build.secrets)
+      this.#left.push({
+        what: `Build secret ${id}`,
+        why: 'say under "secrets" where it comes from on this machine',
+        place: build.place,
+      });
+    const target = literalOf(build.target);
+    const texts = (values: readonly (typeof build.context)[]) => values.flatMap((value) => literalOf(value) ?? []);
+    return {
+      origin: 'ci',
+      name: build.job,
+      context,
+      dockerfile,
+      ...(target !== undefined && target !== '' && { target }),
+      ...(known[0] !== undefined && { repository: known[0] }),
+      platforms: texts(build.platforms).filter((platform) => PLATFORM.test(platform)),
+      args: Object.fromEntries(args),
+      cacheFrom: texts(build.cacheFrom).map(cacheEntry),
+      cacheTo: texts(build.cacheTo).map(cacheEntry),
+      place: build.place,
+    };
+  }
+
+  #deploy(fact: DeployFact): DeployFinding | undefined {
+    const written = literalOf(fact.path);
+    const path = written === undefined ? undefined : resolveFrom('.', written);
+    const tool = { helm: 'helm', kubectl: 'kubectl', 'k8s-deploy': 'kubectl', kustomize: 'kustomize' }[
+      fact.tool as string
+    ];
+    if (tool === undefined || path === undefined) {
+      this.#left.push({
+        what: `A deploy by ${fact.tool}`,
+        why:
+          tool === undefined
+            ? 'Slipway finds the objects and sets the images by itself'
+            : `what it deploys (${textOf(fact.path ?? [])}) is not known before the run`,
+        place: fact.place,
+      });
+      return undefined;
+    }
+    const job = this.#job(fact.job);
+    const values = fact.values.flatMap((value) => {
+      const text = literalOf(value);
+      const file = text === undefined ? undefined : resolveFrom('.', text);
+      return file !== undefined && this.#surroundings.isFile(file) ? [file] : [];
+    });
+    const namespace = literalOf(fact.namespace);
+    const named = literalOf(job?.environment?.name);
+    const environment =
+      named === undefined || named === ''
+        ? (environmentOfPath(values.at(-1) ?? '') ?? environmentOfPath(namespace ?? ''))
+        : (knownEnvironment(named) ?? asName(named));
+    const release = literalOf(fact.release);
+    return {
+      tool: tool as DeployFinding['tool'],
+      path,
+      ...(environment !== undefined && { environment }),
+      ...(namespace !== undefined && /^[a-z0-9-]+$/.test(namespace) && { namespace }),
+      ...(release !== undefined && { release }),
+      values,
+      place: fact.place,
+    };
+  }
+
+  #test(fact: TestFact): TestFinding | undefined {
+    const [first, ...rest] = fact.run;
+    const folder = fact.folder === undefined ? undefined : resolveFrom('.', fact.folder);
+    if (first === undefined || folder === undefined || fact.run.some((word) => word.includes('${'))) {
+      this.#left.push({
+        what: `The test "${fact.run.join(' ')}"`,
+        why: 'a part of it is not known before the run',
+        place: fact.place,
+      });
+      return undefined;
+    }
+    return {
+      name: asName(fact.job.split(' / ').at(-1) ?? fact.job),
+      folder,
+      run: [first, ...rest],
+      env: fact.env,
+      services: (this.#job(fact.job)?.services ?? []).flatMap((service): ServiceFinding[] => {
+        const image = literalOf(service.image);
+        if (image === undefined || !isBackingImage(image)) return [];
+        return [
+          {
+            name: service.name,
+            image,
+            env: service.env,
+            ports: service.ports,
+            ...(service.health !== undefined && { health: service.health }),
+            place: service.place,
+          },
+        ];
+      }),
+      place: fact.place,
+      why: `the CI job "${fact.job}" runs it`,
+      certainty: 'read',
+    };
+  }
+
+  #job(id: string): Job | undefined {
+    return this.#workflow.jobs.find((job) => job.id === id);
+  }
+}
+
+/** `docker build --cache-from image` means the registry. */
+const cacheEntry = (text: string): string => (text.includes('=') ? text : `type=registry,ref=${text}`);
