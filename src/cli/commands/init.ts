@@ -1,5 +1,13 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { type InitProposal, lineDiff, proposeConfig, writeProposal } from '../../engine/project/index.ts';
+import {
+  type InitProposal,
+  lineDiff,
+  type MigrationReport,
+  migrateWorkflow,
+  proposeConfig,
+  writeProposal,
+} from '../../engine/project/index.ts';
 import type { CliContext } from '../context.ts';
 import { placeText } from '../words.ts';
 
@@ -7,6 +15,7 @@ interface InitFlags {
   readonly dryRun?: boolean;
   readonly force?: boolean;
   readonly bake?: boolean;
+  readonly fromWorkflow?: string;
 }
 
 export function addInitCommand(program: Command, context: () => CliContext): void {
@@ -16,26 +25,50 @@ export function addInitCommand(program: Command, context: () => CliContext): voi
     .option('--dry-run', 'show what would be written, write nothing')
     .option('--force', 'replace an existing file')
     .option('--bake', 'ask "docker buildx bake --print" for the targets of HCL bake files')
+    .option('--from-workflow <file>', 'take over what one CI workflow does, and report what could not be taken over')
     .action(async (flags: InitFlags) => {
       const cli = context();
-      const proposal = await proposeConfig(cli.system, cli.root, {
-        signal: cli.signal,
-        ...(flags.bake === true && { bake: 'print' as const }),
-      });
+      const { proposal, report } = await propose(cli, flags);
       const isUnchanged = proposal.existing === proposal.text;
       const isDryRun = flags.dryRun === true;
       if (!isDryRun && !isUnchanged) {
         await writeProposal(cli.system, proposal, flags.force === true ? 'replace' : 'keep');
       }
-      show(cli, proposal, isDryRun, isUnchanged);
+      show(cli, proposal, report, isDryRun, isUnchanged);
     });
 }
 
-function show(cli: CliContext, proposal: InitProposal, isDryRun: boolean, isUnchanged: boolean): void {
+async function propose(
+  cli: CliContext,
+  flags: InitFlags,
+): Promise<{ readonly proposal: InitProposal; readonly report?: MigrationReport }> {
+  if (flags.fromWorkflow !== undefined) {
+    return migrateWorkflow(cli.system, cli.root, resolve(flags.fromWorkflow));
+  }
+  const options = { signal: cli.signal, ...(flags.bake === true && { bake: 'print' as const }) };
+  return { proposal: await proposeConfig(cli.system, cli.root, options) };
+}
+
+function show(
+  cli: CliContext,
+  proposal: InitProposal,
+  report: MigrationReport | undefined,
+  isDryRun: boolean,
+  isUnchanged: boolean,
+): void {
   const { file, text, existing, project } = proposal;
   if (cli.isJson) {
     const isWritten = !isDryRun && !isUnchanged;
-    cli.print(JSON.stringify({ type: 'init', file, text, isWritten, diagnostics: project.diagnostics }));
+    cli.print(
+      JSON.stringify({
+        type: 'init',
+        file,
+        text,
+        isWritten,
+        diagnostics: project.diagnostics,
+        ...(report !== undefined && { report }),
+      }),
+    );
     return;
   }
   if (isDryRun) {
@@ -46,8 +79,22 @@ function show(cli: CliContext, proposal: InitProposal, isDryRun: boolean, isUnch
   cli.print(
     `${isUnchanged ? 'Unchanged' : isDryRun ? 'Would write' : 'Wrote'} ${file}: ${count(project.images.length, 'image')}, ${count(project.tests.length, 'test')}, ${count(project.environments.length, 'environment')}.`,
   );
+  if (report !== undefined) showReport(cli, report);
   for (const diagnostic of project.diagnostics) {
     cli.print(`check: ${diagnostic.message} (${placeText(diagnostic.place)})`);
     if (diagnostic.fix !== undefined) cli.print(`       ${diagnostic.fix}`);
   }
+}
+
+function showReport(cli: CliContext, report: MigrationReport): void {
+  cli.print(`\nTaken over from ${report.workflow}:`);
+  for (const { what, place } of report.taken) cli.print(`  ${what} (${placeText(place)})`);
+  cli.print('\nNot taken over:');
+  for (const { what, why, place } of report.left) cli.print(`  ${what}: ${why} (${placeText(place)})`);
+  if (report.left.length === 0) cli.print('  nothing; all of it has its place.');
+  if (report.mistakes.length > 0) cli.print('\nIn the workflow as it is:');
+  for (const { severity, message, place, fix } of report.mistakes) {
+    cli.print(`  ${severity}: ${message} (${placeText(place)})${fix === undefined ? '' : ` ${fix}`}`);
+  }
+  cli.print('');
 }

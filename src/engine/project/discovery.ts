@@ -20,7 +20,7 @@ import type {
 } from './discovery/findings.ts';
 import { isKustomizationFile, looksLikeObjects, readKustomization, readObjects } from './discovery/objects.ts';
 import { asName, folderOf, isBelow } from './discovery/paths.ts';
-import { isWorkflowFile, isWorkflowPart, readPipelines } from './discovery/pipelines.ts';
+import { isWorkflowFile, isWorkflowPart, readPipeline, readPipelines } from './discovery/pipelines.ts';
 import { servicesOfSettings } from './discovery/services.ts';
 import { findTests } from './discovery/tests.ts';
 import { walkWorkspace } from './discovery/walk.ts';
@@ -93,17 +93,17 @@ function draftDiagnostics(draft: Draft, findings: Findings): readonly Diagnostic
   ];
 }
 
-/**
- * Everything that discovery looks for, each with its place. Reads files only. `printBake` gives the JSON of a bake file
- * in HCL (`buildx bake --print`); without it such files are only named.
- */
-export async function findEverything(
-  system: System,
-  root: string,
-  printBake?: (path: RelativePath) => Promise<string>,
-): Promise<Findings> {
+export interface FindOptions {
+  /** Gives the JSON of a bake file in HCL (`buildx bake --print`); without it such files are only named. */
+  readonly printBake?: (path: RelativePath) => Promise<string>;
+  /** Read this file as a workflow, too, wherever it lies. */
+  readonly workflow?: RelativePath;
+}
+
+/** Everything that discovery looks for, each with its place. Reads files only. */
+export async function findEverything(system: System, root: string, options: FindOptions = {}): Promise<Findings> {
   const { paths, isCut } = await walkWorkspace(system, root);
-  const finder = new Finder(system, root, paths, printBake);
+  const finder = new Finder(system, root, paths, options);
   if (isCut)
     finder.report(
       'discovery.too-many-files',
@@ -117,20 +117,14 @@ class Finder {
   readonly #system: System;
   readonly #root: string;
   readonly #paths: readonly RelativePath[];
+  readonly #options: FindOptions;
   readonly #diagnostics: Diagnostic[] = [];
 
-  readonly #printBake: ((path: RelativePath) => Promise<string>) | undefined;
-
-  constructor(
-    system: System,
-    root: string,
-    paths: readonly RelativePath[],
-    printBake: ((path: RelativePath) => Promise<string>) | undefined,
-  ) {
+  constructor(system: System, root: string, paths: readonly RelativePath[], options: FindOptions) {
     this.#system = system;
     this.#root = root;
     this.#paths = paths;
-    this.#printBake = printBake;
+    this.#options = options;
   }
 
   report(code: string, message: string, file: string, fix?: string): void {
@@ -159,7 +153,8 @@ class Finder {
       if (text === undefined) continue;
       const file = this.#absolute(path);
       if (isBakeHcl(path)) {
-        if (this.#printBake !== undefined) builds.push(...readBake(await this.#printBake(path), '', file));
+        const { printBake } = this.#options;
+        if (printBake !== undefined) builds.push(...readBake(await printBake(path), '', file));
         else {
           this.report(
             'discovery.bake-hcl',
@@ -261,11 +256,16 @@ class Finder {
       const text = await this.#read(path);
       if (text !== undefined) texts.set(path, text);
     }
-    return readPipelines(texts, {
-      absolute: (path) => this.#absolute(path),
-      isFile: (path) => this.#paths.includes(path),
+    const surroundings = {
+      absolute: (path: RelativePath) => this.#absolute(path),
+      isFile: (path: RelativePath) => this.#paths.includes(path),
       ...(remoteUrl !== undefined && { remoteUrl }),
-    });
+    };
+    const pipelines = readPipelines(texts, surroundings);
+    const { workflow } = this.#options;
+    if (workflow === undefined || pipelines.some(({ path }) => path === workflow)) return pipelines;
+    const text = await this.#read(workflow);
+    return text === undefined ? pipelines : [...pipelines, readPipeline(workflow, text, texts, surroundings)];
   }
 
   #absolute(path: RelativePath): string {

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import { CONFIG_FILES, readConfig } from './config.ts';
-import { makeDraft } from './discovery/draft.ts';
+import { type Draft, makeDraft } from './discovery/draft.ts';
+import type { Findings } from './discovery/findings.ts';
 import { draftProject, findEverything } from './discovery.ts';
 import { draftText } from './initText.ts';
 import type { Project } from './model.ts';
@@ -47,8 +48,16 @@ export async function proposeConfig(system: System, root: string, options: InitO
       fix: 'Correct the bake file, or run without --bake.',
     });
   };
-  const findings = await findEverything(system, root, options.bake === 'print' ? print : undefined);
-  const draft = makeDraft(findings);
+  return propose(system, await findEverything(system, root, options.bake === 'print' ? { printBake: print } : {}));
+}
+
+/** The proposal that findings add up to. */
+export async function propose(
+  system: System,
+  findings: Findings,
+  draft: Draft = makeDraft(findings),
+): Promise<InitProposal> {
+  const { root } = findings;
   const project = draftProject(draft, findings);
   const text = draftText(draft, findings);
   const file = await currentFile(system, root);

@@ -227,6 +227,7 @@ class Reader {
     const id = node.string('id');
     const name = node.string('name');
     const condition = node.string('if');
+    const script = node.string('run');
     const uses = node.get('uses');
     const use = uses === undefined ? undefined : readUse(uses, state.text);
     state.steps.push({
@@ -241,6 +242,7 @@ class Reader {
       ...(name !== undefined && { name }),
       ...(condition !== undefined && { condition }),
       ...(use !== undefined && { uses: use }),
+      ...(script !== undefined && { run: script.trim().split('\n')[0] ?? '' }),
     });
     const env = new Map(state.env);
     const scope = this.#scope({ ...state, env }, prefix);

@@ -11,6 +11,7 @@ export type {
   MetadataFact,
   ReadLocal,
   ScanFact,
+  Step,
   TestFact,
   Workflow,
 } from './model.ts';

@@ -72,6 +72,8 @@ export interface Step {
   readonly condition?: string;
   readonly place: Place;
   readonly uses?: ActionUse;
+  /** First line of the script. */
+  readonly run?: string;
   /** Inputs as written. */
   readonly with: ReadonlyMap<string, { readonly text: string; readonly place: Place }>;
 }

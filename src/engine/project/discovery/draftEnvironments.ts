@@ -44,8 +44,13 @@ export function draftEnvironments(
     const wanted = asName(candidate.name ?? 'dev');
     let name = wanted in environments ? asName(`${wanted}-${candidate.kind}`) : wanted;
     for (let count = 2; name in environments; count += 1) name = asName(`${wanted}-${candidate.kind}-${count}`);
-    const { deploy, ...settings } = candidate.environment;
-    environments[name] = { ...settings, ...(isProduction(name) && { protected: true }), deploy };
+    const { deploy, rollout, ...settings } = candidate.environment;
+    environments[name] = {
+      ...settings,
+      ...(isProduction(name) && { protected: true }),
+      deploy,
+      ...(rollout !== undefined && { rollout }),
+    };
     const path = ['environments', name];
     notes.push({ path, text: candidate.text, place: candidate.place, certainty: candidate.certainty });
     for (const note of candidate.notes) {
@@ -97,6 +102,11 @@ class Drafter {
     const kustomize = this.#kustomize();
     const all = [...gitops, ...charts, ...kustomize, ...this.#manifests()];
     return all;
+  }
+
+  #isWanted(path: RelativePath): boolean {
+    const { onlyDeployed } = this.#findings;
+    return onlyDeployed === undefined || [...onlyDeployed].some((each) => isBelow(path, each));
   }
 
   #ownerOf(path: RelativePath): ObjectFinding | undefined {
@@ -246,17 +256,26 @@ class Drafter {
 
   #chart(chart: ChartFinding): readonly Candidate[] {
     const { images, notes } = this.#chartImages(chart);
-    if (chart.isLibrary || Object.keys(images).length === 0) return [];
+    if (chart.isLibrary || Object.keys(images).length === 0 || !this.#isWanted(chart.folder)) return [];
     if (this.#leaveOwned(`Chart ${chart.folder}`, chart.folder)) return [];
     const deploys = this.#deploys.filter((deploy) => deploy.tool === 'helm' && deploy.path === chart.folder);
-    const byEnvironment = Map.groupBy(chart.values, (file) => file.environment);
+    // What one workflow deploys are its environments only.
+    const files = this.#findings.onlyDeployed === undefined ? chart.values : [];
+    const byEnvironment = Map.groupBy(files, (file) => file.environment);
     for (const deploy of deploys) {
       const name = deploy.environment;
       if (name !== undefined && !byEnvironment.has(name)) byEnvironment.set(name, []);
     }
     const one = (name: string | undefined, files: ChartFinding['values']): Candidate => {
       const deploy =
-        deploys.find((each) => each.environment === name) ?? (deploys.length === 1 ? deploys[0] : undefined);
+        deploys.find((each) => each.environment === name) ??
+        // One without an environment's name is how this chart is always deployed.
+        (deploys.length === 1 && deploys[0]?.environment === undefined ? deploys[0] : undefined);
+      const set = (deploy?.set ?? []).filter(
+        ([key]) =>
+          !/(^|\.)(tag|imageTag)$/i.test(key) &&
+          !Object.values(images).some((each) => key === each || key.startsWith(`${each}.`)),
+      );
       const values =
         deploy !== undefined && deploy.values.length > 0 && deploy.environment === name
           ? deploy.values
@@ -271,9 +290,11 @@ class Drafter {
               chart: chart.folder,
               release: asName(deploy?.release ?? chart.name),
               ...(values.length > 0 && { values: [...values] }),
+              ...(set.length > 0 && { set: Object.fromEntries(set) }),
               images,
             },
           },
+          ...(deploy?.timeout !== undefined && { rollout: { timeout: deploy.timeout } }),
         },
         place: deploy?.place ?? files[0]?.place ?? chart.place,
         text:
@@ -297,6 +318,7 @@ class Drafter {
     const roots = kustomizations.filter((each) => !used.has(each.folder));
     return roots.flatMap((root): Candidate[] => {
       const images = this.#kustomizeImages(root);
+      if (!this.#isWanted(root.folder)) return [];
       if (images.length === 0 || this.#leaveOwned(`Kustomization ${root.folder}`, root.folder)) return [];
       const deploy = this.#deploys.find((each) => each.tool === 'kustomize' && each.path === root.folder);
       const namespace = root.namespace ?? deploy?.namespace;
@@ -360,6 +382,7 @@ class Drafter {
     const { kustomizations, objects, charts } = this.#findings;
     const inKustomization = new Set(kustomizations.flatMap((each) => each.resources));
     const isFree = (path: RelativePath): boolean =>
+      this.#isWanted(path) &&
       !inKustomization.has(path) &&
       !kustomizations.some((each) => posix.dirname(path) === each.folder) &&
       !charts.some((chart) => isBelow(path, chart.folder));

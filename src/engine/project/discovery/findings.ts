@@ -1,4 +1,5 @@
 import type { Diagnostic, Place } from '../../problems/index.ts';
+import type { Workflow } from '../../workflows/index.ts';
 
 /** Paths in findings are relative to the root, with `/`; the root itself is `.`. */
 export type RelativePath = string;
@@ -120,13 +121,17 @@ export interface DeployFinding {
   readonly path: RelativePath;
   readonly release?: string;
   readonly values: readonly RelativePath[];
+  /** Single values that are known before the run. */
+  readonly set: readonly (readonly [key: string, value: string])[];
+  /** `5m`. */
+  readonly timeout?: string;
   readonly place: Place;
 }
 
 /** What the CI workflows say, in the words of this room. */
 export interface PipelineFinding {
   readonly path: RelativePath;
-  readonly name: string;
+  readonly workflow: Workflow;
   readonly builds: readonly BuildFinding[];
   /** Tag templates in slipway.yaml's words, with the place of each. */
   readonly tags: readonly { readonly template: string; readonly place: Place }[];
@@ -156,6 +161,8 @@ export interface Findings {
   readonly kustomizations: readonly KustomizationFinding[];
   readonly tests: readonly TestFinding[];
   readonly pipelines: readonly PipelineFinding[];
+  /** Only environments that one of these paths (charts, kustomizations, manifests) deploys; absent = all. */
+  readonly onlyDeployed?: ReadonlySet<RelativePath>;
   /** Files that were found but could not be read in full, and limits that were met. */
   readonly diagnostics: readonly Diagnostic[];
 }

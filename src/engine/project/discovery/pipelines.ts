@@ -11,6 +11,7 @@ import {
   textOf,
   type Workflow,
 } from '../../workflows/index.ts';
+import { DURATION } from '../schema.ts';
 import { isBackingImage } from './compose.ts';
 import type {
   BuildFinding,
@@ -41,20 +42,33 @@ export interface PipelineSurroundings {
   readonly remoteUrl?: string;
 }
 
-/** What the workflows of the workspace say. `texts` holds workflows and the files they take in. */
+/**
+ * What the workflows of the workspace say. `texts` holds workflows and the files they take in. A workflow that others
+ * only call is read where it is called, with what it is given there.
+ */
 export function readPipelines(
   texts: ReadonlyMap<RelativePath, string>,
   surroundings: PipelineSurroundings,
 ): readonly PipelineFinding[] {
   return [...texts].flatMap(([path, text]) => {
     if (!isWorkflowFile(path)) return [];
-    const workflow = readWorkflow(path, text, texts, surroundings);
-    return [new Translator(path, workflow, surroundings).finding()];
+    const pipeline = readPipeline(path, text, texts, surroundings);
+    const { triggers } = pipeline.workflow;
+    return triggers.length > 0 && triggers.every(({ event }) => event === 'workflow_call') ? [] : [pipeline];
   });
 }
 
+export function readPipeline(
+  path: RelativePath,
+  text: string,
+  texts: ReadonlyMap<RelativePath, string>,
+  surroundings: PipelineSurroundings,
+): PipelineFinding {
+  return new Translator(path, readWorkflow(path, text, texts, surroundings), surroundings).finding();
+}
+
 /** One workflow, with the files beside it to follow. */
-export function readWorkflow(
+function readWorkflow(
   path: RelativePath,
   text: string,
   texts: ReadonlyMap<RelativePath, string>,
@@ -66,7 +80,7 @@ export function readWorkflow(
     readLocal: (local: string) => texts.get(local.replace(/^\.?\//, '')),
     ...(repository !== undefined && { repository }),
   };
-  if (/gitlab-ci/.test(path))
+  if (/gitlab/.test(path))
     return readGitlabPipeline(text, absolute(path), {
       ...options,
       ...(host === 'gitlab.com' && { registry: 'registry.gitlab.com' }),
@@ -112,7 +126,7 @@ class Translator {
     }
     return {
       path: this.#path,
-      name: this.#workflow.name,
+      workflow: this.#workflow,
       builds,
       tags,
       ...(scan?.kind === 'scan' && {
@@ -223,7 +237,18 @@ class Translator {
         ? (environmentOfPath(values.at(-1) ?? '') ?? environmentOfPath(namespace ?? ''))
         : (knownEnvironment(named) ?? asName(named));
     const release = literalOf(fact.release);
+    const timeout = literalOf(fact.timeout);
+    const set = fact.set.flatMap(([key, value]): readonly (readonly [string, string])[] => {
+      const text = literalOf(value);
+      // Image tags differ from run to run; Slipway sets them itself.
+      if (text === undefined && !/(^|\.)(tag|imageTag|image|digest)$/i.test(key)) {
+        this.#left.push({ what: `The value ${key}`, why: `${textOf(value)} is made by the run`, place: fact.place });
+      }
+      return text === undefined ? [] : [[key, text]];
+    });
     return {
+      set,
+      ...(timeout !== undefined && DURATION.test(timeout) && { timeout }),
       tool: tool as DeployFinding['tool'],
       path,
       ...(environment !== undefined && { environment }),

@@ -1,0 +1,101 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { migrateWorkflow, readConfig } from '../../src/engine/project/index.ts';
+import { createSystem } from '../../src/engine/system/index.ts';
+import { workspace } from './workspaces.ts';
+
+const system = createSystem({ isTrusted: () => false });
+const fixture = (name: string) => readFileSync(join(import.meta.dirname, 'fixtures/workflows', name), 'utf8');
+const SHOP = {
+  '.git/config': '[remote "origin"]\n  url = https://github.com/acme/shop.git\n',
+  '.github/workflows/ship.yml': fixture('scan-after-push.yml'),
+  '.github/workflows/commit-back.yml': fixture('commit-back.yml'),
+  'ci/pipeline.gitlab.yml': fixture('dind.gitlab-ci.yml'),
+  Dockerfile: 'FROM python:3.12\nCOPY . .\n',
+  'build/Dockerfile': 'FROM python:3.12\nCOPY . .\n',
+  'other/Dockerfile': 'FROM python:3.12\n',
+  'package.json': '{"scripts":{"test":"jest"}}',
+  'manage.py': '',
+  'charts/shop/Chart.yaml': 'name: shop\n',
+  'charts/shop/values.yaml': 'image: { repository: ghcr.io/acme/shop, tag: x }\n',
+  'charts/shop/values-prod.yaml': '',
+  'charts/shop/values-dev.yaml': '',
+};
+const migrate = async (path: string, files: Readonly<Record<string, string>> = SHOP) => {
+  const root = workspace(files);
+  const { proposal, report } = await migrateWorkflow(system, root, path);
+  const project = readConfig(proposal.text, join(root, 'slipway.yaml'), root);
+  expect(project.diagnostics).toEqual([]);
+  return { project, report, root };
+};
+
+describe('slipway init --from-workflow', () => {
+  it('takes over what the workflow does, and nothing else of the repository', async () => {
+    const { project, report, root } = await migrate('.github/workflows/ship.yml');
+    expect(project.images.map((image) => [image.name, image.repository])).toEqual([['shop', 'ghcr.io/acme/shop']]);
+    expect(project.tests.map((test) => test.run.join(' '))).toEqual(['python manage.py test --parallel']);
+    expect(project.environments).toMatchObject([
+      {
+        name: 'prod',
+        namespace: 'shop',
+        isProtected: true,
+        deploy: {
+          release: 'shop',
+          values: [join(root, 'charts/shop/values.yaml'), join(root, 'charts/shop/values-prod.yaml')],
+          set: { replicas: '2' },
+          images: { shop: 'image' },
+        },
+        rollout: { timeoutMs: 300_000 },
+      },
+    ]);
+    expect(report.taken.map((each) => each.what.split(':')[0])).toEqual([
+      'images.shop',
+      'images.shop.repository',
+      'environments.prod',
+      'environments.prod',
+      'tags',
+      'test.0',
+      'test.0.services.postgres',
+      'scan',
+    ]);
+    expect(report.left.map((each) => each.what)).toEqual([
+      'Step "actions/checkout@v4" of job "ship"',
+      'Step "pip install -r requirements.txt" of job "ship"',
+    ]);
+    expect(report.left[1]?.why).toContain('"commands"');
+    expect(report.mistakes.map((each) => each.code)).toEqual([
+      'ci.unpinned-action',
+      'ci.malicious-action',
+      'ci.gate-after-push',
+      'ci.moving-tag-deployed',
+    ]);
+  });
+
+  it('says why each part has no place', async () => {
+    const { project, report } = await migrate('.github/workflows/commit-back.yml');
+    expect(project.tags).toEqual(['main-{sha}']);
+    expect(project.environments).toEqual([]);
+    const reasons = report.left.map(({ what, why }) => `${what}: ${why}`).join('\n');
+    expect(reasons).toMatch(/A deploy by kustomize-set-image: Slipway finds the objects/);
+    expect(reasons).toMatch(/of job "deliver": Slipway does not commit/);
+  });
+
+  it('reads a GitLab file wherever it lies', async () => {
+    const { project, report } = await migrate('ci/pipeline.gitlab.yml');
+    expect(project.tests[0]).toMatchObject({
+      run: ['pytest', '--junitxml=report.xml'],
+      services: [{ name: 'db' }, { name: 'redis' }],
+    });
+    expect(project.tags).toEqual(['{sha:8}', '{branch}']);
+    expect(project.scan).toMatchObject({ severity: ['HIGH', 'CRITICAL'], ignoreUnfixed: true });
+    expect(report.workflow).toBe('ci/pipeline.gitlab.yml');
+  });
+
+  it('names the workflows there are', async () => {
+    await expect(migrate('nowhere.yml')).rejects.toMatchObject({
+      reason: 'usage',
+      fix: 'Use one of .github/workflows/commit-back.yml, .github/workflows/ship.yml.',
+    });
+  });
+});
