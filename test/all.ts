@@ -1,6 +1,7 @@
 // `npm test`: every test there is, in the order in which failing early saves most time. Each suite is a program that ends
 // with a line `N passed, N failed`; this adds them up. Names given as arguments run only those suites.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { ensureLab, labEnv } from './lab/lab.ts';
 
 interface Suite {
   readonly name: string;
@@ -11,8 +12,10 @@ interface Suite {
 
 const suites: readonly Suite[] = [
   { name: 'check', argv: ['node', 'test/check.ts'] },
-  { name: 'preflight', argv: ['node', 'test/pipeline/preflight.ts'], lab: ['core'] },
+  { name: 'lab', argv: ['node', 'test/lab/main.ts', 'check'], lab: ['core'] },
   { name: 'deploy', argv: ['node', 'test/pipeline/deploy.ts'], lab: ['core'] },
+  { name: 'preflight', argv: ['node', 'test/pipeline/preflight.ts'], lab: ['core'] },
+  { name: 'main job', argv: ['node', 'test/pipeline/mainJob.ts'], lab: ['core'] },
 ];
 
 interface Result {
@@ -51,20 +54,25 @@ const chosen = suites.filter((suite) => wanted.length === 0 || wanted.includes(s
 const groups = [...new Set(chosen.flatMap((suite) => suite.lab ?? []))];
 const results: Result[] = [];
 const started = Date.now();
-const isUp = async (): Promise<boolean> => {
-  const probe = await run({ name: 'lab status', argv: ['node', 'test/lab/main.ts', 'status', '--quiet'] });
-  return probe.failed === 0;
-};
 let isLabOurs = false;
+if (groups.length > 0) {
+  // What this brings up, it takes down; a lab that was there before is left as it was.
+  isLabOurs = await labEnv(groups).then(
+    () => false,
+    () => true,
+  );
+  console.log(`\n== lab: ${groups.join(', ')} (${isLabOurs ? 'bringing it up' : 'is up'})`);
+}
+let isLabReady = !isLabOurs;
 for (const suite of chosen) {
-  if (suite.lab !== undefined && !isLabOurs && groups.length > 0) {
-    isLabOurs = !(await isUp());
-    await run({ name: 'lab up', argv: ['node', 'test/lab/main.ts', 'up', ...groups] });
+  // The checks that need no lab come first: a type error should not wait for Kubernetes.
+  if (suite.lab !== undefined && !isLabReady) {
+    await ensureLab(groups, (line) => console.log(line));
+    isLabReady = true;
   }
   results.push(await run(suite));
 }
-// What this brought up, this takes down; a lab that was there before is left as it was.
-if (isLabOurs) await run({ name: 'lab down', argv: ['node', 'test/lab/main.ts', 'down'] });
+if (isLabOurs && isLabReady) spawnSync(process.execPath, ['test/lab/main.ts', 'down'], { stdio: 'inherit' });
 
 console.log('');
 for (const { suite, passed, failed, ms } of results) {

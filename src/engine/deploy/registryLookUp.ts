@@ -1,5 +1,11 @@
 import type { Secrets } from '../events/secrets.ts';
-import { parseReference, platformsOf, type Reference, Registry as RegistryClient } from '../images/index.ts';
+import {
+  isHelperTag,
+  parseReference,
+  platformsOf,
+  type Reference,
+  Registry as RegistryClient,
+} from '../images/index.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import { nearMatches } from './answers.ts';
@@ -32,7 +38,13 @@ async function ask(client: RegistryClient, reference: Reference, signal: AbortSi
   const manifest = await client.manifest(reference, signal);
   if (manifest === undefined) {
     const tags = (await client.tags(reference.registry, reference.repository, signal).catch(() => undefined)) ?? [];
-    return { state: 'absent', nearestTags: nearestTags(reference.tag, tags) };
+    return {
+      state: 'absent',
+      nearestTags: nearestTags(
+        reference.tag,
+        tags.filter((tag) => !isHelperTag(tag)),
+      ),
+    };
   }
   const platforms = Object.keys(platformsOf(manifest));
   if (platforms.length > 0 || manifest.config === undefined)

@@ -2,5 +2,5 @@
 export { type GateResult, gate } from './gate.ts';
 export { type Manifest, platformsOf } from './manifest.ts';
 export { describeImage, type ImageFacts } from './publishStep.ts';
-export { formatReference, normalPlatform, parseReference, type Reference } from './reference.ts';
+export { formatReference, isHelperTag, normalPlatform, parseReference, type Reference } from './reference.ts';
 export { Registry } from './registry.ts';

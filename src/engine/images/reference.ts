@@ -79,3 +79,7 @@ export function normalPlatform(platform: string): string {
   if (arch === 'amd64' && variant === 'v1') return `${os}/amd64`;
   return variant === undefined ? `${os}/${arch}` : `${os}/${arch}/${variant}`;
 }
+
+/** Tags that registries and tools keep for themselves: signatures, attestations, caches, our own staging. */
+export const isHelperTag = (tag: string): boolean =>
+  /^sha256-[0-9a-f]{64}(\.(sig|att|sbom))?$|^slipway-staging$|(^|-)(build)?cache$/.test(tag);

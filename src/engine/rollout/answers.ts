@@ -1,5 +1,5 @@
 import { at, type Cluster, fieldsOf, listOf, readPodLog, textOf } from '../cluster/index.ts';
-import { formatReference, parseReference, Registry } from '../images/index.ts';
+import { formatReference, isHelperTag, parseReference, Registry } from '../images/index.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import type { Answer, Question } from './snapshot.ts';
@@ -202,7 +202,7 @@ function nearest(wanted: string, known: readonly string[], most = 5): readonly s
     return same - Math.abs(name.length - wanted.length) / 4;
   };
   return known
-    .filter((name) => !/^sha256-[0-9a-f]{64}|^slipway-staging$|cache$/.test(name))
+    .filter((name) => !isHelperTag(name))
     .toSorted((a, b) => score(b) - score(a) || (a < b ? 1 : -1))
     .slice(0, most);
 }
