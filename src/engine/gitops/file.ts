@@ -2,7 +2,7 @@
  * A file as Flux's image automation reads it: which files count, how one is cut into documents, and the reasons for which
  * Flux skips a whole file without a word (image-automation-controller 1.2 `internal/update`, kyaml 0.21.1 `kio`).
  */
-import { composeFirst, isYamlError, type MappingNode, type Node } from './goyaml/composer.ts';
+import { composeFirst, isYamlError, type MappingNode, type Node, type YamlError } from './goyaml/composer.ts';
 
 export type SkipCode = 'file-name' | 'no-token' | 'not-utf8' | 'separator' | 'not-yaml' | 'root' | 'metadata';
 
@@ -58,8 +58,38 @@ export function readFile(text: string, file: string): ReadableFile | SkippedFile
   return parseFile(text);
 }
 
+/** What the documents of a file's last version were read as; belongs to one file. */
+export class PieceCache {
+  #last = new Map<string, Node | YamlError | undefined>();
+  #next = new Map<string, Node | YamlError | undefined>();
+
+  /** Keeps what was used since the last call, and forgets the rest. */
+  turn(): void {
+    this.#last = this.#next;
+    this.#next = new Map();
+  }
+
+  read(piece: string): Node | YamlError | undefined {
+    const known = this.#last.has(piece) ? this.#last.get(piece) : readPiece(piece);
+    this.#next.set(piece, known);
+    return known;
+  }
+}
+
+function readPiece(piece: string): Node | YamlError | undefined {
+  const bad = forbidden.exec(piece);
+  if (bad !== null) return { error: 'a control character', at: bad.index };
+  return composeFirst(piece);
+}
+
 /** As {@link readFile}, without the tests of name and token. */
-export function parseFile(text: string): ReadableFile | SkippedFile {
+export function parseFile(text: string, cache?: PieceCache): ReadableFile | SkippedFile {
+  const file = parsePieces(text, cache);
+  cache?.turn();
+  return file;
+}
+
+function parsePieces(text: string, cache: PieceCache | undefined): ReadableFile | SkippedFile {
   const { normal, removed } = withoutCarriageReturns(text);
   const toFile = (at: number): number => at + countUpTo(removed, at);
   const pieces = splitDocuments(normal);
@@ -70,10 +100,7 @@ export function parseFile(text: string): ReadableFile | SkippedFile {
     const start = piece.start + (hasMark ? 1 : 0);
     const body = hasMark ? piece.text.slice(1) : piece.text;
     const toOffset = (at: number): number => toFile(Math.min(start + at, normal.length));
-    const bad = forbidden.exec(body);
-    if (bad !== null)
-      return { code: 'not-yaml', reason: 'a control character, which YAML does not allow', at: toOffset(bad.index) };
-    const root = composeFirst(body);
+    const root = cache === undefined ? readPiece(body) : cache.read(body);
     if (root === undefined) continue;
     if (isYamlError(root))
       return { code: 'not-yaml', reason: `not valid YAML for Flux: ${root.error}`, at: toOffset(root.at) };
@@ -86,6 +113,18 @@ export function parseFile(text: string): ReadableFile | SkippedFile {
     documents,
     shape: pieces.length === 1 && documents.length === 1 && isList(documents[0]?.root) ? 'list' : 'documents',
   };
+}
+
+/** The mappings among the documents of a file that Flux would skip: each is read on its own, broken ones are left out. */
+export function splitTolerantly(text: string): readonly FluxDocument[] {
+  const starts = [0, ...[...text.matchAll(/^---.*(?:\r\n|\r|\n|$)/gm)].map((match) => match.index + match[0].length)];
+  return starts.flatMap((start, index) => {
+    const next = starts[index + 1];
+    const end = next === undefined ? text.length : text.lastIndexOf('---', next - 1);
+    const file = parsePieces(text.slice(start, Math.max(start, end)), undefined);
+    if (isSkipped(file)) return [];
+    return file.documents.map(({ root, toOffset }) => ({ root, toOffset: (at: number) => start + toOffset(at) }));
+  });
 }
 
 export const isSkipped = (file: ReadableFile | SkippedFile): file is SkippedFile => 'code' in file;

@@ -1,7 +1,15 @@
 /**
  * GitOps without a cluster: what Flux (and Argo CD Image Updater) would choose and write, the smallest edits that do the
- * same, and why a marker, a policy or a whole file is ignored. Pure: texts in, data out.
+ * same, why a marker, a policy or a whole file is ignored, and rollbacks that stay. Pure: texts in, data out.
  */
+export {
+  ignoreTagEdits,
+  readSourceOverride,
+  type SourceOverride,
+  setOverride,
+  shadowingParameters,
+  sourceFileName,
+} from './argocd.ts';
 export { type Constraint, type ConstraintError, parseConstraint, satisfies, whyNot } from './constraint.ts';
 export {
   type AppliedPolicies,
@@ -13,8 +21,40 @@ export {
   type TextEdit,
   type ValueChange,
 } from './edit.ts';
-export { hasMarkerToken, isScannedName, type SkippedFile } from './file.ts';
+export { hasMarkerToken, isScannedName, PieceCache, type SkippedFile } from './file.ts';
+export {
+  chooseTag,
+  type DatedTag,
+  imagesOfApplication,
+  referencesOf,
+  splitImage,
+  type UpdaterChoice,
+  type UpdaterImage,
+  writeBackOfApplication,
+} from './imageUpdater.ts';
+export {
+  type BotCommit,
+  ignoreFolderFix,
+  judgeLoop,
+  type LoopFix,
+  type LoopVerdict,
+  readJobConditions,
+  readPushTrigger,
+  skipCiFix,
+  type WorkflowFacts,
+} from './loops.ts';
+export { type LinkedMarker, MarkerIndex } from './markerIndex.ts';
 export { type DeadMarker, type FileMarkers, findMarkers, type Marker, type Span, valueFor } from './markers.ts';
+export {
+  type ApplicationObject,
+  type AutomationObject,
+  coversFile,
+  type GitOpsObject,
+  type ImagePolicyObject,
+  type ImageRepositoryObject,
+  mayHoldObjects,
+  readObjects,
+} from './objects.ts';
 export {
   CompiledPolicy,
   compareRules,
@@ -27,6 +67,18 @@ export {
   type TagReason,
 } from './policy.ts';
 export { Lines } from './positions.ts';
+export {
+  type CiHost,
+  compileFilter,
+  compileGitLabGlob,
+  gitlabJobRuns,
+  type Push,
+  type PushTrigger,
+  pushStartsWorkflow,
+  skipMarker,
+} from './pushFilters.ts';
 export { formatReference, type ImageRef, splitReference, whyInvalidReference } from './reference.ts';
+export { type FileEdit, type Recipe, type RollbackRequest, rollbackRecipes, whoUndoes } from './rollback.ts';
 export type { MarkerPart, Setter } from './setter.ts';
 export { compareVersions, parseVersion, type Version } from './version.ts';
+export { formatScalar, readYamlObjects, removeKey, setValue, textAt, type YamlObject } from './yaml.ts';

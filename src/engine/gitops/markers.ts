@@ -7,10 +7,11 @@ import {
   isScannedName,
   isSkipped,
   keyName,
+  type PieceCache,
   parseFile,
   type SkippedFile,
 } from './file.ts';
-import type { Comment, Node, ScalarNode } from './goyaml/composer.ts';
+import type { Comment, MappingNode, Node, ScalarNode } from './goyaml/composer.ts';
 import type { ScalarStyle } from './goyaml/scanner.ts';
 import { type ImageRef, splitReference } from './reference.ts';
 import { type MarkerText, readMarkerText, type Setter } from './setter.ts';
@@ -90,9 +91,10 @@ const nothing: FileMarkers = { markers: [], dead: [], shape: 'documents' };
 
 /**
  * All markers of a file, live and dead, in the order of the text. `file` is its path; only the name counts.
- * Offsets are UTF-16, as in editors. Costs next to nothing for a file without `$imagepolicy`.
+ * Offsets are UTF-16, as in editors. Costs next to nothing for a file without `$imagepolicy`. With a `cache` only the
+ * documents that changed since the last call with it are read again.
  */
-export function findMarkers(text: string, file: string): FileMarkers {
+export function findMarkers(text: string, file: string, cache?: PieceCache): FileMarkers {
   if (!/\$imagepolicy/i.test(text)) return nothing;
   if (!isScannedName(file)) {
     return allDead(text, { code: 'file-name', reason: 'Flux reads only *.yaml, *.yml and files named Kustomization' });
@@ -103,7 +105,7 @@ export function findMarkers(text: string, file: string): FileMarkers {
       reason: 'the file does not contain "$imagepolicy" with its double quotes',
     });
   }
-  const read = parseFile(text);
+  const read = parseFile(text, cache);
   if (isSkipped(read)) return allDead(text, read);
   const marked = read.documents.flatMap((document) => markedNodes(document));
   const markers = marked.map(toMarker);
@@ -116,40 +118,60 @@ export function findMarkers(text: string, file: string): FileMarkers {
   return { markers, dead, shape: read.shape };
 }
 
-/** The nodes of a document that carry a marker, in kyaml's order, which looks at each key once. */
+/** The nodes of a document that carry a marker, in the order of the text. */
 export function markedNodes(document: FluxDocument): readonly MarkedNode[] {
   const found: MarkedNode[] = [];
   const path: (string | number)[] = [];
+  const mappings: (MappingNode | undefined)[] = [];
+  const indexes: number[] = [];
   const visit = (node: Node): void => {
     if (node.kind === 'scalar') {
       // The line comment decides alone when there is one.
       const comment = node.line ?? node.head;
       if (comment === undefined) return;
       const text: MarkerText = readMarkerText(comment.text);
-      if (text.kind === 'setter' && !isMetadata(path)) {
-        found.push({ node, document, setter: text.setter, form: text.form, comment, path: [...path] });
-      }
+      if (text.kind !== 'setter' || isMetadata(path) || isShadowed(path, mappings, indexes)) return;
+      found.push({ node, document, setter: text.setter, form: text.form, comment, path: [...path] });
     } else if (node.kind === 'sequence') {
-      node.items.forEach((item, index) => {
+      for (let index = 0; index < node.items.length; index += 1) {
+        const item = node.items[index];
+        if (item === undefined) continue;
         path.push(index);
+        mappings.push(undefined);
+        indexes.push(index);
         visit(item);
+        mappings.pop();
+        indexes.pop();
         path.pop();
-      });
+      }
     } else if (node.kind === 'mapping') {
-      const seen = node.entries.length > 1 ? new Set<string>() : undefined;
-      for (const { key, value } of node.entries) {
-        const name = keyName(key);
-        // kyaml looks fields up by name and finds the first one, so a second one of the same name is never visited.
-        if (seen?.has(name)) continue;
-        seen?.add(name);
-        path.push(name);
-        visit(value);
+      for (let index = 0; index < node.entries.length; index += 1) {
+        const entry = node.entries[index];
+        if (entry === undefined) continue;
+        path.push(keyName(entry.key));
+        mappings.push(node);
+        indexes.push(index);
+        visit(entry.value);
+        mappings.pop();
+        indexes.pop();
         path.pop();
       }
     }
   };
   visit(document.root);
   return found;
+}
+
+/** kyaml looks fields up by name and finds the first one, so a second one of the same name is never visited. */
+function isShadowed(
+  path: readonly (string | number)[],
+  mappings: readonly (MappingNode | undefined)[],
+  indexes: readonly number[],
+): boolean {
+  return path.some((name, depth) => {
+    const first = mappings[depth]?.entries.findIndex(({ key }) => keyName(key) === name);
+    return first !== undefined && first < (indexes[depth] ?? 0);
+  });
 }
 
 /** A text in the place of these mappings would make the whole file unreadable for Flux. */
@@ -194,9 +216,8 @@ function* mentions(text: string): Iterable<Span & { readonly mention: number }> 
   let done = -1;
   for (const match of text.matchAll(/\$imagepolicy/gi)) {
     if (match.index < done) continue;
-    const lineStart = Math.max(text.lastIndexOf('\n', match.index), text.lastIndexOf('\r', match.index)) + 1;
-    let end = text.slice(match.index).search(/[\r\n]/) + match.index;
-    if (end < match.index) end = text.length;
+    const lineStart = startOfLine(text, match.index);
+    const end = lineEnd(text, match.index);
     done = end;
     const line = text.slice(lineStart, end);
     // The comment starts at the first `#` after white space, a quote or a bracket; a bare `x#` is no comment.
@@ -206,6 +227,20 @@ function* mentions(text: string): Iterable<Span & { readonly mention: number }> 
     yield { start, end, mention: match.index };
   }
 }
+
+function startOfLine(text: string, offset: number): number {
+  let at = offset;
+  while (at > 0 && !isLineBreak(text.charCodeAt(at - 1))) at -= 1;
+  return at;
+}
+
+function lineEnd(text: string, offset: number): number {
+  let at = offset;
+  while (at < text.length && !isLineBreak(text.charCodeAt(at))) at += 1;
+  return at;
+}
+
+const isLineBreak = (code: number): boolean => code === 10 || code === 13;
 
 function allDead(text: string, skipped: SkippedFile): FileMarkers {
   const dead = [...mentions(text)].map(

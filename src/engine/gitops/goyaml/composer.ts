@@ -38,15 +38,21 @@ export interface ScalarNode {
 
 export interface MappingNode {
   readonly kind: 'mapping';
+  readonly style: 'block' | 'flow';
   readonly tag: string | undefined;
   readonly start: number;
+  /** After the closing bracket; for a block collection the same as `start`. */
+  readonly end: number;
   readonly entries: readonly { readonly key: Node; readonly value: Node }[];
 }
 
 export interface SequenceNode {
   readonly kind: 'sequence';
+  readonly style: 'block' | 'flow';
   readonly tag: string | undefined;
   readonly start: number;
+  /** As in {@link MappingNode}. */
+  readonly end: number;
   readonly items: readonly Node[];
 }
 
@@ -85,13 +91,10 @@ export function composeFirst(text: string): Node | YamlError | undefined {
 export const isYamlError = (value: object): value is YamlError => 'error' in value && !('kind' in value);
 
 interface Properties {
-  readonly start: number;
   readonly tag: string | undefined;
   readonly tagStart: number;
   readonly anchor: string | undefined;
 }
-
-const noProperties = (start: number): Properties => ({ start, tag: undefined, tagStart: start, anchor: undefined });
 
 class Composer {
   readonly #scanner: Scanner;
@@ -219,51 +222,55 @@ class Composer {
       this.#skip();
       return { kind: 'alias', name: token.text, start: token.start, end: token.end, ...comments };
     }
-    let properties = noProperties(token.start);
+    const { start } = token;
+    let tag: string | undefined;
+    let tagStart = start;
+    let anchor: string | undefined;
     if (token.type === T.anchor || token.type === T.tag) {
-      properties = this.#properties(token);
+      ({ tag, tagStart, anchor } = this.#properties(token));
       token = this.#peek();
     }
-    const { tag, tagStart, anchor, start } = properties;
     if (sequences === 'indentless' && token.type === T.blockEntry) {
       this.#remember(anchor);
-      return { kind: 'sequence', tag, start, items: this.#indentlessItems() };
+      return { kind: 'sequence', style: 'block', tag, start, end: start, items: this.#indentlessItems() };
     }
     if (token.type === T.scalar) {
       const comments = this.#take();
       this.#skip();
       this.#remember(anchor);
-      const { text: value, style, block } = token;
       return {
         kind: 'scalar',
-        value,
-        style,
+        value: token.text,
+        style: token.style,
         tag,
         tagStart,
         anchor,
         start: token.start,
         end: token.end,
-        block,
-        ...comments,
+        block: token.block,
+        head: comments.head,
+        line: comments.line,
       };
     }
     if (token.type === T.flowSequenceStart) {
       this.#take();
       this.#remember(anchor);
-      return { kind: 'sequence', tag, start, items: this.#flowItems() };
+      const { parts: items, end } = this.#flowItems();
+      return { kind: 'sequence', style: 'flow', tag, start, end, items };
     }
     if (token.type === T.flowMappingStart) {
       this.#take();
       this.#remember(anchor);
-      return { kind: 'mapping', tag, start, entries: this.#flowEntries() };
+      const { parts: entries, end } = this.#flowEntries();
+      return { kind: 'mapping', style: 'flow', tag, start, end, entries };
     }
     if (context === 'block' && token.type === T.blockSequenceStart) {
       this.#remember(anchor);
-      return { kind: 'sequence', tag, start, items: this.#blockItems() };
+      return { kind: 'sequence', style: 'block', tag, start, end: start, items: this.#blockItems() };
     }
     if (context === 'block' && token.type === T.blockMappingStart) {
       this.#remember(anchor);
-      return { kind: 'mapping', tag, start, entries: this.#blockEntries() };
+      return { kind: 'mapping', style: 'block', tag, start, end: start, entries: this.#blockEntries() };
     }
     if (anchor !== undefined || tag !== undefined) {
       this.#remember(anchor);
@@ -286,7 +293,7 @@ class Composer {
       this.#skip();
       token = this.#peek();
     }
-    return { start: first.start, tag, tagStart, anchor };
+    return { tag, tagStart, anchor };
   }
 
   #remember(anchor: string | undefined): void {
@@ -365,7 +372,7 @@ class Composer {
     return types.includes(this.#peek().type);
   }
 
-  #flowItems(): Node[] {
+  #flowItems(): { readonly parts: Node[]; readonly end: number } {
     this.#peek();
     this.#skip();
     const items: Node[] = [];
@@ -379,12 +386,15 @@ class Composer {
       if (token.type === T.flowSequenceEnd) break;
       if (token.type === T.key) {
         this.#skip();
-        items.push({ kind: 'mapping', tag: undefined, start: token.start, entries: [this.#flowPair()] });
+        const entries = [this.#flowPair()];
+        const { start } = token;
+        items.push({ kind: 'mapping', style: 'flow', tag: undefined, start, end: start, entries });
       } else items.push(this.#node('flow', 'plain'));
     }
+    const { end } = this.#peek();
     this.#take();
     this.#skip();
-    return items;
+    return { parts: items, end };
   }
 
   /** `key: value` as an item of a flow sequence. */
@@ -402,7 +412,7 @@ class Composer {
     return { key, value: emptyScalar(this.#peek().start) };
   }
 
-  #flowEntries(): { key: Node; value: Node }[] {
+  #flowEntries(): { readonly parts: { key: Node; value: Node }[]; readonly end: number } {
     this.#peek();
     this.#skip();
     const entries: { key: Node; value: Node }[] = [];
@@ -426,9 +436,10 @@ class Composer {
         entries.push({ key, value: emptyScalar(this.#peek().start) });
       }
     }
+    const { end } = this.#peek();
     this.#take();
     this.#skip();
-    return entries;
+    return { parts: entries, end };
   }
 
   #flowValue(): Node {

@@ -201,9 +201,9 @@ export class Scanner {
   }
 
   #next(): void {
-    const scanMark = this.#mark();
-    this.#toNextToken(scanMark);
-    this.#unroll(this.#column, scanMark.index);
+    const scanAt = this.#pos;
+    this.#toNextToken(scanAt, this.#line);
+    this.#unroll(this.#column, scanAt);
     const code = this.#code();
     if (code === 0) {
       this.#streamEnd();
@@ -307,7 +307,7 @@ export class Scanner {
     this.#fail(code === tab ? 'a tab used as indentation' : `"${String.fromCharCode(code)}" cannot start a value`);
   }
 
-  #toNextToken(scanMark: Mark): void {
+  #toNextToken(scanAt: number, scanLine: number): void {
     for (;;) {
       for (;;) {
         const code = this.#code();
@@ -315,7 +315,7 @@ export class Scanner {
         this.#pos += 1;
       }
       this.#lineCommentBecomesHead();
-      if (this.#code() === hash) this.#commentLines(scanMark);
+      if (this.#code() === hash) this.#commentLines(scanAt, scanLine);
       if (!isBreak(this.#code())) return;
       this.#skipLine();
       if (this.#flowLevel === 0) this.#isKeyAllowed = true;
@@ -357,18 +357,18 @@ export class Scanner {
   }
 
   /** One or more comment lines: the foot of what came before, the head of what follows, or first one and then the other. */
-  #commentLines(scanMark: Mark): void {
+  #commentLines(firstScanAt: number, scanLine: number): void {
     let last = this.tokens.at(-1);
     if (last?.type === T.flowEntry && this.tokens.length > 1) last = this.tokens.at(-2);
     let tokenAt = last?.start ?? 0;
-    let scanAt = scanMark.index;
+    let scanAt = firstScanAt;
     let indent = Math.max(this.#indent, 0);
     let isAfterEmpty = false;
     let isFirstEmpty = this.#newlines <= 1;
     let line = this.#line;
     let column = this.#column;
     let footLine = -1;
-    if (scanMark.line > 0) {
+    if (scanLine > 0) {
       footLine = this.#line - this.#newlines + 1;
       if (this.#newlines === 0 && this.#column > 1) footLine += 1;
     }
@@ -625,7 +625,9 @@ export class Scanner {
   #plain(): void {
     this.#saveKey();
     this.#isKeyAllowed = false;
-    const { index: start, line, column } = this.#mark();
+    const start = this.#pos;
+    const line = this.#line;
+    const column = this.#column;
     const indent = this.#indent + 1;
     const text = this.#text;
     const inFlow = this.#flowLevel > 0;
