@@ -16,6 +16,7 @@ const suites: readonly Suite[] = [
   { name: 'deploy', argv: ['node', 'test/pipeline/deploy.ts'], lab: ['core'] },
   { name: 'preflight', argv: ['node', 'test/pipeline/preflight.ts'], lab: ['core'] },
   { name: 'main job', argv: ['node', 'test/pipeline/mainJob.ts'], lab: ['core'] },
+  { name: 'rollback', argv: ['node', 'test/pipeline/rollback.ts'], lab: ['core'] },
 ];
 
 interface Result {

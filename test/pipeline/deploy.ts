@@ -23,7 +23,7 @@ const env = { ...process.env, ...lab.env };
 const system = createSystem({ env });
 const access = plainAccess(lab.kubeconfig);
 const signal = new AbortController().signal;
-const repository = `${lab.registry}/deploy/actor`;
+const repository = `${lab.registry}/deploy/app`;
 const fixtures = join(import.meta.dirname, 'fixtures');
 const work = mkdtempSync(join(tmpdir(), 'slipway-deploy-'));
 const secrets = new Secrets();
@@ -394,7 +394,7 @@ test('manifests: an image nothing runs is an error, not a deploy of the old vers
   const folder = join(work, 'other');
   cpSync(join(fixtures, 'manifests'), folder, { recursive: true });
   const file = join(folder, 'app.yaml');
-  writeFileSync(file, readFileSync(file, 'utf8').replace('deploy/actor', 'deploy/other'));
+  writeFileSync(file, readFileSync(file, 'utf8').replace('deploy/app', 'deploy/other'));
   await failing(deployer('deploy-plain', plain(false, folder), '1.1.0').apply(options), 'manifest.image-unused');
 });
 

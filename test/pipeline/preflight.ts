@@ -20,7 +20,7 @@ const env = { ...process.env, ...lab.env };
 const system = createSystem({ env });
 const access = plainAccess(lab.kubeconfig);
 const signal = new AbortController().signal;
-const repository = `${lab.registry}/deploy/actor`;
+const repository = `${lab.registry}/deploy/app`;
 const work = mkdtempSync(join(tmpdir(), 'slipway-preflight-'));
 const secrets = new Secrets();
 const registry = registryLookUp(system, secrets);
@@ -128,7 +128,7 @@ finds(
   () => [deployment()],
   {
     code: 'image.missing',
-    says: /deploy\/actor:1\.0\.1 is not in the registry .* Nearest tags: 1\.0\.0/,
+    says: /deploy\/app:1\.0\.1 is not in the registry .* Nearest tags: 1\.0\.0/,
     fix: /1\.0\.0/,
   },
   '1.0.1',
@@ -140,7 +140,7 @@ finds(
 );
 finds(
   'a name that is no reference',
-  () => [deployment({ initContainers: [{ name: 'init', image: `${lab.registry}/Deploy/Actor:1` }] })],
+  () => [deployment({ initContainers: [{ name: 'init', image: `${lab.registry}/Deploy/App:1` }] })],
   { code: 'image.invalid', says: /upper-case/ },
 );
 finds(

@@ -85,6 +85,8 @@ describe('values', () => {
     ['1.5', '1.5'],
     ['99999999999999999999', '99999999999999999999'],
     ['', ''],
+    ['{a, 2}', ['a', 2]],
+    ['{}', []],
   ])('--set value %j is %j', (text, value) => expect(typedValue(text)).toEqual(value));
 
   test('merge like Helm: maps by key, lists whole, null removes', () => {

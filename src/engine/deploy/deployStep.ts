@@ -13,11 +13,11 @@ import type { Detector } from './helm.ts';
 import { nameOf } from './objects.ts';
 import { inParallel } from './parallel.ts';
 import { rollBack } from './rollback.ts';
-import { type OpenCluster, requestOf, runOf } from './stepRequest.ts';
+import { type OpenCluster, type OpenRegistry, requestOf, runOf } from './stepRequest.ts';
 
 export interface DeployStepOptions {
   readonly open: OpenCluster;
-  readonly registry: Registry;
+  readonly registry: OpenRegistry;
   /** Made for one deploy, before its first write. */
   readonly detector?: (access: ClusterAccess, context: StepContext) => Detector;
 }
@@ -67,7 +67,7 @@ export function deployStep(options: DeployStepOptions): StepKind<'deploy'> {
         });
       } catch (error) {
         if (!isCancelled(error) && environment.rollout.rollback) {
-          await takeBack(error, deployer, outputs, access, options.registry, spec.environment, context);
+          await takeBack(error, deployer, outputs, access, options.registry(context), spec.environment, context);
         }
         throw error;
       }

@@ -13,4 +13,4 @@ export type { KubeObject, PlacedObject } from './objects.ts';
 export { registryLookUp } from './registryLookUp.ts';
 export { type RollbackOptions, rollBack } from './rollback.ts';
 export { type RunRollbackOptions, runRollback, runVerified } from './runRollback.ts';
-export type { OpenCluster } from './stepRequest.ts';
+export type { OpenCluster, OpenRegistry } from './stepRequest.ts';

@@ -2,17 +2,16 @@ import type { DeployedImage, Plan, StepContext } from '../plan/step.ts';
 import { parseTarget } from '../plan/targets.ts';
 import type { Failure } from '../problems/index.ts';
 import type { EnvironmentConfig } from '../project/model.ts';
-import type { Registry } from './checkImages.ts';
 import { createDeployer } from './createDeployer.ts';
 import type { FullDeployOutputs } from './deployOutputs.ts';
 import { rollBack } from './rollback.ts';
-import { type OpenCluster, requestOf } from './stepRequest.ts';
+import { type OpenCluster, type OpenRegistry, requestOf } from './stepRequest.ts';
 
 type Context = Omit<StepContext, 'step'>;
 
 export interface RunRollbackOptions {
   readonly open: OpenCluster;
-  readonly registry: (context: Pick<StepContext, 'system' | 'secrets'>) => Registry;
+  readonly registry: OpenRegistry;
 }
 
 /** The rollback of a run whose rollout or smoke test failed. True when the old version alone serves again. */

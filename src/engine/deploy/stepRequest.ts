@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { DeployedImage, PublishOutputs, StepContext } from '../plan/step.ts';
 import type { EnvironmentConfig } from '../project/model.ts';
 import type { ClusterAccess } from './access.ts';
+import type { Registry } from './checkImages.ts';
 import type { DeployRequest } from './deployer.ts';
 
 /** Opens the cluster of an environment; contacts it only when asked something. */
@@ -9,6 +10,9 @@ export type OpenCluster = (
   environment: EnvironmentConfig,
   context: Pick<StepContext, 'system' | 'secrets' | 'signal'>,
 ) => Promise<ClusterAccess>;
+
+/** The registries, with the credentials of this machine. */
+export type OpenRegistry = (context: Pick<StepContext, 'system' | 'secrets'>) => Registry;
 
 /** What a step deploys: digests come from the publish steps of this run. */
 export function requestOf(

@@ -54,8 +54,15 @@ export function parseValuePath(path: string): readonly (string | number)[] {
   return keys;
 }
 
-/** The type Helm's `--set` gives a bare word: booleans, null and integers without leading zero are typed, all else is text. */
+/**
+ * The type Helm's `--set` gives a word: booleans, null and integers without leading zero are typed, `{a,b}` is a list,
+ * all else is text.
+ */
 export function typedValue(text: string): unknown {
+  if (text.startsWith('{') && text.endsWith('}')) {
+    const inner = text.slice(1, -1);
+    return inner === '' ? [] : inner.split(',').map((item) => typedValue(item.trim()));
+  }
   if (text === 'true') return true;
   if (text === 'false') return false;
   if (text === 'null') return null;

@@ -22,7 +22,9 @@ async function deployWiring() {
   ]);
   const open: import('../deploy/index.ts').OpenCluster = async (environment, { system, secrets }) =>
     deployAccess(await clusterOf(environment, system, secrets));
-  return { open, deploy };
+  const registry: import('../deploy/index.ts').OpenRegistry = ({ system, secrets }) =>
+    deploy.registryLookUp(system, secrets);
+  return { open, deploy, registry };
 }
 
 /** Every step kind there is: the one registration. */
@@ -35,24 +37,12 @@ export function stepKinds(): ReadonlyMap<StepKindName, StepKind> {
     lazy('test', async () => (await import('../tests/testStep.ts')).testStep),
     lazy('command', async () => (await import('../tests/commandStep.ts')).commandStep),
     lazy('check', async () => {
-      const { open, deploy } = await deployWiring();
-      return {
-        kind: 'check',
-        run: (spec, context) =>
-          deploy
-            .checkStep({ open, registry: deploy.registryLookUp(context.system, context.secrets) })
-            .run(spec, context),
-      };
+      const { open, deploy, registry } = await deployWiring();
+      return deploy.checkStep({ open, registry });
     }),
     lazy('deploy', async () => {
-      const { open, deploy } = await deployWiring();
-      return {
-        kind: 'deploy',
-        run: (spec, context) =>
-          deploy
-            .deployStep({ open, registry: deploy.registryLookUp(context.system, context.secrets) })
-            .run(spec, context),
-      };
+      const { open, deploy, registry } = await deployWiring();
+      return deploy.deployStep({ open, registry });
     }),
     lazy('rollout', async () => (await import('../rollout/rolloutStep.ts')).rolloutStep),
     lazy('smoke', async () => {
@@ -68,12 +58,8 @@ export function stepKinds(): ReadonlyMap<StepKindName, StepKind> {
 
 /** What undoes a failed deploy. */
 export const rollback: Rollback = async (plan, why, context) => {
-  const { open, deploy } = await deployWiring();
-  return deploy.runRollback({ open, registry: ({ system, secrets }) => deploy.registryLookUp(system, secrets) })(
-    plan,
-    why,
-    context,
-  );
+  const { open, deploy, registry } = await deployWiring();
+  return deploy.runRollback({ open, registry })(plan, why, context);
 };
 
 /** Records that what was deployed is verified: what later rollbacks go back to. */
