@@ -333,9 +333,9 @@ describe('checks', () => {
 
   test('endpoints are those that answer', async () => {
     const pods = [pod('new', { 'pod-template-hash': 'new' })];
-    expect(await findEndpoints(around(cluster(pods)), never)).toEqual([
+    expect(await findEndpoints(around(cluster(pods)), system.clock, never)).toEqual([
       { title: 'service shop (http)', url: `http://127.0.0.1:${port}` },
     ]);
-    expect(await findEndpoints(around(cluster([])), never)).toEqual([]);
+    expect(await findEndpoints(around(cluster([])), system.clock, never)).toEqual([]);
   });
 });

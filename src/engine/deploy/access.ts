@@ -1,4 +1,6 @@
 import type { ObjectRef } from '../events/index.ts';
+import type { StepContext } from '../plan/step.ts';
+import type { Baseline, RolloutResult } from '../rollout/index.ts';
 import type { KubeObject } from './objects.ts';
 
 /** Our name in `metadata.managedFields`. */
@@ -19,6 +21,12 @@ export interface WriteOptions {
   readonly signal: AbortSignal;
   /** The server answers with what it would have stored, and stores nothing. */
   readonly isDryRun?: boolean;
+}
+
+export interface WatchOptions extends Pick<StepContext, 'system' | 'secrets' | 'signal' | 'emit'> {
+  readonly baseline: Baseline;
+  /** ms since the epoch: just before the first write. */
+  readonly startedAt: number;
 }
 
 /**
@@ -43,6 +51,11 @@ export interface ClusterAccess {
   patch(ref: ObjectRef, operations: readonly PatchOperation[], options: WriteOptions): Promise<KubeObject>;
   /** False when it was not there. Dependents go in the background. */
   remove(ref: ObjectRef, options: WriteOptions & { readonly graceSeconds?: number }): Promise<boolean>;
+  /**
+   * The verdict of the rollout room on these objects; absent where nothing can be watched. What must be seen as new is
+   * told from what was there by `baseline`.
+   */
+  readonly watch?: (targets: readonly ObjectRef[], options: WatchOptions) => Promise<RolloutResult>;
   /** Whether a kind has namespaces; undefined when the cluster has no such kind. */
   isNamespaced(apiVersion: string, kind: string, signal: AbortSignal): Promise<boolean | undefined>;
 }

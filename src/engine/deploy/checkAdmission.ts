@@ -63,12 +63,6 @@ const refusals: readonly {
     certainty: 'wrong',
     fix: 'This field cannot change on an existing object: delete and re-create it, give it another name, or undo the change.',
   },
-  {
-    pattern: /no matches for kind|could not find the requested resource/,
-    code: 'api.no-kind',
-    certainty: 'wrong',
-    fix: 'Install the operator or CRD that defines this kind first, or add its CRD to the set.',
-  },
 ];
 
 export async function checkAdmission(
@@ -154,6 +148,14 @@ export function refusal(placed: PlacedObject, error: SlipwayError, isPod: boolea
     return { ...base, certainty: known.certainty, code: known.code, fix: known.fix };
   }
   switch (error.code) {
+    case 'api.NoKind':
+      return {
+        ...base,
+        certainty: 'wrong',
+        code: 'api.no-kind',
+        message: `${nameOf(object)} cannot be written: the cluster has no kind ${object.kind} in ${object.apiVersion}.`,
+        fix: 'Install the operator or CRD that defines this kind first, or add its CRD to the set.',
+      };
     case 'api.Invalid':
       // Defaults that a workload's controller fills in are not in a bare pod, so only the object's own answer is proof.
       if (isPod) return undefined;

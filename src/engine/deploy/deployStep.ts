@@ -9,7 +9,7 @@ import { isHealthy } from './checkLive.ts';
 import { createDeployer } from './createDeployer.ts';
 import type { Applied, Deployer } from './deployer.ts';
 import type { FullDeployOutputs } from './deployOutputs.ts';
-import type { Detector } from './helm.ts';
+import { detectorOf } from './detector.ts';
 import { nameOf } from './objects.ts';
 import { inParallel } from './parallel.ts';
 import { rollBack } from './rollback.ts';
@@ -18,8 +18,6 @@ import { type OpenCluster, type OpenRegistry, requestOf, runOf } from './stepReq
 export interface DeployStepOptions {
   readonly open: OpenCluster;
   readonly registry: OpenRegistry;
-  /** Made for one deploy, before its first write. */
-  readonly detector?: (access: ClusterAccess, context: StepContext) => Detector;
 }
 
 /**
@@ -34,12 +32,13 @@ export function deployStep(options: DeployStepOptions): StepKind<'deploy'> {
       const { environment } = spec;
       const access = await options.open(environment, context);
       const request = requestOf(spec, context);
+      const detector = detectorOf(access, context);
       const deployer = createDeployer({
         system,
         secrets,
         access,
         request,
-        ...(options.detector !== undefined && { detector: options.detector(access, context) }),
+        ...(detector !== undefined && { detector }),
       });
       const rendered = await deployer.render(signal);
       const targets = deployer.targets(rendered);

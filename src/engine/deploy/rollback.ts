@@ -2,8 +2,9 @@
 import type { EventBody } from '../events/index.ts';
 import type { StepContext } from '../plan/step.ts';
 import { parseTarget } from '../plan/targets.ts';
-import { type Failure, isCancelled, toFailure } from '../problems/index.ts';
+import { type Failure, isCancelled, SlipwayError, toFailure } from '../problems/index.ts';
 import type { EnvironmentConfig } from '../project/model.ts';
+import { type Baseline, emptyBaseline, takeBaseline } from '../rollout/index.ts';
 import type { ClusterAccess } from './access.ts';
 import type { Registry } from './checkImages.ts';
 import { isHealthy } from './checkLive.ts';
@@ -86,14 +87,15 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
   const target = targetText(deployer, way);
   emit({ type: 'rollback.started', environment: environment.name, why: why.message, target });
   try {
+    const startedAt = system.clock.now();
+    const baseline =
+      options.access.watch === undefined ? emptyBaseline : await takeBaseline(options.access, way.targets, signal);
     const revision = await deployer.undo(way, {
       run: runOf(context),
       onLine: (text) => emit({ type: 'log', stream: 'out', text, source: deployer.kind }),
       signal,
     });
-    await awaitRestored(options.access, system.clock, way.targets, signal, (workloads) =>
-      emit({ type: 'rollout.progress', workloads }),
-    );
+    await restored(options, way, baseline, startedAt);
     finish('restored', target, restoredText(target, since(), deployer));
     if (way.trust === 'verified' || wanted === undefined) {
       // Its own watch has just seen it serve: the next failure may come back to it.
@@ -111,6 +113,44 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
     if (isCancelled(error)) throw error;
     finish('failed', target, `The rollback to ${target} failed: ${toFailure(error).message}`);
     throw error;
+  }
+}
+
+/**
+ * Until only the old version serves. The same judge as for any rollout watches beside, so that an old version that
+ * proves to be broken as well (its image gone, a Secret it needs removed) ends the wait with its cause.
+ */
+async function restored(
+  { access, context }: RollbackOptions,
+  way: Extract<WayBack, { readonly kind: 'revision' }>,
+  baseline: Baseline,
+  startedAt: number,
+): Promise<void> {
+  const { system, secrets, emit } = context;
+  const stop = new AbortController();
+  const signal = AbortSignal.any([context.signal, stop.signal]);
+  const waiting = awaitRestored(access, system.clock, way.targets, signal, (workloads) =>
+    emit({ type: 'rollout.progress', workloads }),
+  );
+  const judging = (async (): Promise<never> => {
+    const result = await access.watch?.(way.targets, { system, secrets, signal, emit: () => {}, baseline, startedAt });
+    const cause = result?.causes[0];
+    if (result?.state !== 'failed' || cause === undefined || cause.code === 'deleted') return new Promise(() => {});
+    throw new SlipwayError({
+      reason: 'rollout',
+      code: cause.code,
+      message: `the old version does not start either: ${cause.message}`,
+      fix: cause.fix,
+      evidence: cause.evidence,
+    });
+  })();
+  try {
+    await Promise.race([waiting, judging]);
+  } finally {
+    stop.abort();
+    // Both end with the signal; what they say then is of no interest.
+    void judging.catch(() => {});
+    await waiting.catch(() => {});
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Clock } from '../system/index.ts';
 import { type ClusterObject, fieldsOf, listOf, textOf } from './access.ts';
 import { ask, openSocket, type Way } from './ask.ts';
 import { newPods } from './newPods.ts';
@@ -9,14 +10,21 @@ export interface Endpoint {
 }
 
 const TIMEOUT_MS = 2_000;
+/** Node ports and load balancers follow ready pods after a moment (kube-proxy syncs, health checks of the balancer). */
+const TRIES = 6;
+const PAUSE_MS = 500;
 /** One look at each is cheap, but a namespace may hold hundreds of services. */
 const MOST = 10;
 
 /**
  * URLs of what was rolled out that answer from this machine: node ports and load balancers of services that select the
- * new pods, and ingress hosts. Whatever does not answer HTTP within two seconds is left out.
+ * new pods, and ingress hosts. Whatever does not answer HTTP within a few seconds is left out.
  */
-export async function findEndpoints(around: Surroundings, signal: AbortSignal): Promise<readonly Endpoint[]> {
+export async function findEndpoints(
+  around: Surroundings,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<readonly Endpoint[]> {
   const { access, namespace } = around;
   const [services, ingresses, nodes] = await Promise.all([
     access.list({ apiVersion: 'v1', kind: 'Service', namespace }, signal),
@@ -34,7 +42,9 @@ export async function findEndpoints(around: Surroundings, signal: AbortSignal): 
     ...ingresses.slice(0, MOST).flatMap(ingressEndpoints),
   ];
   const answering = await Promise.all(
-    candidates.map(async ({ endpoint, way }) => ((await answers(way, endpoint.url, signal)) ? endpoint : undefined)),
+    candidates.map(async ({ endpoint, way }) =>
+      (await answers(way, endpoint.url, clock, signal)) ? endpoint : undefined,
+    ),
   );
   return answering.filter((endpoint) => endpoint !== undefined);
 }
@@ -78,13 +88,16 @@ function candidate(title: string, isTls: boolean, host: string, port: number): C
   };
 }
 
-async function answers(way: Way, url: string, signal: AbortSignal): Promise<boolean> {
-  try {
-    const isTls = url.startsWith('https:');
-    await ask(way, { method: 'GET', path: '/', isTls, headers: {}, timeoutMs: TIMEOUT_MS }, signal);
-    return true;
-  } catch (error) {
-    if (signal.aborted) throw error;
-    return false;
+async function answers(way: Way, url: string, clock: Clock, signal: AbortSignal): Promise<boolean> {
+  const isTls = url.startsWith('https:');
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await ask(way, { method: 'GET', path: '/', isTls, headers: {}, timeoutMs: TIMEOUT_MS }, signal);
+      return true;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      if (tries === TRIES) return false;
+      await clock.sleep(PAUSE_MS, signal);
+    }
   }
 }

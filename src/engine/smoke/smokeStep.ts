@@ -45,7 +45,7 @@ export function smokeStep(options: SmokeStepOptions): StepKind<'smoke'> {
           evidence: wrong.map(({ check, result }) => `${check.name}: ${result.message}`),
         });
       }
-      for (const endpoint of await findEndpoints(around, signal)) emit({ type: 'endpoint', ...endpoint });
+      for (const endpoint of await findEndpoints(around, system.clock, signal)) emit({ type: 'endpoint', ...endpoint });
       return { checks: results.length, passed: results.length };
     },
   };
