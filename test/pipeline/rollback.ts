@@ -4,9 +4,8 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openCluster } from '../../src/engine/cluster/index.ts';
+import { at, listOf, openCluster } from '../../src/engine/cluster/index.ts';
 import { checkStep, deployStep, registryLookUp, runRollback, runVerified } from '../../src/engine/deploy/index.ts';
-import { at, listOf } from '../../src/engine/deploy/objects.ts';
 import { Secrets } from '../../src/engine/events/secrets.ts';
 import type { Plan, PlannedStep, StepKind, StepSpec } from '../../src/engine/plan/step.ts';
 import type { DeployConfig, EnvironmentConfig, ImageConfig, SmokeConfig } from '../../src/engine/project/model.ts';
@@ -246,6 +245,19 @@ test('helm: a failing hook leaves a failed revision, which is taken back', async
   // Its image is ours by repository, and not there: seen before the deploy.
   assert.equal(missing.failure?.code, 'image.missing');
   assert.equal(missing.deployed, undefined);
+  // Past that look, helm would wait its five minutes for the Job; the watch beside it sees the proof.
+  const gone = await pipeline({
+    namespace: where,
+    tag: '1.1.0',
+    isTrusting: true,
+    set: { ...hook, 'hook.image': `${repository}:no-such-hook` },
+  });
+  assert.equal(gone.failure?.code, 'image.missing', JSON.stringify(gone.failure));
+  assert.equal(gone.rollback?.finished?.outcome, 'restored', gone.rollback?.finished?.message);
+  console.log(
+    `     a hook without its image: back ${gone.rollback?.finished?.sinceDeployMs} ms after the deploy began`,
+  );
+  assert.deepEqual(await podsIn(where), ['1.0.0 ready', '1.0.0 ready']);
   const failing = await pipeline({ namespace: where, tag: '1.1.0', set: { ...hook, 'hook.args': '{fail,now}' } });
   assert.equal(failing.failure?.code, 'helm.hook', JSON.stringify(failing.failure));
   const finished = failing.rollback?.finished;

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { KubeObject } from '../../src/engine/cluster/index.ts';
 import { diffObject, quantityOf } from '../../src/engine/deploy/diff.ts';
 import { normalRepository, setImages, splitReference } from '../../src/engine/deploy/images.ts';
-import { inNamespace, isClusterScoped, type KubeObject, parseObjects } from '../../src/engine/deploy/objects.ts';
+import { inNamespace, isClusterScoped, parseObjects } from '../../src/engine/deploy/objects.ts';
 import { inOrder } from '../../src/engine/deploy/order.ts';
 import { obstaclesFor, ownersOf, refuseObstacles } from '../../src/engine/deploy/ownership.ts';
 import { SlipwayError } from '../../src/engine/problems/index.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { KubeObject } from '../../src/engine/cluster/index.ts';
 import { decodeRelease, deployedOf, isVerified, lockOf, revisionsFrom } from '../../src/engine/deploy/helmRecords.ts';
-import type { KubeObject } from '../../src/engine/deploy/objects.ts';
 import { mergeValues, overridesOf, parseValuePath, setValue, typedValue } from '../../src/engine/deploy/values.ts';
 
 const recorded = (name: string): string => readFileSync(join(import.meta.dirname, 'fixtures', 'deploy', name), 'utf8');

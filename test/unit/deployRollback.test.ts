@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { KubeObject } from '../../src/engine/cluster/index.ts';
 import type { ClusterAccess } from '../../src/engine/deploy/access.ts';
 import type { LookUp } from '../../src/engine/deploy/checkImages.ts';
 import type { Deployer, WayBack } from '../../src/engine/deploy/deployer.ts';
-import type { KubeObject } from '../../src/engine/deploy/objects.ts';
 import { rollBack } from '../../src/engine/deploy/rollback.ts';
 import type { EventBody } from '../../src/engine/events/index.ts';
 import { Secrets } from '../../src/engine/events/secrets.ts';
@@ -32,7 +32,7 @@ const set = (hash: string, revision: string): KubeObject => ({
     name: `web-${hash}`,
     labels: { 'pod-template-hash': hash },
     annotations: { 'deployment.kubernetes.io/revision': revision },
-    ownerReferences: [{ uid }],
+    ownerReferences: [{ apiVersion: 'apps/v1', kind: 'Deployment', name: 'web', uid }],
   },
 });
 const pod = (name: string, hash: string, isReady: boolean, more: object = {}): KubeObject => ({

@@ -1,7 +1,7 @@
+import type { KubeObject } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { StepContext } from '../plan/step.ts';
 import type { Baseline, RolloutResult } from '../rollout/index.ts';
-import type { KubeObject } from './objects.ts';
 
 /** Our name in `metadata.managedFields`. */
 export const FIELD_MANAGER = 'slipway';

@@ -1,8 +1,10 @@
 // What the API server itself would say: dry runs of every object, and of a pod of every template.
+
+import { fieldsOf, type KubeObject, nameOf, refOf } from '../cluster/index.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { ClusterAccess } from './access.ts';
 import type { Answer } from './answers.ts';
-import { fieldsOf, type KubeObject, nameOf, type PlacedObject, podTemplateOf, refOf } from './objects.ts';
+import { type PlacedObject, podTemplateOf } from './objects.ts';
 import { inParallel } from './parallel.ts';
 
 /** Answers of the API server by their text (1.25 to 1.35). The first that fits counts. */

@@ -1,19 +1,8 @@
+import { at, type Fields, fieldsOf, type KubeObject, listOf, nameOf, refOf, textOf } from '../cluster/index.ts';
 import type { ClusterAccess } from './access.ts';
 import type { Answer } from './answers.ts';
 import { type ImageToDeploy, normalRepository, splitReference } from './images.ts';
-import {
-  at,
-  containersOf,
-  type Fields,
-  fieldsOf,
-  type KubeObject,
-  listOf,
-  nameOf,
-  type PlacedObject,
-  podTemplateOf,
-  refOf,
-  textOf,
-} from './objects.ts';
+import { containersOf, type PlacedObject, podTemplateOf } from './objects.ts';
 
 /** What a registry says of a reference, asked with this machine's own credentials. */
 export type LookUp =

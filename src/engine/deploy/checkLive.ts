@@ -1,6 +1,7 @@
 // The state the cluster is in before the deploy: paused, not healthy, or owned by somebody else.
+
+import { at, type KubeObject, nameOf, refOf } from '../cluster/index.ts';
 import type { Answer } from './answers.ts';
-import { at, type KubeObject, nameOf, refOf } from './objects.ts';
 
 /** Whether a workload serves as it should, by its own status; undefined for kinds that do not serve. */
 export function isHealthy(object: KubeObject): boolean | undefined {

@@ -1,3 +1,4 @@
+import { nameOf } from '../cluster/index.ts';
 import type { Json, ObjectRef } from '../events/index.ts';
 import type { StepContext, StepKind } from '../plan/step.ts';
 import { formatTarget } from '../plan/targets.ts';
@@ -10,7 +11,6 @@ import { createDeployer } from './createDeployer.ts';
 import type { Applied, Deployer } from './deployer.ts';
 import type { FullDeployOutputs } from './deployOutputs.ts';
 import { detectorOf } from './detector.ts';
-import { nameOf } from './objects.ts';
 import { inParallel } from './parallel.ts';
 import { rollBack } from './rollback.ts';
 import { type OpenCluster, type OpenRegistry, requestOf, runOf } from './stepRequest.ts';

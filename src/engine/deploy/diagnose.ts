@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { at, type Fields, fieldsOf, type KubeObject, listOf, textOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { Secrets } from '../events/secrets.ts';
 import { type Failure, toFailure } from '../problems/index.ts';
@@ -9,7 +10,6 @@ import { type EventLine, eventLines, type LogText, type PodState, podStates } fr
 import { reportOf } from './diagnoseReport.ts';
 import { deployedOf } from './helmRecords.ts';
 import { HelmReleases } from './helmReleases.ts';
-import { at, type Fields, fieldsOf, type KubeObject, listOf, textOf } from './objects.ts';
 import { inParallel } from './parallel.ts';
 import { recognise } from './troubles.ts';
 

@@ -1,4 +1,4 @@
-import { at, type Fields, fieldsOf, type KubeObject, listOf, textOf } from './objects.ts';
+import { at, type Fields, fieldsOf, type KubeObject, listOf, textOf } from '../cluster/index.ts';
 
 export interface ContainerState {
   readonly name: string;

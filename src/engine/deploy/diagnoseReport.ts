@@ -1,6 +1,6 @@
+import { at, type KubeObject, listOf, nameOf, refOf, textOf } from '../cluster/index.ts';
 import type { Failure } from '../problems/index.ts';
 import type { EventLine, LogText, PodState } from './diagnoseFacts.ts';
-import { at, type KubeObject, listOf, nameOf, refOf, textOf } from './objects.ts';
 import type { Trouble } from './troubles.ts';
 
 export interface ReportFacts {

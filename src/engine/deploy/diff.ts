@@ -1,5 +1,6 @@
+import { at, type Fields, fieldsOf, isFields, type KubeObject, refOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
-import { at, type Fields, fieldsOf, isFields, type KubeObject, keyOf, refOf } from './objects.ts';
+import { keyOf } from './objects.ts';
 
 export interface FieldChange {
   /** Dotted path; items of keyed lists by their key: `spec.template.spec.containers[web].image`. */

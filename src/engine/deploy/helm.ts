@@ -1,3 +1,4 @@
+import { type KubeObject, nameOf, refOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { Secrets } from '../events/secrets.ts';
 import { CancelledError, type Failure, isCancelled, SlipwayError } from '../problems/index.ts';
@@ -17,7 +18,7 @@ import {
 } from './helmRecords.ts';
 import { HelmReleases, lockFailure } from './helmReleases.ts';
 import { type ImageToDeploy, imagesOf, normalRepository, splitReference } from './images.ts';
-import { inNamespace, type KubeObject, keyOf, nameOf, type PlacedObject, podTemplateOf, refOf } from './objects.ts';
+import { inNamespace, keyOf, type PlacedObject, podTemplateOf } from './objects.ts';
 import { isWatched } from './order.ts';
 import { obstaclesFor, refuseObstacles } from './ownership.ts';
 import { registerSecrets } from './secretValues.ts';

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { at, type Fields, fieldsOf, listOf, textOf } from '../cluster/index.ts';
 import type { Secrets } from '../events/secrets.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { ProcessRequest, ProcessResult, System } from '../system/index.ts';
 import { type ReleaseRecord, releaseFrom } from './helmRecords.ts';
-import { at, type Fields, fieldsOf, listOf, textOf } from './objects.ts';
 import { mergeValues } from './values.ts';
 
 /** Where helm works: always said, never left to what the kubeconfig happens to point at. */

@@ -1,15 +1,7 @@
 // What Helm wrote down about a release, read from its Secrets without the helm binary.
 import { gunzipSync } from 'node:zlib';
-import {
-  at,
-  type Fields,
-  fieldsOf,
-  type KubeObject,
-  listOf,
-  type PlacedObject,
-  parseObjects,
-  textOf,
-} from './objects.ts';
+import { at, type Fields, fieldsOf, type KubeObject, listOf, textOf } from '../cluster/index.ts';
+import { type PlacedObject, parseObjects } from './objects.ts';
 
 /** Statuses of Helm 3 and 4 (`pkg/release/status`). */
 export type ReleaseStatus =

@@ -1,4 +1,5 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { at, fieldsOf, type KubeObject, textOf } from '../cluster/index.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { ClusterAccess } from './access.ts';
 import {
@@ -9,7 +10,6 @@ import {
   type StuckRelease,
   VERIFIED_LABEL,
 } from './helmRecords.ts';
-import { at, fieldsOf, type KubeObject, textOf } from './objects.ts';
 
 /** The records of one release in the cluster, without the helm binary. */
 export class HelmReleases {

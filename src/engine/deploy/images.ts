@@ -1,4 +1,5 @@
-import { containersOf, type Fields, type KubeObject, podTemplateOf, textOf } from './objects.ts';
+import { type Fields, type KubeObject, textOf } from '../cluster/index.ts';
+import { containersOf, podTemplateOf } from './objects.ts';
 
 /** An image of the project in the version that is to be deployed. */
 export interface ImageToDeploy {

@@ -1,4 +1,6 @@
 // Brings a version into a cluster: one Deployer contract over Helm, plain manifests and Kustomize, with what would go wrong found before the first write and the way back known.
+
+export type { KubeObject } from '../cluster/index.ts';
 export type { ClusterAccess, FieldConflict, ListQuery, PatchOperation, WriteOptions } from './access.ts';
 export { ApplyConflict, conflictsFrom, FIELD_MANAGER } from './access.ts';
 export { type CheckStepOptions, checkStep } from './checkStep.ts';
@@ -9,7 +11,7 @@ export { type DiagnoseOptions, type Diagnosis, diagnose, type LogRequest } from 
 export type { FieldChange, ObjectDiff } from './diff.ts';
 export type { Detector } from './helm.ts';
 export type { ImageToDeploy } from './images.ts';
-export type { KubeObject, PlacedObject } from './objects.ts';
+export type { PlacedObject } from './objects.ts';
 export { registryLookUp } from './registryLookUp.ts';
 export { type RollbackOptions, rollBack } from './rollback.ts';
 export { type RunRollbackOptions, runRollback, runVerified } from './runRollback.ts';

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { type KubeObject, nameOf, refOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { Secrets } from '../events/secrets.ts';
 import { SlipwayError } from '../problems/index.ts';
@@ -7,7 +8,7 @@ import { ApplyConflict, type ClusterAccess, type FieldConflict } from './access.
 import type { Applied, ApplyOptions, Deployer, DeployRequest, Rendered, WayBack, WayBackOptions } from './deployer.ts';
 import { diffObject, type ObjectDiff } from './diff.ts';
 import { referenceOf, setImages } from './images.ts';
-import { inNamespace, isClusterScoped, type KubeObject, keyOf, nameOf, type PlacedObject, refOf } from './objects.ts';
+import { inNamespace, isClusterScoped, keyOf, type PlacedObject } from './objects.ts';
 import { inOrder, isWatched } from './order.ts';
 import { obstaclesFor, refuseObstacles } from './ownership.ts';
 import { inParallel } from './parallel.ts';

@@ -1,4 +1,4 @@
-import type { KubeObject } from './objects.ts';
+import type { KubeObject } from '../cluster/index.ts';
 
 /**
  * Kinds in the order they are written; unknown kinds come after workloads, as their definitions may need a running

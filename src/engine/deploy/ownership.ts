@@ -1,6 +1,6 @@
+import { type KubeObject, listOf, nameOf, refOf, textOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import { SlipwayError } from '../problems/index.ts';
-import { type KubeObject, listOf, nameOf, refOf, textOf } from './objects.ts';
 
 /** Who else writes an object, and what tells so. */
 export type Owner =

@@ -1,18 +1,8 @@
 // Whether Services, containers and probes speak of the same ports.
+
+import { at, type Fields, fieldsOf, listOf, nameOf, refOf, textOf } from '../cluster/index.ts';
 import type { Answer } from './answers.ts';
-import {
-  at,
-  containersOf,
-  type Fields,
-  fieldsOf,
-  listOf,
-  nameOf,
-  type PlacedObject,
-  type PodTemplate,
-  podTemplateOf,
-  refOf,
-  textOf,
-} from './objects.ts';
+import { containersOf, type PlacedObject, type PodTemplate, podTemplateOf } from './objects.ts';
 
 interface Workload {
   readonly placed: PlacedObject;

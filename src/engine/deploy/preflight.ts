@@ -1,3 +1,4 @@
+import { type KubeObject, nameOf } from '../cluster/index.ts';
 import { isCancelled, SlipwayError } from '../problems/index.ts';
 import type { ClusterAccess } from './access.ts';
 import type { Answer } from './answers.ts';
@@ -5,7 +6,7 @@ import { checkAdmission } from './checkAdmission.ts';
 import { checkImages, checkPullSecrets, type Registry } from './checkImages.ts';
 import { checkLive } from './checkLive.ts';
 import type { Deployer, DeployRequest } from './deployer.ts';
-import { type KubeObject, nameOf, type PlacedObject } from './objects.ts';
+import type { PlacedObject } from './objects.ts';
 import { refuseObstacles } from './ownership.ts';
 import { inParallel } from './parallel.ts';
 import { checkPorts } from './ports.ts';

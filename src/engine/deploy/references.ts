@@ -1,20 +1,10 @@
 // What pod templates and other objects refer to by name, and which of it neither the set nor the cluster has.
+
+import { at, type Fields, fieldsOf, type KubeObject, listOf, nameOf, refOf, textOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { ClusterAccess } from './access.ts';
 import { type Answer, nearMatches } from './answers.ts';
-import {
-  at,
-  containersOf,
-  type Fields,
-  fieldsOf,
-  type KubeObject,
-  listOf,
-  nameOf,
-  type PlacedObject,
-  podTemplateOf,
-  refOf,
-  textOf,
-} from './objects.ts';
+import { containersOf, type PlacedObject, podTemplateOf } from './objects.ts';
 
 /** A reference by name from one object to another. */
 export interface Reference {

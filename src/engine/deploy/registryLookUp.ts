@@ -1,3 +1,4 @@
+import { at, textOf } from '../cluster/index.ts';
 import type { Secrets } from '../events/secrets.ts';
 import {
   isHelperTag,
@@ -10,7 +11,6 @@ import { SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import { nearMatches } from './answers.ts';
 import type { LookUp, Registry } from './checkImages.ts';
-import { at, textOf } from './objects.ts';
 
 /** The registries themselves, asked with docker's credentials of this machine. Never throws but when the signal aborts. */
 export function registryLookUp(system: System, secrets: Secrets): Registry {

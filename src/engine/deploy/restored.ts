@@ -1,8 +1,8 @@
+import { at, type KubeObject, listOf, nameOf, refOf, textOf } from '../cluster/index.ts';
 import type { ObjectRef, PodView, WorkloadView } from '../events/index.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { Clock } from '../system/index.ts';
 import type { ClusterAccess } from './access.ts';
-import { at, type KubeObject, listOf, nameOf, refOf, textOf } from './objects.ts';
 
 const STEP_MS = 150;
 /** Without any progress for so long the rollback itself has failed. */

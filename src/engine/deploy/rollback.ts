@@ -1,4 +1,6 @@
 // Back to the version that served before, by our own record of what was verified, and proof that it alone serves again.
+
+import { at, listOf, refOf } from '../cluster/index.ts';
 import type { EventBody } from '../events/index.ts';
 import type { StepContext } from '../plan/step.ts';
 import { parseTarget } from '../plan/targets.ts';
@@ -10,7 +12,6 @@ import type { Registry } from './checkImages.ts';
 import { isHealthy } from './checkLive.ts';
 import type { Deployer, WayBack } from './deployer.ts';
 import type { FullDeployOutputs } from './deployOutputs.ts';
-import { at, listOf, refOf } from './objects.ts';
 import { inParallel } from './parallel.ts';
 import { awaitRestored } from './restored.ts';
 import { runOf } from './stepRequest.ts';

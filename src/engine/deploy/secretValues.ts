@@ -1,5 +1,5 @@
+import { fieldsOf, type KubeObject } from '../cluster/index.ts';
 import type { Secrets } from '../events/secrets.ts';
-import { fieldsOf, type KubeObject } from './objects.ts';
 
 /** Keys whose values are in every log anyway: hiding `5432` or `postgres` would hide what happened. */
 const harmless = /^(user(name)?|host(name)?|port|data(base|name)|db|dbname|scheme|region|(ca|tls)\.crt|namespace)$/i;

@@ -1,7 +1,8 @@
 // The troubles everybody meets, recognised in what was collected, each with something the person can do.
+
+import { at, type KubeObject, listOf } from '../cluster/index.ts';
 import type { Failure } from '../problems/index.ts';
 import type { ContainerState, EventLine, LogText, PodState } from './diagnoseFacts.ts';
-import { at, type KubeObject, listOf } from './objects.ts';
 
 export interface Trouble {
   readonly title: string;

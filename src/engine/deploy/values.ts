@@ -1,8 +1,9 @@
 // Values of a chart: how the person's `set` and the images of the project become one values document, so that nothing
 // secret is ever an argument of a process.
+
+import { type Fields, isFields } from '../cluster/index.ts';
 import { SlipwayError } from '../problems/index.ts';
 import { type ImageToDeploy, referenceOf } from './images.ts';
-import { type Fields, isFields } from './objects.ts';
 
 /** How the digest reaches the chart. `tag` leaves it out, for charts that put the tag where `@` may not stand. */
 export type Pinning = 'digest' | 'tag';

@@ -1,7 +1,7 @@
+import { at, type KubeObject, listOf, refOf } from '../cluster/index.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { Clock } from '../system/index.ts';
 import type { ClusterAccess } from './access.ts';
-import { at, type KubeObject, listOf, refOf } from './objects.ts';
 
 const LIMIT_MS = 60_000;
 const STEP_MS = 100;

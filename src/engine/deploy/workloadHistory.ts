@@ -1,8 +1,10 @@
 // What plain workloads can go back to: the revisions that their controllers keep, and our mark on the verified ones.
+
+import { at, fieldsOf, type KubeObject, listOf, refOf, textOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { ClusterAccess } from './access.ts';
 import type { ApplyOptions, WayBack, WayBackOptions } from './deployer.ts';
-import { at, fieldsOf, type KubeObject, listOf, podTemplateOf, refOf, textOf } from './objects.ts';
+import { podTemplateOf } from './objects.ts';
 
 /**
  * Annotation on a ReplicaSet or ControllerRevision. Its value is that revision's own hash: `kubectl rollout undo`

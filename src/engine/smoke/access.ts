@@ -44,12 +44,3 @@ export interface SmokeAccess {
     signal: AbortSignal,
   ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
 }
-
-export type Fields = { readonly [key: string]: unknown };
-
-export const fieldsOf = (value: unknown): Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : {};
-
-export const listOf = (value: unknown): readonly Fields[] => (Array.isArray(value) ? value.map(fieldsOf) : []);
-
-export const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);

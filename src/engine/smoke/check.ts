@@ -1,7 +1,8 @@
+import { fieldsOf, textOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { SmokeConfig } from '../project/model.ts';
 import type { System } from '../system/index.ts';
-import { type ClusterObject, fieldsOf, textOf } from './access.ts';
+import type { ClusterObject } from './access.ts';
 import { AppFault, ask, touch } from './ask.ts';
 import { judge } from './expectations.ts';
 import { newPods } from './newPods.ts';

@@ -1,5 +1,6 @@
+import { fieldsOf, listOf, textOf } from '../cluster/index.ts';
 import type { Clock } from '../system/index.ts';
-import { type ClusterObject, fieldsOf, listOf, textOf } from './access.ts';
+import type { ClusterObject } from './access.ts';
 import { ask, openSocket, type Way } from './ask.ts';
 import { newPods } from './newPods.ts';
 import { nodeAddress, type Surroundings, selectorOf, serviceType, urlOf } from './reach.ts';

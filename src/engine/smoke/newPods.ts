@@ -1,5 +1,6 @@
+import { fieldsOf, listOf, textOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
-import { type ClusterObject, fieldsOf, listOf, type SmokeAccess, textOf } from './access.ts';
+import type { ClusterObject, SmokeAccess } from './access.ts';
 
 /** What was rolled out: pods of these workloads count only when they are of the newest revision. */
 export interface NewRevision {

@@ -1,7 +1,9 @@
 // From a target in words (`service/shop-api:http`) to a connection: which pods, which port, which address.
+
+import { fieldsOf, listOf, textOf } from '../cluster/index.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { SmokeTarget } from '../project/model.ts';
-import { type ClusterObject, fieldsOf, listOf, type SmokeAccess, textOf } from './access.ts';
+import type { ClusterObject, SmokeAccess } from './access.ts';
 import { AppFault, openSocket, type Way } from './ask.ts';
 import { type NewRevision, newPods } from './newPods.ts';
 
