@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { discover } from '../../src/engine/project/discovery.ts';
+import { readConfig } from '../../src/engine/project/index.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
 import { workspace } from './workspaces.ts';
 
@@ -498,5 +500,29 @@ jobs:
     });
     expect(project.tags).toEqual(['{branch}-{sha}', 'latest']);
     expect(project.diagnostics.map((each) => each.code)).toContain('discovery.tags');
+  });
+});
+
+describe('the example app', () => {
+  it('is discovered as its own slipway.yaml says', async () => {
+    const root = join(import.meta.dirname, '../../examples/shop');
+    const found = await discover(restricted, root);
+    const text = readFileSync(join(root, 'slipway.yaml'), 'utf8');
+    const written = readConfig(text, join(root, 'slipway.yaml'), root);
+    const images = (project: typeof found) =>
+      project.images.map(({ name, context, dockerfile, repository }) => ({ name, context, dockerfile, repository }));
+    expect(images(found)).toEqual(images(written));
+    for (const name of ['dev', 'prod']) {
+      const deploy = (project: typeof found) => project.environments.find((each) => each.name === name)?.deploy;
+      expect(deploy(found)).toEqual(deploy(written));
+    }
+    expect(found.environments.map((each) => each.deploy.kind)).toEqual(
+      expect.arrayContaining(['helm', 'kustomize', 'manifests']),
+    );
+    expect(found.tests[0]).toMatchObject({
+      run: written.tests[0]?.run,
+      services: [{ name: 'postgres' }, { name: 'redis' }],
+      env: { POSTGRES_DB: 'shop', POSTGRES_USER: 'shop' },
+    });
   });
 });

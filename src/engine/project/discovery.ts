@@ -242,10 +242,12 @@ class Finder {
     const absolute = (path: RelativePath) => this.#absolute(path);
     const tests = await findTests(this.#paths, read, absolute);
     return Promise.all(
-      tests.map(async (test) => ({
-        ...test,
-        services: await servicesOfSettings(test.folder, this.#paths, read, absolute, services),
-      })),
+      tests.map(async (test) => {
+        const wanted = await servicesOfSettings(test.folder, this.#paths, read, absolute, services);
+        // Host and port come from Slipway (POSTGRES_HOST); name and password are the same on both sides.
+        const shared = wanted.flatMap(({ env }) => Object.entries(env).filter(([key]) => key.startsWith('POSTGRES_')));
+        return { ...test, env: { ...test.env, ...Object.fromEntries(shared) }, services: wanted };
+      }),
     );
   }
 

@@ -3,15 +3,9 @@ import type { Place } from '../../problems/index.ts';
 import type { Config } from '../schema.ts';
 import type { Draft, Note } from './draft.ts';
 import type { DraftImage } from './draftImages.ts';
-import type {
-  ChartFinding,
-  DeployFinding,
-  Findings,
-  KustomizationFinding,
-  ObjectFinding,
-  RelativePath,
-} from './findings.ts';
-import { asName, environmentOfPath, isBelow, knownEnvironment, lastPart, repositoryOf, resolveFrom } from './paths.ts';
+import type { ChartFinding, DeployFinding, Findings, ObjectFinding, RelativePath } from './findings.ts';
+import { ImageUse, mismatch } from './imageUse.ts';
+import { asName, environmentOfPath, isBelow, knownEnvironment, repositoryOf, resolveFrom } from './paths.ts';
 
 type Environments = NonNullable<Config['environments']>;
 type Environment = Environments[string];
@@ -76,6 +70,7 @@ class Drafter {
   readonly #findings: Findings;
   readonly #images: readonly DraftImage[];
   readonly #left: Draft['left'][number][];
+  readonly #use: ImageUse;
   readonly #deploys: readonly DeployFinding[];
   /** Paths that Flux or Argo CD apply. */
   readonly #owned: readonly { readonly path: RelativePath; readonly object: ObjectFinding }[];
@@ -84,6 +79,7 @@ class Drafter {
     this.#findings = findings;
     this.#images = images;
     this.#left = left;
+    this.#use = new ImageUse(findings, images);
     this.#deploys = findings.pipelines.flatMap((pipeline) => pipeline.deploys);
     this.#owned = findings.objects.flatMap((object) => {
       const isOwner =
@@ -210,52 +206,17 @@ class Drafter {
   #usesImage(path: RelativePath): boolean {
     return (
       this.#findings.charts.some(
-        (chart) => chart.folder === path && Object.keys(this.#chartImages(chart).images).length > 0,
+        (chart) => chart.folder === path && Object.keys(this.#use.chartImages(chart).images).length > 0,
       ) ||
-      this.#findings.kustomizations.some((each) => each.folder === path && this.#kustomizeImages(each).length > 0) ||
-      this.#findings.objects.some((object) => isBelow(object.path, path) && this.#imagesOf(object).length > 0)
+      this.#findings.kustomizations.some(
+        (each) => each.folder === path && this.#use.kustomizeImages(each).length > 0,
+      ) ||
+      this.#findings.objects.some((object) => isBelow(object.path, path) && this.#use.imagesOf(object).length > 0)
     );
   }
 
-  #chartImages(chart: ChartFinding): { readonly images: Record<string, string>; readonly notes: Omit<Note, 'path'>[] } {
-    const images: Record<string, string> = {};
-    const notes: Omit<Note, 'path'>[] = [];
-    const free = new Set(chart.images);
-    const take = (image: DraftImage, value: ChartFinding['images'][number], certainty: Note['certainty']) => {
-      free.delete(value);
-      images[image.name] = value.key;
-      notes.push({
-        text: `${value.key} in values.yaml carries ${value.repository}, taken as image "${image.name}"`,
-        place: value.place,
-        certainty,
-        ...(certainty === 'guess' && {
-          fix: `Correct it under deploy.helm.images when ${value.key} is another image.`,
-        }),
-      });
-    };
-    for (const image of this.#images) {
-      const value = [...free].find((each) => each.repository === image.repository);
-      if (value !== undefined) take(image, value, 'read');
-    }
-    for (const image of this.#images) {
-      if (image.name in images) continue;
-      const value = [...free].find(
-        (each) =>
-          lastPart(each.repository) === lastPart(image.repository) ||
-          lastPart(each.repository) === image.name ||
-          each.key.split('.').at(-2) === image.name,
-      );
-      if (value !== undefined) take(image, value, 'guess');
-    }
-    const [image] = this.#images;
-    const [value] = chart.images;
-    if (this.#images.length === 1 && image !== undefined && !(image.name in images) && value?.key === 'image')
-      take(image, value, 'guess');
-    return { images, notes };
-  }
-
   #chart(chart: ChartFinding): readonly Candidate[] {
-    const { images, notes } = this.#chartImages(chart);
+    const { images, notes } = this.#use.chartImages(chart);
     if (chart.isLibrary || Object.keys(images).length === 0 || !this.#isWanted(chart.folder)) return [];
     if (this.#leaveOwned(`Chart ${chart.folder}`, chart.folder)) return [];
     const deploys = this.#deploys.filter((deploy) => deploy.tool === 'helm' && deploy.path === chart.folder);
@@ -317,7 +278,7 @@ class Drafter {
     const used = new Set(kustomizations.flatMap((each) => each.resources));
     const roots = kustomizations.filter((each) => !used.has(each.folder));
     return roots.flatMap((root): Candidate[] => {
-      const images = this.#kustomizeImages(root);
+      const images = this.#use.kustomizeImages(root);
       if (!this.#isWanted(root.folder)) return [];
       if (images.length === 0 || this.#leaveOwned(`Kustomization ${root.folder}`, root.folder)) return [];
       const deploy = this.#deploys.find((each) => each.tool === 'kustomize' && each.path === root.folder);
@@ -337,45 +298,10 @@ class Drafter {
           place: root.place,
           text: `the kustomization ${root.folder} uses images of this project`,
           certainty: 'read',
-          notes: images.flatMap(mismatch),
+          notes: [...images.flatMap(mismatch), ...this.#use.smokeHints(this.#use.objectsOf(root))],
         },
       ];
     });
-  }
-
-  #kustomizeImages(root: KustomizationFinding): readonly Match[] {
-    const seen = new Set<RelativePath>();
-    const found = new Map<string, Match>();
-    const visit = (path: RelativePath): void => {
-      if (seen.has(path)) return;
-      seen.add(path);
-      const inner = this.#findings.kustomizations.find((each) => each.folder === path);
-      for (const image of inner?.images ?? []) {
-        const match = this.#match(image.newName ?? image.name, image.place);
-        if (match !== undefined) found.set(match.name, match);
-      }
-      for (const object of this.#findings.objects) {
-        if (object.path !== path) continue;
-        for (const match of this.#imagesOf(object)) if (!found.has(match.name)) found.set(match.name, match);
-      }
-      for (const resource of inner?.resources ?? []) visit(resource);
-    };
-    visit(root.folder);
-    return [...found.values()];
-  }
-
-  #imagesOf(object: ObjectFinding): readonly Match[] {
-    return object.images.flatMap(({ reference, place }) => this.#match(repositoryOf(reference), place) ?? []);
-  }
-
-  /** The image of this project that a reference means: the very repository, else one of the same last name. */
-  #match(repository: string, place: Place): Match | undefined {
-    const exact = this.#images.find((image) => image.repository === repository);
-    if (exact !== undefined) return { name: exact.name, repository, wanted: exact.repository, place };
-    const near = this.#images.find(
-      (image) => lastPart(image.repository) === lastPart(repository) || image.name === lastPart(repository),
-    );
-    return near === undefined ? undefined : { name: near.name, repository, wanted: near.repository, place };
   }
 
   #manifests(): readonly Candidate[] {
@@ -386,7 +312,7 @@ class Drafter {
       !inKustomization.has(path) &&
       !kustomizations.some((each) => posix.dirname(path) === each.folder) &&
       !charts.some((chart) => isBelow(path, chart.folder));
-    const workloads = objects.filter((object) => isFree(object.path) && this.#imagesOf(object).length > 0);
+    const workloads = objects.filter((object) => isFree(object.path) && this.#use.imagesOf(object).length > 0);
     const folders = [...new Set(workloads.map((object) => posix.dirname(object.path)))].filter(
       (folder) => !this.#leaveOwned(`Manifests in ${folder}`, folder),
     );
@@ -394,7 +320,7 @@ class Drafter {
     return [...byEnvironment].map(([name, list]): Candidate => {
       const matches = workloads
         .filter((object) => list.includes(posix.dirname(object.path)))
-        .flatMap((object) => this.#imagesOf(object));
+        .flatMap((object) => this.#use.imagesOf(object));
       const unique = [...new Map(matches.map((match) => [match.name, match])).values()];
       const paths = list.flatMap((folder) => this.#manifestPaths(folder));
       const deploy = this.#deploys.find(
@@ -421,7 +347,7 @@ class Drafter {
         },
         text: `the manifests in ${list.join(', ')} use images of this project`,
         certainty: 'read',
-        notes: unique.flatMap(mismatch),
+        notes: [...unique.flatMap(mismatch), ...this.#use.smokeHints(inside)],
       };
     });
   }
@@ -438,25 +364,6 @@ class Drafter {
     return good.length === yaml.length && folder !== '.' ? [folder] : good;
   }
 }
-
-interface Match {
-  readonly name: string;
-  readonly repository: string;
-  readonly wanted: string;
-  readonly place: Place;
-}
-
-const mismatch = (match: Match): readonly Omit<Note, 'path'>[] =>
-  match.repository === match.wanted
-    ? []
-    : [
-        {
-          text: `"${match.repository}" there is taken as image "${match.name}", which is published as ${match.wanted}`,
-          place: match.place,
-          certainty: 'guess',
-          fix: `Write the same repository in both places; images are set where the repository is the same.`,
-        },
-      ];
 
 /** The environment in `shop-dev`, `staging-shop`, `prod`. */
 function wordOf(text: string): string | undefined {
