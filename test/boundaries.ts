@@ -24,7 +24,7 @@ const floors: readonly (readonly string[])[] = [
 /** Rooms and files that compute only: no Node I/O modules, no package that does I/O, no value from `system`. */
 const pure: readonly RegExp[] = [
   /^engine\/(problems|yaml|events|gitops|workflows|plan)\//,
-  /^engine\/rollout\/(verdict|causes|snapshot|attribution)/,
+  /^engine\/rollout\/(verdict|causes|snapshot|attribution|readiness|memory|fits|crashText|cleanText)/,
 ];
 const inputOutput =
   /^(node:(fs|child_process|net|http|https|tls|dns|os|worker_threads|readline|timers)(\/.*)?|undici|dockerode|simple-git|@kubernetes\/.*)$/;

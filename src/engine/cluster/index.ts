@@ -11,7 +11,7 @@ export {
 } from './cluster.ts';
 export { type ExecResult, execInPod } from './exec.ts';
 export type { ClusterTarget } from './kubeconfig.ts';
-export { followPodLog, type LogQuery, readPodLog } from './logs.ts';
+export { findPodLog, followPodLog, type LogQuery, readPodLog } from './logs.ts';
 export {
   at,
   type Fields,

@@ -13,17 +13,23 @@ export interface LogQuery {
   readonly hasTimestamps?: boolean;
 }
 
-/**
- * The log as it is now. Empty when the container has not started or its log is gone (400 and 404 of the API server): a
- * missing log is an answer, not a failure.
- */
-export async function readPodLog(cluster: Cluster, query: LogQuery, signal: AbortSignal): Promise<string> {
+/** The log as it is now. Undefined when it cannot be had: the container has not started, or its log is gone. */
+export async function findPodLog(cluster: Cluster, query: LogQuery, signal: AbortSignal): Promise<string | undefined> {
   try {
-    return await cluster.api.text({ method: 'GET', path: path(query, false), accept: '*/*', signal });
+    const text = await cluster.api.text({ method: 'GET', path: path(query, false), accept: '*/*', signal });
+    // The kubelet's answer, with status 200, when the runtime has removed the container.
+    return /^unable to retrieve container logs for/.test(text) ? undefined : text;
   } catch (error) {
-    if (error instanceof ApiError && (error.status === 400 || error.status === 404 || error.status === 500)) return '';
+    if (error instanceof ApiError && (error.status === 400 || error.status === 404 || error.status === 500)) {
+      return undefined;
+    }
     throw error;
   }
+}
+
+/** As {@link findPodLog}, and empty when there is none: a missing log is an answer, not a failure. */
+export async function readPodLog(cluster: Cluster, query: LogQuery, signal: AbortSignal): Promise<string> {
+  return (await findPodLog(cluster, query, signal)) ?? '';
 }
 
 /** Follows a log until the container ends or the signal aborts. `onText` gets whole lines. */

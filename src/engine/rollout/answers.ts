@@ -1,211 +1,254 @@
-import { at, type Cluster, fieldsOf, listOf, readPodLog, textOf } from '../cluster/index.ts';
-import { formatReference, isHelperTag, parseReference, Registry } from '../images/index.ts';
-import { SlipwayError } from '../problems/index.ts';
-import type { System } from '../system/index.ts';
+// Finds out what a judgement asks for: registry, secrets, objects that may be made yet, logs. Every question gets an
+// answer; what cannot be found out is `unknown`, never an error.
+import { at, type Cluster, fieldsOf, findPodLog, type KubeObject, listOf, textOf } from '../cluster/index.ts';
+import type { Secrets } from '../events/secrets.ts';
+import { isCancelled } from '../problems/index.ts';
+import type { Clock } from '../system/index.ts';
+import type { AskRegistry } from './askRegistry.ts';
+import { closest } from './closest.ts';
 import type { Answer, Question } from './snapshot.ts';
 
-const UNKNOWN: Answer = { value: 'unknown' };
-const LOG_LINES = 50;
+const TAIL_LINES = 60;
 
-/** Registries whose nodes log in by an identity we do not have: a refusal to us says nothing about them. */
+/** Registries whose nodes log in by an identity that we do not have: a refusal to us says nothing about them. */
 const NODE_IDENTITY = /(\.amazonaws\.com|\.pkg\.dev|(^|\.)gcr\.io|\.azurecr\.io)$/;
 
-/** Asks the second source that a verdict needs: registry, API server or log. Never throws but for cancellation. */
 export class Answerer {
-  readonly #system: System;
   readonly #cluster: Cluster;
-  readonly #registry: Registry;
-  readonly #signal: AbortSignal;
+  readonly #askRegistry: AskRegistry;
+  readonly #clock: Clock;
+  readonly #secrets: Secrets | undefined;
 
-  constructor(options: {
-    readonly system: System;
-    readonly cluster: Cluster;
-    readonly registry: Registry;
-    readonly signal: AbortSignal;
-  }) {
-    this.#system = options.system;
-    this.#cluster = options.cluster;
-    this.#registry = options.registry;
-    this.#signal = options.signal;
+  constructor(cluster: Cluster, askRegistry: AskRegistry, clock: Clock, secrets?: Secrets) {
+    this.#cluster = cluster;
+    this.#askRegistry = askRegistry;
+    this.#clock = clock;
+    this.#secrets = secrets;
   }
 
-  async ask(question: Question): Promise<Answer> {
+  async answer(question: Question, signal: AbortSignal): Promise<Answer> {
     try {
-      switch (question.kind) {
-        case 'registry':
-          return await this.#hasImage(question.image);
-        case 'pull-access':
-          return await this.#canPull(question);
-        case 'exists':
-          return await this.#exists(question);
-        case 'log':
-          return await this.#log(question);
-        case 'autoscaler':
-          return await this.#hasAutoscaler();
-        case 'nodes':
-          return UNKNOWN;
-      }
+      return await this.#find(question, signal);
     } catch (error) {
-      // Not being able to look is never proof of anything.
-      if (SlipwayError.is(error)) return { value: 'unknown', detail: error.message };
-      throw error;
+      if (signal.aborted && isCancelled(error)) throw error;
+      const time = this.#clock.now();
+      switch (question.kind) {
+        case 'pull-secret-works':
+          return { kind: question.kind, state: 'unknown', detail: '', at: time };
+        case 'object-exists':
+          return { kind: question.kind, state: 'unknown', similar: [], at: time };
+        case 'logs':
+          return { kind: question.kind, at: time };
+        default:
+          return { kind: question.kind, state: 'unknown', at: time };
+      }
     }
   }
 
-  /** `no` only when the registry itself says that it does not have it; also offers the tags that look alike. */
-  async #hasImage(image: string): Promise<Answer> {
-    const reference = parseReference(image);
-    const digest = await this.#registry.digestOf(
-      reference.digest === undefined
-        ? reference
-        : { registry: reference.registry, repository: reference.repository, digest: reference.digest },
-      this.#signal,
-    );
-    if (digest !== undefined) return { value: 'yes' };
-    const tags = await this.#registry
-      .tags(reference.registry, reference.repository, this.#signal)
-      .catch(() => undefined);
-    if (tags === undefined) {
-      return {
-        value: 'no',
-        detail: `The registry has no repository ${reference.registry}/${reference.repository}: check the name, and that something was pushed.`,
-      };
+  async #find(question: Question, signal: AbortSignal): Promise<Answer> {
+    switch (question.kind) {
+      case 'registry-has': {
+        const answer = await this.#askRegistry(question.ref, { signal });
+        return { kind: question.kind, ...answer, at: this.#clock.now() };
+      }
+      case 'pull-secret-works': {
+        const found = await this.#tryPull(question, signal);
+        return { kind: question.kind, ...found, at: this.#clock.now() };
+      }
+      case 'object-exists': {
+        const found = await this.#lookFor(question, signal);
+        return { kind: question.kind, ...found, at: this.#clock.now() };
+      }
+      case 'logs': {
+        const text = await this.#log(question, signal);
+        return { kind: question.kind, ...(text !== undefined && { text }), at: this.#clock.now() };
+      }
+      case 'autoscaler':
+        return { kind: question.kind, state: await this.#autoscaler(signal), at: this.#clock.now() };
     }
-    const near = nearest(reference.tag ?? '', tags);
-    return {
-      value: 'no',
-      detail:
-        near.length === 0
-          ? 'The repository has no tags: was the image pushed?'
-          : `Tags that are there: ${near.join(', ')}.`,
-    };
   }
 
-  async #canPull(question: Extract<Question, { readonly kind: 'pull-access' }>): Promise<Answer> {
-    const reference = parseReference(question.image);
+  /** Tries what the kubelet would: each pull secret of pod and service account, and no login at all. */
+  async #tryPull(
+    question: Extract<Question, { readonly kind: 'pull-secret-works' }>,
+    signal: AbortSignal,
+  ): Promise<Pick<Extract<Answer, { readonly kind: 'pull-secret-works' }>, 'state' | 'detail'>> {
+    const { namespace, ref } = question;
     const account = await this.#cluster.get(
-      { apiVersion: 'v1', kind: 'ServiceAccount', name: question.serviceAccount, namespace: question.namespace },
-      this.#signal,
+      { apiVersion: 'v1', kind: 'ServiceAccount', name: question.serviceAccount, namespace },
+      signal,
     );
     const names = new Set([
       ...question.secrets,
-      ...listOf(at(account, 'imagePullSecrets')).flatMap((secret) => textOf(secret.name) ?? []),
+      ...listOf(account?.imagePullSecrets).flatMap((item) => textOf(item.name) ?? []),
     ]);
-    if (names.size === 0 && NODE_IDENTITY.test(reference.registry)) return UNKNOWN;
+    if (names.size === 0 && NODE_IDENTITY.test(ref.split('/')[0] ?? '')) return { state: 'unknown', detail: '' };
     const missing: string[] = [];
-    const configs: string[] = [];
+    const refused: string[] = [];
     for (const name of names) {
-      const secret = await this.#cluster.get(
-        { apiVersion: 'v1', kind: 'Secret', name, namespace: question.namespace },
-        this.#signal,
-      );
-      const data = textOf(at(secret, 'data', '.dockerconfigjson'));
-      if (secret === undefined) missing.push(name);
-      else if (data !== undefined) configs.push(Buffer.from(data, 'base64').toString('utf8'));
+      const secret = await this.#cluster.get({ apiVersion: 'v1', kind: 'Secret', name, namespace }, signal);
+      if (secret === undefined) {
+        missing.push(name);
+        continue;
+      }
+      const login = loginOf(secret);
+      if (login === undefined) {
+        refused.push(`${name} (type ${textOf(secret.type) ?? 'Opaque'} holds no registry login)`);
+        continue;
+      }
+      this.#secrets?.add(login);
+      for (const entry of Object.values(fieldsOf(at(JSON.parse(login), 'auths')))) {
+        this.#secrets?.add(textOf(at(entry, 'password')));
+        this.#secrets?.add(textOf(at(entry, 'auth')));
+      }
+      const { state } = await this.#askRegistry(ref, { signal, login });
+      if (state === 'present') return { state: 'works', detail: '' };
+      if (state === 'denied') refused.push(`${name} (${coverage(login, ref)})`);
+      else return { state: 'unknown', detail: '' };
     }
-    const outcomes = await Promise.all([...configs, '{}'].map((config) => this.#tryPull(question.image, config)));
-    if (outcomes.includes('accepted')) return { value: 'yes' };
-    if (outcomes.includes('unknown')) return UNKNOWN;
+    const { state } = await this.#askRegistry(ref, { signal, login: 'anonymous' });
+    if (state === 'present') return { state: 'works', detail: '' };
+    if (state !== 'denied') return { state: 'unknown', detail: '' };
+    if (refused.length > 0)
+      return { state: 'refused', detail: `The registry refuses the pull secret ${refused.join(', ')}.` };
     if (missing.length > 0)
       return {
-        value: 'no',
-        detail: `the pull secret ${missing.join(', ')} does not exist in namespace ${question.namespace}`,
+        state: 'missing',
+        detail: `The registry wants a login, and the pull secret ${missing.join(', ')} does not exist in namespace ${namespace}.`,
       };
     return {
-      value: 'no',
-      detail:
-        names.size === 0
-          ? 'no pull secret is named and the registry wants a login'
-          : `the registry refuses what ${[...names].join(', ')} holds`,
+      state: 'none',
+      detail: 'The registry wants a login, and neither the pod nor its service account names a pull secret.',
     };
   }
 
-  /** As the kubelet would: with only what the pull secret says, not with this machine's own login. */
-  async #tryPull(image: string, dockerConfig: string): Promise<'accepted' | 'refused' | 'unknown'> {
-    const auths = fieldsOf((JSON.parse(dockerConfig) as { readonly auths?: unknown }).auths);
-    const env = { HOME: '/nonexistent', DOCKER_AUTH_CONFIG: JSON.stringify({ auths }) };
-    const registry = new Registry({ ...this.#system, env });
-    try {
-      const digest = await registry.digestOf(image, this.#signal);
-      return digest === undefined ? 'unknown' : 'accepted';
-    } catch (error) {
-      return SlipwayError.is(error) && error.code === 'registry.denied' ? 'refused' : 'unknown';
-    }
-  }
-
-  async #exists(question: Extract<Question, { readonly kind: 'exists' }>): Promise<Answer> {
+  async #lookFor(
+    question: Extract<Question, { readonly kind: 'object-exists' }>,
+    signal: AbortSignal,
+  ): Promise<Omit<Extract<Answer, { readonly kind: 'object-exists' }>, 'kind' | 'at'>> {
     const { object, key } = question;
-    const found = await this.#cluster.get(object, this.#signal);
+    const found = await this.#cluster.get(object, signal);
     if (found !== undefined) {
-      if (key === undefined || at(found, 'data', key) !== undefined || at(found, 'binaryData', key) !== undefined)
-        return { value: 'yes' };
-      const keys = Object.keys(fieldsOf(found.data));
-      return { value: 'no', detail: `${object.kind} ${object.name} has the keys ${keys.join(', ') || '(none)'}.` };
+      const keys = [...Object.keys(fieldsOf(found.data)), ...Object.keys(fieldsOf(found.binaryData))];
+      if (key === undefined || keys.includes(key)) return { state: 'present', similar: [] };
+      return { state: 'no-key', similar: closest(key, keys, 3) };
     }
-    const others = await this.#cluster
-      .list(
-        {
-          apiVersion: object.apiVersion,
-          kind: object.kind,
-          ...(object.namespace !== undefined && { namespace: object.namespace }),
-          isMetadataOnly: true,
-        },
-        this.#signal,
-      )
-      .catch(() => []);
-    const near = nearest(
-      object.name,
-      others.map((other) => other.metadata.name),
-      3,
-    );
+    const [maker, others] = await Promise.all([
+      this.#maker(object.kind, object.name, object.namespace ?? '', signal),
+      this.#cluster
+        .list(
+          {
+            apiVersion: object.apiVersion,
+            kind: object.kind,
+            ...(object.namespace !== undefined && { namespace: object.namespace }),
+            isMetadataOnly: true,
+          },
+          signal,
+        )
+        .catch(() => [] as readonly KubeObject[]),
+    ]);
+    const names = others.map((other) => other.metadata.name);
     return {
-      value: 'no',
-      detail:
-        near.length === 0
-          ? `Create ${object.kind} ${object.name}.`
-          : `Create it, or did you mean ${near.join(' or ')}?`,
+      state: 'absent',
+      similar: closest(object.name, names, 3),
+      ...(maker !== undefined && { maker }),
     };
   }
 
-  async #log(question: Extract<Question, { readonly kind: 'log' }>): Promise<Answer> {
+  /** Who in the cluster makes objects of this name: certificates, external and sealed secrets. */
+  async #maker(kind: string, name: string, namespace: string, signal: AbortSignal): Promise<string | undefined> {
+    if (kind !== 'Secret') return undefined;
+    const found = await Promise.all(
+      MAKERS.map(async ({ apiVersion, kind: maker, makes }) => {
+        const objects = await this.#cluster
+          .list({ apiVersion, kind: maker, namespace }, signal)
+          .catch(() => [] as readonly KubeObject[]);
+        const one = objects.find((object) => makes(object).includes(name));
+        return one === undefined ? undefined : `${maker} ${one.metadata.name}`;
+      }),
+    );
+    return found.find((one) => one !== undefined);
+  }
+
+  /** The runtime may still be writing the last lines, and a previous container's log appears a moment late. */
+  async #log(question: Extract<Question, { readonly kind: 'logs' }>, signal: AbortSignal): Promise<string | undefined> {
     const { namespace, pod, container, isPrevious } = question;
     for (let attempt = 1; ; attempt += 1) {
-      const text = await readPodLog(
-        this.#cluster,
-        { namespace, pod, container, isPrevious, tail: LOG_LINES },
-        this.#signal,
-      );
-      const lines = text.split('\n').filter((line) => line.trim() !== '');
-      // The runtime may not have handed over the log of a container that ended a moment ago.
-      if (lines.length > 0 || attempt >= 3) return { value: 'yes', lines };
-      await this.#system.clock.sleep(300, this.#signal);
+      const text = await findPodLog(this.#cluster, { namespace, pod, container, isPrevious, tail: TAIL_LINES }, signal);
+      if ((text !== undefined && text !== '') || attempt === 3) return text;
+      await this.#clock.sleep(300, signal);
     }
   }
 
-  /** Cluster Autoscaler keeps a status ConfigMap; Karpenter has kinds of its own. */
-  async #hasAutoscaler(): Promise<Answer> {
+  async #autoscaler(signal: AbortSignal): Promise<'present' | 'absent' | 'unknown'> {
     const status = await this.#cluster.get(
       { apiVersion: 'v1', kind: 'ConfigMap', name: 'cluster-autoscaler-status', namespace: 'kube-system' },
-      this.#signal,
+      signal,
     );
-    if (status !== undefined) return { value: 'yes' };
-    const karpenter = await this.#cluster.isNamespaced('karpenter.sh/v1', 'NodePool', this.#signal);
-    return { value: karpenter === undefined ? 'no' : 'yes' };
+    if (status !== undefined) return 'present';
+    for (const [apiVersion, kind] of NODE_MAKERS) {
+      if ((await this.#cluster.collection(apiVersion, kind, undefined, signal)) !== undefined) return 'present';
+    }
+    return 'absent';
   }
 }
 
-/** The names most like one, best first: same beginning counts, then few differing letters. */
-function nearest(wanted: string, known: readonly string[], most = 5): readonly string[] {
-  const score = (name: string): number => {
-    let same = 0;
-    while (same < Math.min(name.length, wanted.length) && name[same] === wanted[same]) same += 1;
-    return same - Math.abs(name.length - wanted.length) / 4;
-  };
-  return known
-    .filter((name) => !isHelperTag(name))
-    .toSorted((a, b) => score(b) - score(a) || (a < b ? 1 : -1))
-    .slice(0, most);
+const NODE_MAKERS = [
+  ['karpenter.sh/v1', 'NodePool'],
+  ['karpenter.sh/v1beta1', 'NodePool'],
+  ['eks.amazonaws.com/v1', 'NodeClass'],
+  ['cluster.x-k8s.io/v1beta1', 'MachineDeployment'],
+] as const;
+
+interface Maker {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly makes: (object: KubeObject) => readonly (string | undefined)[];
 }
 
-/** The reference as registries compare it, for asking once per image. */
-export const normalReference = (image: string): string => formatReference(parseReference(image));
+const MAKERS: readonly Maker[] = [
+  {
+    apiVersion: 'cert-manager.io/v1',
+    kind: 'Certificate',
+    makes: (object) => [textOf(at(object, 'spec', 'secretName'))],
+  },
+  ...['external-secrets.io/v1', 'external-secrets.io/v1beta1'].map((apiVersion) => ({
+    apiVersion,
+    kind: 'ExternalSecret',
+    makes: (object: KubeObject) => [textOf(at(object, 'spec', 'target', 'name')) ?? object.metadata.name],
+  })),
+  { apiVersion: 'bitnami.com/v1alpha1', kind: 'SealedSecret', makes: (object) => [object.metadata.name] },
+  {
+    apiVersion: 'secrets.hashicorp.com/v1beta1',
+    kind: 'VaultStaticSecret',
+    makes: (object) => [textOf(at(object, 'spec', 'destination', 'name'))],
+  },
+  {
+    apiVersion: 'secrets-store.csi.x-k8s.io/v1',
+    kind: 'SecretProviderClass',
+    makes: (object) => listOf(at(object, 'spec', 'secretObjects')).map((one) => textOf(one.secretName)),
+  },
+];
+
+/** `.dockerconfigjson`, or the older `.dockercfg` in its shape. */
+function loginOf(secret: KubeObject): string | undefined {
+  const data = fieldsOf(secret.data);
+  const decode = (value: unknown): string | undefined =>
+    typeof value === 'string' ? Buffer.from(value, 'base64').toString('utf8') : undefined;
+  const config = decode(data['.dockerconfigjson']);
+  const old = decode(data['.dockercfg']);
+  try {
+    if (config !== undefined) return typeof JSON.parse(config) === 'object' ? config : undefined;
+    return old === undefined ? undefined : JSON.stringify({ auths: JSON.parse(old) });
+  } catch {
+    return undefined;
+  }
+}
+
+function coverage(login: string, ref: string): string {
+  const hosts = Object.keys(fieldsOf(at(JSON.parse(login), 'auths')));
+  const host = ref.split('/')[0] ?? '';
+  return hosts.some((one) => one.includes(host))
+    ? `its login for ${host} is not accepted`
+    : `it covers ${hosts.join(', ') || 'no host'}, not ${host}`;
+}

@@ -1,175 +1,240 @@
-import { at, type KubeObject, listOf, refOf, textOf } from '../cluster/object.ts';
-import {
-  after,
-  type Candidate,
-  exitMeaning,
-  isHopeless,
-  never,
-  normalLine,
-  now,
-  speaksOfDependency,
-} from './causes.ts';
-import { type ContainerState, keyOf, type Question, type Snapshot, type Termination } from './snapshot.ts';
+// Programs that end: when it is proof of a broken version and when it is a program that waits for its database.
+import { at, fieldsOf, numberOf, textOf } from '../cluster/object.ts';
+import { type ContainerScene, cleanText, type Finding, type Scene } from './causes.ts';
+import { exitMeaning, FAILED_START, lastWords, logSignature, SAYS_DEPENDENCY, SAYS_FINAL } from './crashText.ts';
+import { type Exit, targetKey } from './snapshot.ts';
 
-/** One end of a container in the new revision, as remembered over evaluations. */
-export interface Exit {
-  /** Number of the run that ended: 0 is the first. */
-  readonly run: number;
-  readonly code: number;
-  readonly reason: string;
-  readonly finishedAt: string;
-  /** Last log lines, once they could be read. */
-  readonly lines?: readonly string[];
-}
+const ALIKE_EXITS = 3;
+const UNLIKE_EXITS = 5;
+/** Held this long and for {@link UNLIKE_EXITS} exits when something it depends on may still come. */
+const HOLD_MS = 90_000;
 
-export interface CrashInput {
-  readonly pod: KubeObject;
-  readonly container: ContainerState;
-  /** Restarts before the deploy: they speak of the old state. */
-  readonly baseRestarts: number;
+interface ExitFacts {
   readonly exits: readonly Exit[];
-  readonly snapshot: Snapshot;
-  /** Kills by a liveness or startup probe, from events. */
-  readonly probeKills: readonly KubeObject[];
-  readonly wasEverReady: boolean;
-  readonly now: number;
+  /** Above the baseline; exits that were not seen count too. */
+  readonly amount: number;
 }
 
-/** Alike exits needed when the log says nothing special (rule C1), and when exits differ or no log can be read. */
-const ALIKE = 3;
-const UNLIKE = 5;
-/** A dependency may come up late: hold until so many exits and so much time (rule C3). */
-const PATIENT_MS = 90_000;
-
-/** The end that the container's state shows now, if it is one that counts; normal ends of init containers do not. */
-export function exitShown(
-  container: ContainerState,
-): { readonly ended: Termination; readonly isPrevious: boolean } | undefined {
-  if (container.terminated !== undefined) {
-    const isDone = container.isInit && !container.isSidecar && container.terminated.exitCode === 0;
-    return isDone ? undefined : { ended: container.terminated, isPrevious: false };
+/** Notes how often and how a container ended. */
+export function exitFacts(scene: Scene, container: ContainerScene): ExitFacts {
+  const key = `${container.pod.metadata.uid ?? ''}/${container.name}`;
+  const before = scene.baseline.restarts[key];
+  const restarts = Math.max(0, (numberOf(container.status.restartCount) ?? 0) - (before ?? 0));
+  const current = fieldsOf(at(container.status, 'state', 'terminated'));
+  const last = fieldsOf(at(container.status, 'lastState', 'terminated'));
+  scene.draft.keepExits(key);
+  for (const terminated of [last, current]) {
+    if (terminated.exitCode === undefined && terminated.reason === undefined) continue;
+    // A container that was in the baseline ended its last time before us.
+    if (before !== undefined && terminated === last && restarts === 0) continue;
+    const finished = textOf(terminated.finishedAt);
+    const started = textOf(terminated.startedAt);
+    const finishedMs = finished === undefined ? 0 : Date.parse(finished);
+    scene.draft.addExit(key, {
+      id: textOf(terminated.containerID) ?? `${finished ?? ''}#${restarts}`,
+      code: numberOf(terminated.exitCode) ?? 0,
+      reason: textOf(terminated.reason) ?? '',
+      finishedAt: finishedMs / 1000,
+      seenAt: scene.now,
+      ranMs: started === undefined ? 0 : Math.max(0, finishedMs - Date.parse(started)),
+      message: textOf(terminated.message) ?? '',
+    });
   }
-  return container.last === undefined ? undefined : { ended: container.last, isPrevious: true };
-}
-
-/** The question whose answer is the log of the run that ended last. */
-export function logQuestion(pod: KubeObject, container: ContainerState, run: number, isPrevious: boolean): Question {
+  const exits = scene.draft.exits(key);
+  const isDown = current.exitCode !== undefined || (container.waiting !== undefined && last.exitCode !== undefined);
   return {
-    kind: 'log',
-    namespace: pod.metadata.namespace ?? 'default',
-    pod: pod.metadata.name,
-    container: container.name,
-    restart: run,
-    isPrevious,
+    exits,
+    amount: Math.max(exits.length, restarts + (isDown && !(before !== undefined && restarts === 0) ? 1 : 0)),
   };
 }
 
-/** Crash loops, early ends, memory, and containers that probes kill. */
-export function crashCandidate(input: CrashInput): Candidate | undefined {
-  const { pod, container, exits, snapshot } = input;
+export function crashFindings(
+  scene: Scene,
+  container: ContainerScene,
+  all: readonly ContainerScene[],
+): readonly Finding[] {
+  const { exits, amount } = exitFacts(scene, container);
   const last = exits.at(-1);
-  const isDown = container.terminated !== undefined || container.waiting?.reason === 'CrashLoopBackOff';
-  if (last === undefined || (!isDown && exits.length < 2)) return undefined;
-  const shown = exitShown(container);
-  const run = container.terminated === undefined ? container.restarts - 1 : container.restarts;
-  const question = logQuestion(pod, container, Math.max(0, run), shown?.isPrevious ?? true);
-  const lines = last.lines ?? snapshot.answers.get(keyOf(question))?.lines ?? [];
+  if (last === undefined || FAILED_START.test(last.message)) return [];
+  // Jobs count their own failures (backoffLimit); init containers that ended well are done.
+  const isOnce = at(container.pod, 'spec', 'restartPolicy') !== 'Always';
+  if (container.kind === 'init' && last.code === 0) return [];
+  if (isOnce && (last.code === 0 || scene.target.object.kind === 'Job' || scene.target.object.kind === 'Pod'))
+    return [];
+  if (isProbeKill(scene, container, exits)) return [];
+  const facts = crashFacts(scene, container, exits);
+  const first = exits[0]?.seenAt ?? scene.now;
   const base = {
-    object: refOf(pod),
+    scope: 'pod' as const,
+    pod: container.pod.metadata.uid ?? '',
+    ref: container.podRef,
     container: container.name,
-    ask: last.lines === undefined ? [question] : [],
-    evidence: [
-      `${exits.length} exits, last with code ${last.code} (${last.reason || exitMeaning(last.code)})`,
-      ...lines.slice(-30),
-    ],
+    firstSeen: first,
+    ...words(container, last, amount, facts.tail),
   };
-  const times = exits.length === 1 ? 'once' : `${exits.length} times`;
-  const where = container.isInit ? `The init container ${container.name}` : `Container ${container.name}`;
-  if (input.probeKills.length > 0) {
-    const message = textOf(input.probeKills.at(-1)?.message) ?? '';
-    return {
-      ...base,
-      code: 'probe.kill',
-      message: `${where} is killed by its probe before it is ready: ${message}`,
-      fix: 'Give it a startupProbe or more time (failureThreshold, periodSeconds), or correct path and port of the probe.',
-      proof: exits.length >= ALIKE && !input.wasEverReady ? now : never,
-    };
+  if (container.isRunning) {
+    // Started again: it may live now. What it did so far is a warning.
+    return amount === 0 ? [] : [{ ...base, strength: 'warning', warnAt: first }];
   }
-  if (last.reason === 'OOMKilled' || (last.code === 137 && exits.some((exit) => exit.reason === 'OOMKilled'))) {
-    return {
-      ...base,
-      code: 'crash.oom',
-      message: `${where} was killed ${times} for using more memory than its limit${memoryLimit(pod, container.name)}.`,
-      fix: 'Raise resources.limits.memory, or let the program use less.',
-      proof: exits.filter((exit) => exit.reason === 'OOMKilled').length >= 2 ? now : never,
-    };
-  }
-  // A pod that served and then ended once may just have met a bad moment (rule C4).
-  if (input.wasEverReady && exits.length === 1) {
-    return {
-      ...base,
-      code: 'crash',
-      message: `${where} was ready and then ended with code ${last.code}.`,
-      fix: 'See its log.',
-      proof: never,
-    };
-  }
-  const telling = lines.toReversed().find((line) => line.trim() !== '');
-  const words = telling === undefined ? exitMeaning(last.code) : telling.trim().slice(0, 300);
-  const others = othersNotReady(pod, container.name);
-  const isPatient = speaksOfDependency(lines) || others;
-  if (exits.length >= 2 && isHopeless(lines) && spread(exits) >= 2_000) {
-    return {
-      ...base,
-      code: container.isInit ? 'crash.init' : 'crash.app',
-      message: `${where} ends at every start (${times}, code ${last.code}): ${words}`,
-      fix: 'Correct what the message names; another start will say the same.',
-      proof: now,
-    };
-  }
-  const code = container.isInit ? 'crash.init' : last.code === 0 ? 'crash.exited' : 'crash';
-  const isEnough = isPatient ? exits.length >= UNLIKE : exits.length >= (areAlike(exits) ? ALIKE : UNLIKE);
+  const due = decide(scene, container, all, { exits, amount, ...facts });
+  return [{ ...base, ...due, warnAt: first }];
+}
+
+interface CrashFacts {
+  /** Log of the last exit that could be read. */
+  readonly tail: string | undefined;
+  readonly isAlike: boolean;
+  readonly isAsking: boolean;
+  readonly isDependency: boolean;
+  readonly finalLine: string | undefined;
+}
+
+function crashFacts(scene: Scene, container: ContainerScene, exits: readonly Exit[]): CrashFacts {
+  const isTerminatedNow = at(container.status, 'state', 'terminated') !== undefined;
+  const logs = exits.map((exit, index) =>
+    scene.ask(
+      {
+        kind: 'logs',
+        namespace: container.pod.metadata.namespace ?? '',
+        pod: container.pod.metadata.name,
+        container: container.name,
+        containerId: exit.id,
+        isPrevious: !(isTerminatedNow && index === exits.length - 1),
+      },
+      Number.POSITIVE_INFINITY,
+    ),
+  );
+  const known = logs.filter((log) => log !== undefined);
+  const texts = known.flatMap((log) => (log.text === undefined ? [] : [log.text]));
+  const signatures = new Set(texts.map(logSignature));
+  const codes = new Set(exits.map((exit) => `${exit.code} ${exit.reason === 'OOMKilled' ? 'oom' : ''}`));
+  const lastLog = logs.at(-1);
+  const tail = texts.at(-1);
+  const termination = exits.at(-1)?.message ?? '';
+  const spoken = `${tail ?? ''}\n${termination}`;
+  const finals = texts.map((text) => lastWords(text).find((line) => SAYS_FINAL.test(line)));
+  const finalLine = finals.at(-1);
+  const isSameFinal =
+    finalLine !== undefined &&
+    finals.length >= 2 &&
+    finals.every((line) => line !== undefined && logSignature(line) === logSignature(finalLine));
   return {
-    ...base,
-    code,
-    message:
-      last.code === 0
-        ? `${where} ends by itself (${times}), but it is meant to keep running.`
-        : `${where} crashed ${times}, last with code ${last.code}: ${words}`,
-    fix:
-      last.code === 0
-        ? 'Run the program in the foreground, or use a Job.'
-        : isPatient
-          ? 'It waits for something: check that what it needs runs and is reachable.'
-          : `See its log: kubectl -n ${pod.metadata.namespace ?? 'default'} logs ${pod.metadata.name} -c ${container.name} --previous.`,
-    proof: !isEnough ? never : isPatient ? after(PATIENT_MS) : now,
+    tail: tail ?? (termination === '' ? undefined : termination),
+    isAlike: codes.size === 1 && signatures.size === 1 && texts.length >= Math.min(exits.length, 2),
+    isAsking: lastLog === undefined,
+    isDependency: SAYS_DEPENDENCY.test(spoken),
+    finalLine: isSameFinal ? finalLine : undefined,
   };
 }
 
-/** Same code and same last words: the same thing happens every time. */
-function areAlike(exits: readonly Exit[]): boolean {
-  const known = exits.slice(-ALIKE);
-  const words = known.map((exit) => normalLine(exit.lines?.toReversed().find((line) => line.trim() !== '') ?? ''));
-  return (
-    known.every((exit) => exit.code === known[0]?.code && exit.lines !== undefined) &&
-    words.every((word) => word === words[0])
+type Due = Pick<Finding, 'strength' | 'dueAt'>;
+
+function decide(
+  scene: Scene,
+  container: ContainerScene,
+  all: readonly ContainerScene[],
+  facts: ExitFacts & CrashFacts,
+): Due {
+  const { exits, amount } = facts;
+  const wanted = scene.options.crashExits;
+  if (wanted === 'never') return { strength: 'warning' };
+  const first = exits[0]?.seenAt ?? scene.now;
+  const learned = scene.options.learnedRestarts?.[targetKey(scene.target.ref)] ?? 0;
+  const isWaitingForOthers =
+    facts.isDependency ||
+    all.some(
+      (other) =>
+        other.pod === container.pod &&
+        other.name !== container.name &&
+        other.kind !== 'init' &&
+        !other.isReady &&
+        other.waiting === undefined &&
+        other.isRunning,
+    );
+  if (isWaitingForOthers && wanted === undefined) {
+    const until = first + HOLD_MS;
+    if (amount < UNLIKE_EXITS + learned || scene.isOthersProgressing) return { strength: 'warning' };
+    return scene.now >= until ? { strength: 'proven' } : { strength: 'pending', dueAt: until };
+  }
+  const isOom = exits.filter((exit) => exit.reason === 'OOMKilled').length >= 2;
+  const spreadMs = ((exits.at(-1)?.finishedAt ?? 0) - (exits[0]?.finishedAt ?? 0)) * 1000;
+  if (wanted === undefined && learned === 0) {
+    if (isOom) return { strength: 'proven' };
+    if (facts.finalLine !== undefined && amount >= 2 && spreadMs >= 2000) return { strength: 'proven' };
+  }
+  const needed = (wanted ?? (facts.isAlike ? ALIKE_EXITS : UNLIKE_EXITS)) + learned;
+  if (amount < needed) return { strength: 'warning' };
+  // The log of this exit decides whether they are alike: it is on its way.
+  if (facts.isAsking) return { strength: 'pending', dueAt: scene.now + 1000 };
+  return { strength: 'proven' };
+}
+
+/** Ends by the kubelet after failed liveness or startup probes are the probe's finding. */
+export function isProbeKill(scene: Scene, container: ContainerScene, exits: readonly Exit[]): boolean {
+  const kills = probeKills(scene, container);
+  return kills > 0 && kills >= exits.length - 1;
+}
+
+export function probeKills(scene: Scene, container: ContainerScene): number {
+  const pattern = new RegExp(
+    `^Container ${container.name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')} failed (liveness|startup) probe`,
   );
+  return (scene.index.events.get(container.pod.metadata.uid ?? '') ?? [])
+    .filter((event) => event.reason === 'Killing' && pattern.test(event.message))
+    .reduce((sum, event) => sum + event.count, 0);
 }
 
-function spread(exits: readonly Exit[]): number {
-  const times = exits.map((exit) => Date.parse(exit.finishedAt)).filter((time) => !Number.isNaN(time));
-  return times.length < 2 ? 0 : Math.max(...times) - Math.min(...times);
-}
-
-/** A service-mesh sidecar that is not up yet makes apps crash until it is. */
-function othersNotReady(pod: KubeObject, name: string): boolean {
-  return listOf(at(pod, 'status', 'containerStatuses')).some(
-    (status) => status.name !== name && status.ready !== true && at(status, 'state', 'running') !== undefined,
-  );
-}
-
-function memoryLimit(pod: KubeObject, name: string): string {
-  const spec = listOf(at(pod, 'spec', 'containers')).find((container) => container.name === name);
-  const limit = textOf(at(spec, 'resources', 'limits', 'memory'));
-  return limit === undefined ? '' : ` of ${limit}`;
+function words(
+  container: ContainerScene,
+  last: Exit,
+  amount: number,
+  tail: string | undefined,
+): Pick<Finding, 'code' | 'message' | 'fix' | 'evidence'> {
+  const lines = tail === undefined ? [] : lastWords(tail);
+  const evidence = [
+    `exit code ${last.code}${last.reason === '' ? '' : ` (${last.reason})`} after ${(last.ranMs / 1000).toFixed(1)} s, ${amount} exits`,
+    ...lines.slice(-30).map(cleanText),
+  ];
+  const times = amount === 1 ? 'once' : `${amount} times`;
+  const quote = lines.at(-1) === undefined ? '' : `: ${cleanText(lines.at(-1) ?? '')}`;
+  const final = [...lines].reverse().find((line) => SAYS_FINAL.test(line));
+  if (last.reason === 'OOMKilled') {
+    const limit = textOf(at(container.spec, 'resources', 'limits', 'memory'));
+    return {
+      code: 'crash.oom',
+      message: `Container ${container.name} was killed ${times} because it used more memory than its limit${limit === undefined ? '' : ` of ${limit}`}.`,
+      fix: `Raise resources.limits.memory${limit === undefined ? '' : ` above ${limit}`}, or find out why the new version needs more.`,
+      evidence,
+    };
+  }
+  if (container.kind === 'init') {
+    return {
+      code: 'crash.init',
+      message: `Init container ${container.name} failed ${times} with ${exitMeaning(last.code)}${quote}; the containers after it never started.`,
+      fix: 'Correct what the init container does; its log is in the evidence.',
+      evidence,
+    };
+  }
+  if (last.code === 0) {
+    return {
+      code: 'crash.exited',
+      message: `Container ${container.name} ended normally ${times}, though it should go on running${quote}.`,
+      fix: 'Start the program in the foreground; use a Job for work that ends.',
+      evidence,
+    };
+  }
+  if (final !== undefined) {
+    return {
+      code: 'crash.app',
+      message: `Container ${container.name} failed ${times} with ${exitMeaning(last.code)}: ${cleanText(final)}`,
+      fix: 'Correct the image or its settings: the program says what it misses.',
+      evidence,
+    };
+  }
+  return {
+    code: 'crash',
+    message: `Container ${container.name} failed ${times} with ${exitMeaning(last.code)}${quote}`,
+    fix: 'Read the log lines in the evidence; compare environment and image with the last good version.',
+    evidence,
+  };
 }

@@ -1,189 +1,95 @@
-import { at, type KubeObject, listOf, refOf, textOf } from '../cluster/object.ts';
-import type { ObjectRef } from '../events/index.ts';
-import { after, type Candidate, never, now } from './causes.ts';
-import { type ContainerState, keyOf, type Question, type Snapshot } from './snapshot.ts';
+// Containers that cannot be created or started: the runtime's refusal, before the program says a word.
+import { afterWait, asWarning, type ContainerScene, cleanText, type Finding, type Scene } from './causes.ts';
+import { exitFacts } from './causesCrash.ts';
+import { FAILED_START } from './crashText.ts';
 
-/** Waiting reasons between image and process: configuration, creation, start. */
-export function startCandidate(pod: KubeObject, container: ContainerState, snapshot: Snapshot): Candidate | undefined {
-  const state = container.waiting ?? startError(container);
-  if (state === undefined) return undefined;
-  const { reason, message } = state;
-  const base = { object: refOf(pod), container: container.name, evidence: [`${reason}: ${message}`] };
-  switch (reason) {
-    case 'CreateContainerConfigError':
-      return configCandidate(pod, base, message, snapshot);
-    case 'CreateContainerError': {
-      const isFinal = FINAL_START.test(message);
-      return {
-        ...base,
-        code: 'container.create',
-        message: `The container ${container.name} cannot be created: ${message}`,
-        fix: isFinal ? START_FIX : 'See the message; the node keeps trying.',
-        proof: isFinal ? now : after(120_000),
-      };
-    }
-    case 'RunContainerError':
-    case 'StartError':
-    case 'ContainerCannotRun': {
-      const isFinal = FINAL_START.test(message);
-      return {
-        ...base,
-        code: 'container.start',
-        message: `The program of container ${container.name} cannot be started: ${shortReason(message)}`,
-        fix: START_FIX,
-        // containerd ends both kinds with exit code 128, so only the text tells them apart.
-        proof: isFinal ? now : after(60_000, 3),
-      };
-    }
-    case 'PostStartHookError':
-    case 'PreCreateHookError':
-    case 'PreStartHookError':
-      return {
-        ...base,
-        code: 'container.hook',
-        message: `The ${reason.replace('HookError', '')} hook of container ${container.name} fails: ${message}`,
-        fix: "Correct the hook's command.",
-        proof: after(45_000, 3),
-      };
-    default:
-      return undefined;
-  }
-}
+const CREATE_REASONS = new Set(['CreateContainerError', 'CreatePodSandboxError']);
+const START_REASONS = new Set(['RunContainerError', 'StartError', 'ContainerCannotRun']);
+const HOOK_REASONS = new Set(['PostStartHookError', 'PreStartHookError', 'PreCreateHookError']);
 
+/** Decided by text, not by exit code 128: containerd uses it for both final and passing errors. */
 const FINAL_START =
-  /executable file not found|no such file or directory|permission denied|exec format error|not a directory|is a directory|invalid (capability|user)|unable to find user|unable to find group|no command specified/i;
-const START_FIX = 'Compare command and args with what the image has; the file must be there and executable.';
+  /executable file not found|no such file or directory|permission denied|exec format error|not a directory|is a directory|invalid (capability|user)|unable to find user|no users found/i;
+const PASSING_CREATE = /name .* is reserved|is already in use|context deadline exceeded|timeout/i;
 
-function startError(container: ContainerState): { readonly reason: string; readonly message: string } | undefined {
-  // A container that could not start goes to CrashLoopBackOff, with the reason left in its last state.
-  const ended = container.terminated ?? container.last;
-  return ended !== undefined && (ended.reason === 'StartError' || ended.reason === 'ContainerCannotRun')
-    ? ended
-    : undefined;
-}
-
-/** The last part of the runtime's chain of causes says what is wrong. */
-function shortReason(message: string): string {
-  return (
-    message
-      .split(/: (?=(?:exec|stat|fork|chdir|mount)\b)/)
-      .at(-1)
-      ?.trim() ?? message
+export function startFindings(scene: Scene, container: ContainerScene): readonly Finding[] {
+  const { waiting, pod, name } = container;
+  const uid = pod.metadata.uid ?? '';
+  const common = { scope: 'pod' as const, pod: uid, ref: container.podRef, container: name };
+  if (waiting !== undefined && CREATE_REASONS.has(waiting.reason)) {
+    const sighting = scene.draft.see(`create ${uid}/${name}`, waiting.message);
+    const evidence = [`${waiting.reason}: ${cleanText(waiting.message)}`];
+    const isFinal = FINAL_START.test(waiting.message);
+    return [
+      {
+        ...common,
+        code: isFinal ? 'container.start' : 'container.create',
+        evidence,
+        ...(isFinal && !PASSING_CREATE.test(waiting.message)
+          ? { strength: 'proven' as const, firstSeen: sighting.first }
+          : afterWait(sighting, 120_000, scene.now)),
+        warnAt: sighting.first,
+        message: `Container ${name} cannot be created: ${shortReason(waiting.message)}.`,
+        fix: isFinal ? startFix(container) : 'Look at the container runtime of the node if this goes on.',
+      },
+    ];
+  }
+  if (waiting !== undefined && HOOK_REASONS.has(waiting.reason)) {
+    const sighting = scene.draft.see(`hook ${uid}/${name}`, waiting.message);
+    return [
+      {
+        ...common,
+        code: 'container.hook',
+        evidence: [`${waiting.reason}: ${cleanText(waiting.message)}`],
+        ...asWarning(sighting),
+        message: `The ${waiting.reason.replace(/Error$/, '')} of container ${name} failed.`,
+        fix: 'Correct the command of the lifecycle hook; its output is in the event.',
+      },
+    ];
+  }
+  const exits = exitFacts(scene, container).exits.filter(
+    (exit) => START_REASONS.has(exit.reason) || FAILED_START.test(exit.message),
   );
+  const refusal =
+    exits.at(-1)?.message ?? (waiting !== undefined && START_REASONS.has(waiting.reason) ? waiting.message : '');
+  if (refusal === '' || container.isRunning) return [];
+  const sighting = scene.draft.see(`start ${uid}/${name}`, refusal, waiting?.reason ?? 'terminated');
+  const isFinal = FINAL_START.test(refusal);
+  const tries = Math.max(exits.length, 1);
+  const isProven = isFinal
+    ? tries >= 2 || scene.now - sighting.first >= 2000
+    : tries >= 3 && scene.now - sighting.first >= 60_000;
+  return [
+    {
+      ...common,
+      code: 'container.start',
+      evidence: [cleanText(refusal)],
+      firstSeen: sighting.first,
+      ...(isProven
+        ? { strength: 'proven' as const }
+        : { strength: 'pending' as const, dueAt: sighting.first + (isFinal ? 2000 : 60_000) }),
+      warnAt: sighting.first,
+      message: `Container ${name} cannot start: ${shortReason(refusal)}.`,
+      fix: startFix(container),
+    },
+  ];
 }
 
-function configCandidate(
-  pod: KubeObject,
-  base: Pick<Candidate, 'object' | 'container' | 'evidence'>,
-  message: string,
-  snapshot: Snapshot,
-): Candidate {
-  if (/failed to sync (secret|configmap) cache|timed out waiting for the condition/i.test(message)) {
-    return {
-      ...base,
-      code: 'node.cache',
-      message: `The node still waits for its copy of the configuration: ${message}`,
-      fix: 'It heals by itself.',
-      proof: never,
-      warnAfterMs: 30_000,
-    };
-  }
-  if (/runAsNonRoot|non-numeric user|image will run as root/i.test(message)) {
-    return {
-      ...base,
-      code: 'config.security',
-      message: `The pod must not run as root, but the image does: ${message}`,
-      fix: 'Set a numeric USER in the Dockerfile, or runAsUser in the securityContext.',
-      proof: now,
-    };
-  }
-  return { ...base, ...referenceCandidate('config.missing', pod, message, snapshot, 15_000) };
+/** The telling part of a runtime's chained message is its end. */
+function shortReason(text: string): string {
+  const clean = cleanText(text);
+  const exec = /exec: \\?"([^"\\]+)\\?": (.+?)(?::? unknown)?$/.exec(clean);
+  if (exec !== null) return `"${exec[1]}": ${exec[2]}`;
+  const parts = clean.replace(/: unknown$/, '').split(': ');
+  return parts.slice(-2).join(': ');
 }
 
-const REFERENCE = /\b(secret|configmap)s? "([^"]+)" not found/i;
-const KEY = /couldn't find key (\S+) in (Secret|ConfigMap) ([^/\s]+)\/(\S+)/i;
-const MOUNT_KEY = /references non-existent (?:secret|config) key: (\S+)/i;
-
-/** A missing ConfigMap, Secret or key: certain when the API server says so as well and it stays so. */
-export function referenceCandidate(
-  code: 'config.missing' | 'mount.missing',
-  pod: KubeObject,
-  message: string,
-  snapshot: Snapshot,
-  lastsMs: number,
-): Pick<Candidate, 'code' | 'message' | 'fix' | 'proof' | 'ask'> {
-  const namespace = pod.metadata.namespace ?? 'default';
-  const byKey = KEY.exec(message);
-  const byName = REFERENCE.exec(message);
-  const kind = (byKey?.[2] ?? byName?.[1] ?? '').toLowerCase() === 'secret' ? 'Secret' : 'ConfigMap';
-  const name = byKey?.[4] ?? byName?.[2];
-  if (name === undefined) {
-    const key = MOUNT_KEY.exec(message)?.[1];
-    return {
-      code,
-      message: key === undefined ? message : `The key ${key} of a mounted volume does not exist.`,
-      fix: 'Create what the message names, or correct the reference.',
-      proof: after(lastsMs * 2),
-    };
-  }
-  const object: ObjectRef = { apiVersion: 'v1', kind, name, namespace };
-  const question: Question = { kind: 'exists', object, ...(byKey?.[1] !== undefined && { key: byKey[1] }) };
-  const answer = snapshot.answers.get(keyOf(question));
-  const what = byKey === null ? `${kind} "${name}"` : `key "${byKey[1] ?? ''}" of ${kind} "${name}"`;
-  return {
-    code,
-    message: `${what} does not exist in namespace ${namespace}.`,
-    fix: answer?.detail ?? `Create it, or correct its name where the pod refers to it.`,
-    proof: answer?.value === 'yes' ? never : after(answer?.value === 'no' ? lastsMs : lastsMs * 3),
-    ask: [question],
-  };
+function startFix(container: ContainerScene): string {
+  const command = [...texts(container.spec.command), ...texts(container.spec.args)];
+  return command.length === 0
+    ? 'Correct ENTRYPOINT or CMD of the image: the program must exist in it, be executable and built for the platform.'
+    : `Correct command and args (${command.join(' ')}): the program must exist in the image and be executable.`;
 }
 
-/** Volumes and network of the pod's sandbox: told by events only. */
-export function podEventCandidate(
-  pod: KubeObject,
-  events: readonly KubeObject[],
-  snapshot: Snapshot,
-): Candidate | undefined {
-  const isStarting = listOf(at(pod, 'status', 'containerStatuses')).every(
-    (container) => at(container, 'state', 'waiting') !== undefined,
-  );
-  if (!isStarting) return undefined;
-  const latest = events.toSorted((a, b) => (time(b) < time(a) ? -1 : 1));
-  const mount = latest.find((event) => event.reason === 'FailedMount' || event.reason === 'FailedAttachVolume');
-  const base = { object: refOf(pod) };
-  if (mount !== undefined) {
-    const message = textOf(mount.message) ?? '';
-    if (REFERENCE.test(message) || MOUNT_KEY.test(message)) {
-      return { ...base, evidence: [message], ...referenceCandidate('mount.missing', pod, message, snapshot, 30_000) };
-    }
-    const isMultiAttach = /Multi-Attach/i.test(message);
-    return {
-      ...base,
-      code: 'mount.wait',
-      message: `A volume cannot be mounted yet: ${message}`,
-      fix: isMultiAttach
-        ? 'The volume is still used on another node: use strategy Recreate, or a volume that several nodes may mount.'
-        : 'See the message; mounts are tried again.',
-      evidence: [message],
-      proof: isMultiAttach ? after(360_000) : never,
-      warnAfterMs: 20_000,
-    };
-  }
-  const sandbox = latest.find(
-    (event) => event.reason === 'FailedCreatePodSandBox' || event.reason === 'NetworkNotReady',
-  );
-  if (sandbox === undefined) return undefined;
-  const message = textOf(sandbox.message) ?? '';
-  return {
-    ...base,
-    code: 'node.network',
-    message: `The node cannot set up the pod's network: ${message}`,
-    fix: 'Look at the network plugin of the node.',
-    evidence: [message],
-    proof: never,
-    warnAfterMs: 60_000,
-  };
-}
-
-const time = (event: KubeObject): string => textOf(event.lastTimestamp) ?? textOf(event.eventTime) ?? '';
+const texts = (value: unknown): readonly string[] =>
+  Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];

@@ -1,5 +1,24 @@
-// Did it roll out, and if not, why: a pure verdict over a snapshot, the watcher that feeds it, and the causes it knows.
-export { takeBaseline } from './baseline.ts';
-export { type Baseline, emptyBaseline, type Snapshot } from './snapshot.ts';
-export { type EvaluateOptions, evaluate, type Memory, noMemory, type Verdict } from './verdict.ts';
-export { type RolloutResult, type WatchRolloutOptions, watchRollout } from './watcher.ts';
+// Did it roll out, and if not, why: a pure verdict over snapshots of the cluster, and the watcher that feeds it.
+//
+// A deploy takes `takeBaseline(cluster, targets, signal)` before its first write and leaves it in its outputs as
+// `baseline` (it is plain JSON); the rollout step reads it there. `watchRollout` then judges what was written. Beside a
+// tool that waits by itself (Helm with hooks), start `watchRollout` with `phase: 'applying'` before the first write: it
+// counts only workloads whose generation has moved and ends only with a failure; `rolloutFailure(verdict)` is the error.
+export { type AskRegistry, type RegistryAnswer, registryAsker } from './askRegistry.ts';
+export { readBaseline, takeBaseline } from './baseline.ts';
+export { rolloutFailure, rolloutStep } from './rolloutStep.ts';
+export {
+  type Answer,
+  type Baseline,
+  type EvaluateOptions,
+  type Evaluation,
+  emptyBaseline,
+  emptyMemory,
+  emptySnapshot,
+  type Question,
+  questionKey,
+  type Snapshot,
+  targetKey,
+} from './snapshot.ts';
+export { evaluate } from './verdict.ts';
+export { type RolloutVerdict, type RolloutWatchOptions, watchRollout } from './watcher.ts';

@@ -1,211 +1,312 @@
-import { at, type KubeObject, listOf, numberOf, textOf } from '../cluster/object.ts';
-import { hasObserved, type PodsOf } from './attribution.ts';
-import { conditionOf, isTrue, type Snapshot } from './snapshot.ts';
+// When a workload is ready, by the rules of its kind. What cannot be known of a kind counts as done once applied.
+import { at, type Fields, fieldsOf, type KubeObject, listOf, numberOf, textOf } from '../cluster/object.ts';
+import type { Attributed } from './attribution.ts';
 
-export interface Readiness {
-  readonly state: 'ready' | 'progressing' | 'paused' | 'failed';
-  /** One sentence. */
+/** Where one workload stands, as its controller reports it. */
+export interface Standing {
+  /** `failed`: the object itself says so, in `failure`. */
+  readonly state: 'progressing' | 'ready' | 'paused' | 'failed';
   readonly message: string;
   readonly desired: number;
   readonly updated: number;
   readonly ready: number;
   readonly available: number;
+  readonly failure?: { readonly code: 'job' | 'controller'; readonly reason: string; readonly message: string };
+  /** True when nothing is expected to run: scaled to zero, suspended. */
+  readonly isIdle?: boolean;
 }
 
-/** Whether a workload has arrived, by its own status only. The rules are those of rollout status, made strict. */
-export function readinessOf(workload: KubeObject, pods: PodsOf, snapshot: Snapshot): Readiness {
-  switch (workload.kind) {
+export interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+  /** Changes when the controller says something new. */
+  readonly time: string;
+}
+
+export function conditionsOf(object: KubeObject): readonly Condition[] {
+  return listOf(at(object, 'status', 'conditions')).map((condition) => ({
+    type: textOf(condition.type) ?? '',
+    status: textOf(condition.status) ?? '',
+    reason: textOf(condition.reason) ?? '',
+    message: textOf(condition.message) ?? '',
+    time: textOf(condition.lastUpdateTime) ?? textOf(condition.lastTransitionTime) ?? '',
+  }));
+}
+
+export const conditionOf = (object: KubeObject, type: string): Condition | undefined =>
+  conditionsOf(object).find((condition) => condition.type === type);
+
+/** `isNodeFit` says whether a DaemonSet's pod can be expected to run on a node. */
+export function standing(
+  attributed: Attributed & { readonly object: KubeObject },
+  isNodeFit: (node: string) => boolean,
+): Standing {
+  const { object } = attributed;
+  switch (object.kind) {
     case 'Deployment':
-      return deployment(workload);
+      return deployment(attributed);
     case 'StatefulSet':
-      return statefulSet(workload);
+      return statefulSet(attributed);
     case 'DaemonSet':
-      return daemonSet(workload, pods, snapshot);
+      return daemonSet(attributed, isNodeFit);
     case 'Job':
-      return job(workload);
-    case 'Pod':
-      return pod(workload);
-    case 'PersistentVolumeClaim':
-      return claim(workload);
+      return job(object);
     case 'CronJob':
-    case 'Service':
-    case 'ConfigMap':
-    case 'Secret':
-      return simple('ready', 'applied');
+      return done('The schedule is in place; its pods run at their times.');
+    case 'Pod':
+      return pod(object);
+    case 'PersistentVolumeClaim':
+      return claim(object);
+    case 'Rollout':
+      return argoRollout(attributed);
     default:
-      return generic(workload);
+      return generic(object);
   }
 }
 
-const status = (workload: KubeObject, field: string): number => numberOf(at(workload, 'status', field)) ?? 0;
+const done = (message: string): Standing => ({
+  state: 'ready',
+  message,
+  desired: 0,
+  updated: 0,
+  ready: 0,
+  available: 0,
+});
 
-function deployment(workload: KubeObject): Readiness {
-  // The API server fills in 1 when replicas are not given.
-  const desired = numberOf(at(workload, 'spec', 'replicas')) ?? 1;
-  const updated = status(workload, 'updatedReplicas');
-  const ready = status(workload, 'readyReplicas');
-  const available = status(workload, 'availableReplicas');
-  const total = status(workload, 'replicas');
-  const counts = { desired, updated, ready, available };
-  if (at(workload, 'spec', 'paused') === true)
-    return { state: 'paused', message: 'the Deployment is paused', ...counts };
-  if (!hasObserved(workload))
-    return { state: 'progressing', message: 'waiting for the controller to see the change', ...counts };
+const count = (status: Fields, field: string): number => numberOf(status[field]) ?? 0;
+const pods = (amount: number): string => (amount === 1 ? '1 pod' : `${amount} pods`);
+
+function deployment({ object, isObserved, revisionObject }: Attributed & { readonly object: KubeObject }): Standing {
+  const status = fieldsOf(object.status);
+  const desired = numberOf(at(object, 'spec', 'replicas')) ?? 1;
+  const updated = isObserved ? count(status, 'updatedReplicas') : 0;
+  const total = count(status, 'replicas');
+  const ready = isObserved ? (numberOf(at(revisionObject, 'status', 'readyReplicas')) ?? 0) : 0;
+  const available = isObserved ? (numberOf(at(revisionObject, 'status', 'availableReplicas')) ?? 0) : 0;
+  const numbers = { desired, updated, ready, available };
+  if (at(object, 'spec', 'paused') === true)
+    return { state: 'paused', message: 'The Deployment is paused: nothing rolls out until it is resumed.', ...numbers };
+  if (!isObserved)
+    return { state: 'progressing', message: 'The controller has not seen the new version yet.', ...numbers };
+  // Deployment-wide numbers decide (an API server without ReplicaSets for us to read still gives these).
+  const allAvailable = count(status, 'availableReplicas');
   if (updated < desired)
-    return { state: 'progressing', message: `${updated} of ${desired} pods are updated`, ...counts };
+    return { state: 'progressing', message: `${updated} of ${pods(desired)} are of the new version.`, ...numbers };
   if (total > updated)
+    return { state: 'progressing', message: `${pods(total - updated)} of the old version still run.`, ...numbers };
+  if (allAvailable < updated || (revisionObject !== undefined && available < desired))
+    return { state: 'progressing', message: `${available} of ${desired} new pods are available.`, ...numbers };
+  return desired === 0
+    ? { state: 'ready', message: 'Scaled to zero: nothing runs.', ...numbers, isIdle: true }
+    : { state: 'ready', message: `All ${pods(desired)} are available.`, ...numbers };
+}
+
+function statefulSet({ object, isObserved, newPods }: Attributed & { readonly object: KubeObject }): Standing {
+  const status = fieldsOf(object.status);
+  const desired = numberOf(at(object, 'spec', 'replicas')) ?? 1;
+  const partition = numberOf(at(object, 'spec', 'updateStrategy', 'rollingUpdate', 'partition')) ?? 0;
+  const isOnDelete = at(object, 'spec', 'updateStrategy', 'type') === 'OnDelete';
+  const isSame = status.currentRevision === status.updateRevision;
+  const updated = !isObserved ? 0 : isSame ? count(status, 'replicas') : count(status, 'updatedReplicas');
+  const goal = Math.max(0, desired - partition);
+  const ready = isObserved ? newPods.filter(isPodReady).length : 0;
+  // Absent before Kubernetes 1.25.
+  const available = numberOf(status.availableReplicas) ?? count(status, 'readyReplicas');
+  const numbers = { desired, updated, ready, available: isObserved ? Math.min(available, Math.max(ready, 0)) : 0 };
+  if (!isObserved)
+    return { state: 'progressing', message: 'The controller has not seen the new version yet.', ...numbers };
+  if (desired === 0) {
+    return count(status, 'replicas') > 0
+      ? { state: 'progressing', message: 'Pods are going away.', ...numbers }
+      : { state: 'ready', message: 'Scaled to zero: nothing runs.', ...numbers, isIdle: true };
+  }
+  if (isOnDelete && !isSame && updated < desired) {
+    return {
+      state: count(status, 'readyReplicas') >= desired ? 'ready' : 'progressing',
+      message: `The template is updated; ${updated} of ${pods(desired)} run it, the others change when they are deleted (OnDelete).`,
+      ...numbers,
+    };
+  }
+  if (updated < goal)
+    return { state: 'progressing', message: `${updated} of ${pods(goal)} are of the new version.`, ...numbers };
+  if (count(status, 'readyReplicas') < desired || available < desired) {
     return {
       state: 'progressing',
-      message: `${total - updated} old ${plural(total - updated, 'pod')} still to go`,
-      ...counts,
+      message: `${Math.min(available, count(status, 'readyReplicas'))} of ${pods(desired)} are available.`,
+      ...numbers,
     };
-  if (available < updated)
-    return { state: 'progressing', message: `${available} of ${updated} updated pods are available`, ...counts };
+  }
+  if (partition === 0 && !isSame)
+    return { state: 'progressing', message: 'The controller is finishing the update.', ...numbers };
   return {
     state: 'ready',
-    message: desired === 0 ? 'scaled to zero: nothing runs' : `${available} of ${desired} pods are available`,
-    ...counts,
+    message:
+      partition > 0
+        ? `${pods(goal)} above partition ${partition} run the new version.`
+        : `All ${pods(desired)} are available.`,
+    ...numbers,
   };
 }
 
-function statefulSet(workload: KubeObject): Readiness {
-  const desired = numberOf(at(workload, 'spec', 'replicas')) ?? 1;
-  const partition = numberOf(at(workload, 'spec', 'updateStrategy', 'rollingUpdate', 'partition')) ?? 0;
-  const ready = status(workload, 'readyReplicas');
-  // availableReplicas is stable since 1.25; an older server does not have it.
-  const available = numberOf(at(workload, 'status', 'availableReplicas')) ?? ready;
-  const current = textOf(at(workload, 'status', 'currentRevision'));
-  const target = textOf(at(workload, 'status', 'updateRevision'));
-  const updated = current === target ? desired : status(workload, 'updatedReplicas');
-  const counts = { desired, updated, ready, available };
-  if (!hasObserved(workload))
-    return { state: 'progressing', message: 'waiting for the controller to see the change', ...counts };
-  if (textOf(at(workload, 'spec', 'updateStrategy', 'type')) === 'OnDelete') {
+function daemonSet(
+  { object, isObserved, newPods }: Attributed & { readonly object: KubeObject },
+  isNodeFit: (node: string) => boolean,
+): Standing {
+  const status = fieldsOf(object.status);
+  const desired = count(status, 'desiredNumberScheduled');
+  const updated = isObserved ? count(status, 'updatedNumberScheduled') : 0;
+  const available = isObserved ? count(status, 'numberAvailable') : 0;
+  const ready = isObserved ? newPods.filter(isPodReady).length : 0;
+  const numbers = { desired, updated, ready, available: Math.min(available, updated) };
+  if (!isObserved)
+    return { state: 'progressing', message: 'The controller has not seen the new version yet.', ...numbers };
+  if (desired === 0)
+    return { state: 'ready', message: 'No node wants this pod: nothing runs.', ...numbers, isIdle: true };
+  if (at(object, 'spec', 'updateStrategy', 'type') === 'OnDelete' && updated < desired) {
     return {
-      state: 'ready',
-      message: 'the template is updated; pods change when they are deleted (OnDelete)',
-      ...counts,
+      state: count(status, 'numberReady') >= desired ? 'ready' : 'progressing',
+      message: `The template is updated; ${updated} of ${pods(desired)} run it, the others change when they are deleted (OnDelete).`,
+      ...numbers,
     };
   }
-  const wanted = Math.max(0, desired - partition);
-  if (updated < wanted) return { state: 'progressing', message: `${updated} of ${wanted} pods are updated`, ...counts };
-  if (ready < desired) return { state: 'progressing', message: `${ready} of ${desired} pods are ready`, ...counts };
-  if (available < desired)
-    return { state: 'progressing', message: `${available} of ${desired} pods are available`, ...counts };
-  if (partition === 0 && current !== target)
-    return { state: 'progressing', message: 'the last pods are being updated', ...counts };
-  return {
-    state: 'ready',
-    message: `${available} of ${desired} pods are available${partition > 0 ? `, ${partition} held back by the partition` : ''}`,
-    ...counts,
-  };
-}
-
-function daemonSet(workload: KubeObject, pods: PodsOf, snapshot: Snapshot): Readiness {
-  const desired = status(workload, 'desiredNumberScheduled');
-  const updated = status(workload, 'updatedNumberScheduled');
-  const ready = status(workload, 'numberReady');
-  const available = status(workload, 'numberAvailable');
-  const counts = { desired, updated, ready, available };
-  if (!hasObserved(workload))
-    return { state: 'progressing', message: 'waiting for the controller to see the change', ...counts };
-  if (textOf(at(workload, 'spec', 'updateStrategy', 'type')) === 'OnDelete') {
+  // Pods on nodes that are down cannot become ready by anything this deploy does (krane counts the same way).
+  const excused = newPods.filter((one) => !isPodReady(one) && !isNodeFit(textOf(at(one, 'spec', 'nodeName')) ?? ''));
+  const missing = Math.max(desired - updated, desired - available) - excused.length;
+  if (missing > 0) {
     return {
-      state: 'ready',
-      message: 'the template is updated; pods change when they are deleted (OnDelete)',
-      ...counts,
+      state: 'progressing',
+      message:
+        updated < desired
+          ? `${updated} of ${pods(desired)} are of the new version.`
+          : `${available} of ${pods(desired)} are available.`,
+      ...numbers,
     };
   }
-  // A pod on a node that is down cannot become available and must not hold up the others.
-  const down = new Set(
-    snapshot.nodes.filter((node) => !isTrue(conditionOf(node, 'Ready'))).map((node) => node.metadata.name),
-  );
-  const excused = [...pods.fresh, ...pods.old].filter((item) =>
-    down.has(textOf(at(item, 'spec', 'nodeName')) ?? ''),
-  ).length;
-  if (updated < desired - excused)
-    return { state: 'progressing', message: `${updated} of ${desired} pods are updated`, ...counts };
-  if (available < desired - excused)
-    return { state: 'progressing', message: `${available} of ${desired} pods are available`, ...counts };
-  return {
-    state: 'ready',
-    message: `${available} of ${desired} pods are available${excused > 0 ? `, ${excused} on nodes that are down` : ''}`,
-    ...counts,
-  };
+  const note = excused.length > 0 ? `, without ${pods(excused.length)} on nodes that are down` : '';
+  return { state: 'ready', message: `All ${pods(desired)} are available${note}.`, ...numbers };
 }
 
-function job(workload: KubeObject): Readiness {
-  const desired = numberOf(at(workload, 'spec', 'completions')) ?? 1;
-  const succeeded = status(workload, 'succeeded');
-  const counts = {
-    desired,
-    updated: status(workload, 'active') + succeeded,
-    ready: status(workload, 'ready'),
-    available: succeeded,
+function job(object: KubeObject): Standing {
+  const status = fieldsOf(object.status);
+  const desired = numberOf(at(object, 'spec', 'completions')) ?? 1;
+  const succeeded = count(status, 'succeeded');
+  const numbers = { desired, updated: desired, ready: succeeded, available: succeeded };
+  const isTrue = (type: string): Condition | undefined => {
+    const condition = conditionOf(object, type);
+    return condition?.status === 'True' ? condition : undefined;
   };
-  // FailureTarget comes before Failed since 1.31 and means the same.
-  if (isTrue(conditionOf(workload, 'Failed')) || isTrue(conditionOf(workload, 'FailureTarget'))) {
-    return { state: 'failed', message: 'the Job has failed', ...counts };
+  // FailureTarget (Kubernetes 1.31) comes before Failed and is as final.
+  const failed = isTrue('Failed') ?? isTrue('FailureTarget');
+  if (failed !== undefined) {
+    return {
+      state: 'failed',
+      message: `The Job failed: ${failed.reason}.`,
+      ...numbers,
+      failure: { code: 'job', reason: failed.reason, message: failed.message },
+    };
   }
-  if (isTrue(conditionOf(workload, 'Complete'))) return { state: 'ready', message: 'the Job is complete', ...counts };
-  if (at(workload, 'spec', 'suspend') === true) return { state: 'paused', message: 'the Job is suspended', ...counts };
-  const failed = status(workload, 'failed');
+  if (isTrue('Complete') !== undefined) return { state: 'ready', message: 'The Job is complete.', ...numbers };
+  if (at(object, 'spec', 'suspend') === true)
+    return { state: 'paused', message: 'The Job is suspended: nothing runs until it is resumed.', ...numbers };
+  const attempts = count(status, 'failed');
+  const limit = numberOf(at(object, 'spec', 'backoffLimit')) ?? 6;
   return {
     state: 'progressing',
     message:
-      failed > 0
-        ? `attempt ${failed + 1} of ${(numberOf(at(workload, 'spec', 'backoffLimit')) ?? 6) + 1}`
-        : `${succeeded} of ${desired} completed`,
-    ...counts,
+      attempts > 0
+        ? `The Job runs; ${attempts} of ${limit + 1} attempts failed.`
+        : `The Job runs; ${succeeded} of ${desired} completed.`,
+    ...numbers,
   };
 }
 
-function pod(workload: KubeObject): Readiness {
-  const phase = textOf(at(workload, 'status', 'phase')) ?? 'Pending';
-  const isReady = phase === 'Succeeded' || isTrue(conditionOf(workload, 'Ready'));
-  const counts = { desired: 1, updated: 1, ready: isReady ? 1 : 0, available: isReady ? 1 : 0 };
+export function isPodReady(one: KubeObject): boolean {
+  return (
+    one.metadata.deletionTimestamp === undefined &&
+    listOf(at(one, 'status', 'conditions')).some(({ type, status }) => type === 'Ready' && status === 'True')
+  );
+}
+
+function pod(object: KubeObject): Standing {
+  const phase = textOf(at(object, 'status', 'phase')) ?? 'Pending';
+  const isReady = isPodReady(object) || phase === 'Succeeded';
+  const amount = isReady ? 1 : 0;
+  const numbers = { desired: 1, updated: 1, ready: amount, available: amount };
   if (isReady)
     return {
       state: 'ready',
-      message: phase === 'Succeeded' ? 'the pod has ended well' : 'the pod is ready',
-      ...counts,
+      message: phase === 'Succeeded' ? 'The pod has ended well.' : 'The pod is ready.',
+      ...numbers,
     };
-  if (phase === 'Failed') return { state: 'failed', message: 'the pod has failed', ...counts };
-  return { state: 'progressing', message: `the pod is ${phase.toLowerCase()}`, ...counts };
+  if (phase === 'Failed') {
+    const reason = textOf(at(object, 'status', 'reason')) ?? 'Failed';
+    return {
+      state: 'failed',
+      message: 'The pod has failed.',
+      ...numbers,
+      failure: { code: 'controller', reason, message: textOf(at(object, 'status', 'message')) ?? 'the pod ended' },
+    };
+  }
+  return { state: 'progressing', message: `The pod is ${phase}.`, ...numbers };
 }
 
-function claim(workload: KubeObject): Readiness {
-  const phase = textOf(at(workload, 'status', 'phase')) ?? 'Pending';
-  // With WaitForFirstConsumer a claim stays Pending until a pod uses it: the pods are watched, not the claim.
-  return simple(phase === 'Lost' ? 'failed' : 'ready', phase === 'Bound' ? 'bound' : phase.toLowerCase());
+function claim(object: KubeObject): Standing {
+  const phase = textOf(at(object, 'status', 'phase')) ?? 'Pending';
+  if (phase === 'Bound') return done('The volume is bound.');
+  const failure = { code: 'controller', reason: phase, message: 'the volume behind the claim is gone' } as const;
+  if (phase === 'Lost') return { ...done('The volume is lost.'), state: 'failed', failure };
+  return { ...done('The claim waits for a volume.'), state: 'progressing' };
 }
 
-/** Other kinds by kstatus: Stalled fails, Ready or Available False waits, an unknown shape counts as applied. */
-function generic(workload: KubeObject): Readiness {
-  const observed = at(workload, 'status', 'observedGeneration');
-  // Argo Rollouts writes it as a string.
-  if (observed !== undefined && Number(observed) < (workload.metadata.generation ?? 0)) {
-    return simple('progressing', 'waiting for its controller to see the change');
+function argoRollout({ object, isObserved }: Attributed & { readonly object: KubeObject }): Standing {
+  const status = fieldsOf(object.status);
+  const numbers = {
+    desired: numberOf(at(object, 'spec', 'replicas')) ?? 1,
+    updated: count(status, 'updatedReplicas'),
+    ready: count(status, 'readyReplicas'),
+    available: count(status, 'availableReplicas'),
+  };
+  const message = textOf(status.message) ?? '';
+  if (!isObserved)
+    return { state: 'progressing', message: 'The controller has not seen the new version yet.', ...numbers };
+  switch (status.phase) {
+    case 'Healthy':
+      return { state: 'ready', message: 'The Rollout is healthy.', ...numbers };
+    case 'Paused':
+      return { state: 'paused', message: `The Rollout waits for promotion. ${message}`.trim(), ...numbers };
+    case 'Degraded':
+      return {
+        state: 'failed',
+        message: 'The Rollout is degraded.',
+        ...numbers,
+        failure: { code: 'controller', reason: 'Degraded', message },
+      };
+    default:
+      return { state: 'progressing', message: message || 'The Rollout progresses.', ...numbers };
   }
-  const stalled = conditionOf(workload, 'Stalled');
-  if (isTrue(stalled)) return simple('failed', textOf(stalled?.message) ?? 'stalled');
-  const phase = textOf(at(workload, 'status', 'phase'));
-  if (workload.apiVersion.startsWith('argoproj.io/') && workload.kind === 'Rollout') {
-    if (phase === 'Degraded') return simple('failed', textOf(at(workload, 'status', 'message')) ?? 'degraded');
-    if (phase === 'Paused') return simple('paused', 'waits for a promotion');
-    return simple(phase === 'Healthy' ? 'ready' : 'progressing', phase ?? 'progressing');
+}
+
+/** Rules of kstatus (sigs.k8s.io/cli-utils): conditions by their common names, nothing known = done once applied. */
+function generic(object: KubeObject): Standing {
+  const conditions = conditionsOf(object);
+  const find = (type: string, status: string): Condition | undefined =>
+    conditions.find((condition) => condition.type === type && condition.status === status);
+  const observed = numberOf(at(object, 'status', 'observedGeneration'));
+  if (observed !== undefined && observed < (object.metadata.generation ?? 0))
+    return { ...done('The controller has not seen the newest version yet.'), state: 'progressing' };
+  const stalled = find('Stalled', 'True');
+  if (stalled !== undefined) {
+    return {
+      ...done(stalled.message),
+      state: 'failed',
+      failure: { code: 'controller', reason: stalled.reason, message: stalled.message },
+    };
   }
-  const waiting = listOf(at(workload, 'status', 'conditions')).find(
-    (condition) => (condition.type === 'Ready' || condition.type === 'Available') && condition.status !== 'True',
-  );
+  const waiting =
+    find('Reconciling', 'True') ?? find('Ready', 'False') ?? find('Ready', 'Unknown') ?? find('Available', 'False');
   if (waiting !== undefined)
-    return simple('progressing', textOf(waiting.message) ?? `${String(waiting.type)} is ${String(waiting.status)}`);
-  return simple('ready', 'applied');
+    return { ...done(waiting.message || `${waiting.type} is ${waiting.status}.`), state: 'progressing' };
+  return done('Applied.');
 }
-
-function simple(state: Readiness['state'], message: string): Readiness {
-  const done = state === 'ready' ? 1 : 0;
-  return { state, message, desired: 1, updated: 1, ready: done, available: done };
-}
-
-const plural = (count: number, word: string): string => (count === 1 ? word : `${word}s`);

@@ -1,50 +1,94 @@
 import { openCluster } from '../cluster/index.ts';
-import { Registry } from '../images/index.ts';
-import type { DeployOutputs, StepKind } from '../plan/step.ts';
+import type { CauseView, ObjectRef } from '../events/index.ts';
+import type { DeployOutputs, StepContext, StepKind } from '../plan/step.ts';
 import { parseTarget } from '../plan/targets.ts';
 import { SlipwayError } from '../problems/index.ts';
-import { type Baseline, emptyBaseline } from './snapshot.ts';
-import { watchRollout } from './watcher.ts';
+import type { EnvironmentConfig } from '../project/model.ts';
+import { registryAsker } from './askRegistry.ts';
+import { readBaseline } from './baseline.ts';
+import { type RolloutVerdict, watchRollout } from './watcher.ts';
 
-/** How long a version must stay healthy when nothing asks it anything afterwards. */
-const STABILITY_MS = 10_000;
-
-/** Watches what the deploy wrote until the verdict. Fails with the proven cause as its code. */
+/** Judges what the deploy step wrote. Fails with reason `rollout` and the class of the cause as code. */
 export const rolloutStep: StepKind<'rollout'> = {
   kind: 'rollout',
   async run({ environment, deploy }, context) {
-    const { system, secrets, signal, emit } = context;
-    const deployed = context.outputs<DeployOutputs & { readonly baseline?: Baseline }>(deploy);
+    const deployed = context.outputs<DeployOutputs>(deploy);
     const targets = deployed.targets.map(parseTarget);
-    if (targets.length === 0) return { state: 'ready', message: 'nothing that runs was deployed' };
-    const cluster = await openCluster(
-      system,
-      {
-        ...(environment.kubeconfig !== undefined && { kubeconfig: environment.kubeconfig }),
-        ...(environment.context !== undefined && { context: environment.context }),
-      },
-      secrets,
-    );
-    const { timeoutMs, stabilityMs } = environment.rollout;
-    const result = await watchRollout(cluster, targets, {
-      system,
-      registry: new Registry(system, secrets),
-      baseline: deployed.baseline ?? emptyBaseline,
-      signal,
-      emit,
-      startedAt: Date.parse(deployed.startedAt),
-      // Smoke checks are a better proof than waiting, so with them the verdict comes at once.
-      stabilityMs: stabilityMs ?? (environment.smoke.length > 0 ? 0 : STABILITY_MS),
-      ...(timeoutMs !== undefined && { timeoutMs }),
-    });
-    if (result.state === 'ready') return { state: 'ready', message: result.message, elapsedMs: result.elapsedMs };
-    const cause = result.causes[0];
-    throw new SlipwayError({
-      reason: result.state === 'unknown' ? 'cluster' : 'rollout',
-      code: cause?.code ?? result.state,
-      message: cause === undefined ? result.message : `${cause.object.kind} ${cause.object.name}: ${cause.message}`,
-      fix: cause?.fix ?? 'See the pods and events of the workload.',
-      evidence: cause?.evidence ?? [],
-    });
+    if (targets.length === 0) return { state: 'ready', message: 'Nothing to watch: the deploy has no workloads.' };
+    const verdict = await judge(environment, deployed, targets, context);
+    if (verdict.state !== 'ready') throw rolloutFailure(verdict);
+    return { state: verdict.state, message: verdict.message, elapsedMs: verdict.elapsedMs };
   },
 };
+
+async function judge(
+  environment: EnvironmentConfig,
+  deployed: DeployOutputs,
+  targets: readonly ObjectRef[],
+  { system, secrets, signal, emit }: StepContext,
+): Promise<RolloutVerdict> {
+  const cluster = await openCluster(
+    system,
+    {
+      ...(environment.kubeconfig !== undefined && { kubeconfig: environment.kubeconfig }),
+      ...(environment.context !== undefined && { context: environment.context }),
+    },
+    secrets,
+  );
+  const { timeoutMs, stabilityMs } = environment.rollout;
+  const digests = Object.values(deployed.images).flatMap((image) => /sha256:[0-9a-f]{64}/.exec(image)?.[0] ?? []);
+  return watchRollout(cluster, targets, readBaseline(deployed.baseline), {
+    signal,
+    clock: system.clock,
+    askRegistry: registryAsker(system, secrets),
+    emit,
+    secrets,
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    // Smoke checks look at the app for longer than a stability window would.
+    stabilityMs: stabilityMs ?? (environment.smoke.length > 0 ? 0 : 10_000),
+    digests,
+    since: Date.parse(deployed.startedAt),
+  });
+}
+
+/** The failure that a verdict other than `ready` means for a run. */
+export function rolloutFailure(verdict: RolloutVerdict): SlipwayError {
+  const [cause, ...others] = verdict.causes;
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  switch (verdict.state) {
+    case 'failed':
+      return new SlipwayError({
+        reason: 'rollout',
+        code: cause?.code ?? 'failed',
+        message: `${cause?.message ?? verdict.message}${more}`,
+        ...(cause !== undefined && { fix: cause.fix, evidence: cause.evidence }),
+      });
+    case 'stalled':
+      return new SlipwayError({
+        reason: 'rollout',
+        code: 'stalled',
+        message: verdict.message,
+        fix: cause === undefined ? 'Look at events and logs of the new pods.' : `${cause.message} ${cause.fix}`,
+        evidence: verdict.causes.flatMap(sentence),
+      });
+    case 'superseded':
+      return new SlipwayError({
+        reason: 'rollout',
+        code: 'superseded',
+        message: verdict.message,
+        fix: 'Look at who else deploys there; what runs now is theirs.',
+      });
+    default:
+      return new SlipwayError({
+        reason: 'cluster',
+        code: 'rollout.unknown',
+        message: verdict.message,
+        fix: 'Nothing was rolled back. When the cluster answers again, run: slipway status.',
+      });
+  }
+}
+
+const sentence = (cause: CauseView): readonly string[] => [
+  `${cause.code}: ${cause.message}`,
+  ...cause.evidence.slice(0, 3),
+];

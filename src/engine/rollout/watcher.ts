@@ -1,317 +1,355 @@
-import { at, type Cluster, type Contact, type KubeObject, type ListQuery, WatchCache } from '../cluster/index.ts';
+// Watches a rollout until it is judged: feeds the pure verdict with what changes, finds out what it asks for, and tells
+// what it sees.
+import { type Cluster, findPodLog, type KubeObject, nameOf } from '../cluster/index.ts';
 import type { CauseView, Emit, ObjectRef, VerdictState, WorkloadView } from '../events/index.ts';
-import type { Registry } from '../images/index.ts';
-import { CancelledError } from '../problems/index.ts';
-import type { System } from '../system/index.ts';
+import type { Secrets } from '../events/secrets.ts';
+import { CancelledError, throwIfCancelled } from '../problems/index.ts';
+import type { Clock } from '../system/index.ts';
 import { Answerer } from './answers.ts';
-import { type Answer, type Baseline, keyOf, type Question, type Snapshot } from './snapshot.ts';
-import { evaluate, type Memory, noMemory, type Verdict } from './verdict.ts';
+import type { AskRegistry } from './askRegistry.ts';
+import { cleanText } from './cleanText.ts';
+import { lastWords } from './crashText.ts';
+import {
+  type Answer,
+  type Baseline,
+  type EvaluateOptions,
+  type Evaluation,
+  emptyMemory,
+  type Memory,
+  questionKey,
+  type Snapshot,
+} from './snapshot.ts';
+import { evaluate } from './verdict.ts';
+import { type ContactState, RolloutWatches } from './watches.ts';
 
-export interface WatchRolloutOptions {
-  readonly system: System;
-  readonly registry: Registry;
-  readonly baseline: Baseline;
+export interface RolloutWatchOptions extends Omit<EvaluateOptions, 'targets' | 'phase'> {
   readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly askRegistry: AskRegistry;
+  /** Told what is seen: `rollout.progress`, `.warning`, `.contact` and one `.verdict`. */
   readonly emit: Emit;
-  /** ms since the epoch: just before the first write. */
-  readonly startedAt: number;
-  readonly stabilityMs: number;
-  readonly timeoutMs?: number;
+  /** `applying` for a watch that starts before the write is over; it ends only with a failure. Default `applied`. */
+  readonly phase?: EvaluateOptions['phase'];
+  readonly secrets?: Secrets;
+  /** Ms since the epoch from which `elapsedMs` counts: the start of the deploy. Default the start of the watch. */
+  readonly since?: number;
+  /** For recording: every snapshot as it was judged. */
+  readonly onSnapshot?: (snapshot: Snapshot, now: number) => void;
 }
 
-export interface RolloutResult {
-  readonly state: Exclude<VerdictState, 'cancelled'>;
+export interface RolloutVerdict {
+  readonly state: VerdictState;
   readonly message: string;
+  /** Most telling first; what was proven, or for `stalled` the best guesses. */
   readonly causes: readonly CauseView[];
   readonly warnings: readonly CauseView[];
   readonly workloads: readonly WorkloadView[];
   readonly elapsedMs: number;
 }
 
-/** The most that a view can use; a burst of pod changes is one picture. */
+/** Changes that come within so long are judged together. */
+const GATHER_MS = 20;
+/** At most five progress events a second. */
 const PROGRESS_MS = 200;
-/** An answer "unknown" is asked for again after so long: the registry may have been restarting. */
-const ASK_AGAIN_MS = 5_000;
-/** Without contact for so long the rollout has no verdict. */
-const LOST_MS = 600_000;
+/** How long other pods may take to show the same cause before the verdict is given. */
+const COLLECT_MS = 500;
+const EVIDENCE_MS = 1500;
 
 /**
- * Watches until there is a verdict. One list and watch per kind and namespace; every change is judged at once, and
- * again when a state has lasted its time. Emits rollout.progress, rollout.warning, rollout.contact and rollout.verdict.
- * Throws CancelledError, and SlipwayError `cluster` when the rights to watch are missing.
+ * Resolves with the verdict; throws CancelledError when the signal aborts, after telling a `cancelled` verdict. Failures of
+ * the app are a result, not an exception.
  */
 export async function watchRollout(
   cluster: Cluster,
   targets: readonly ObjectRef[],
-  options: WatchRolloutOptions,
-): Promise<RolloutResult> {
-  const stop = new AbortController();
-  const onAbort = (): void => stop.abort();
-  options.signal.addEventListener('abort', onAbort, { once: true });
+  baseline: Baseline,
+  options: RolloutWatchOptions,
+): Promise<RolloutVerdict> {
+  throwIfCancelled(options.signal);
+  const ending = new AbortController();
+  const signal = AbortSignal.any([options.signal, ending.signal]);
+  const watch = new RolloutWatch(cluster, targets, baseline, options, signal);
   try {
-    return await new Watch(cluster, targets, options, stop.signal).verdict();
+    return await watch.run();
   } finally {
-    options.signal.removeEventListener('abort', onAbort);
-    stop.abort();
+    ending.abort();
   }
 }
 
-class Watch {
+class RolloutWatch {
   readonly #cluster: Cluster;
   readonly #targets: readonly ObjectRef[];
-  readonly #options: WatchRolloutOptions;
+  readonly #baseline: Baseline;
+  readonly #o: RolloutWatchOptions;
   readonly #signal: AbortSignal;
+  readonly #watches: RolloutWatches;
   readonly #answerer: Answerer;
-  readonly #caches = new Map<string, WatchCache>();
   readonly #answers = new Map<string, Answer>();
   readonly #asking = new Set<string>();
+  readonly #startedAt: number;
+  #memory: Memory;
+  #poke: () => void = () => {};
+  #isPoked = false;
+  #contact: ContactState;
   readonly #warned = new Set<string>();
-  #memory: Memory = noMemory;
-  #nodes: readonly KubeObject[] = [];
-  #lastProgress = 0;
-  #lastText = '';
-  #progressTimer: NodeJS.Timeout | undefined;
-  #wakeTimer: NodeJS.Timeout | undefined;
-  #contact: 'connected' | 'reconnecting' | 'lost' = 'connected';
-  #lostSince = 0;
-  #settle: { resolve: (result: RolloutResult) => void; reject: (error: unknown) => void } | undefined;
+  #progress = '';
+  #progressAt = 0;
+  #failedAt: number | undefined;
 
-  constructor(cluster: Cluster, targets: readonly ObjectRef[], options: WatchRolloutOptions, signal: AbortSignal) {
+  constructor(
+    cluster: Cluster,
+    targets: readonly ObjectRef[],
+    baseline: Baseline,
+    options: RolloutWatchOptions,
+    signal: AbortSignal,
+  ) {
     this.#cluster = cluster;
-    this.#targets = targets.map((target) => ({ ...target, namespace: target.namespace ?? cluster.namespace }));
-    this.#options = options;
+    this.#targets = targets;
+    this.#baseline = baseline;
+    this.#o = options;
     this.#signal = signal;
-    this.#answerer = new Answerer({ system: options.system, cluster, registry: options.registry, signal });
-  }
-
-  async verdict(): Promise<RolloutResult> {
-    if (this.#signal.aborted) throw new CancelledError();
-    const result = new Promise<RolloutResult>((resolve, reject) => {
-      this.#settle = { resolve, reject };
-      this.#signal.addEventListener('abort', () => reject(new CancelledError()), { once: true });
+    this.#startedAt = options.clock.now();
+    this.#memory = emptyMemory(this.#startedAt);
+    this.#contact = { state: 'connected', since: this.#startedAt };
+    this.#answerer = new Answerer(cluster, options.askRegistry, options.clock, options.secrets);
+    this.#watches = new RolloutWatches(cluster, targets, {
+      clock: options.clock,
+      signal,
+      onChange: () => this.#wake(),
     });
-    // Nobody awaits it until the caches are ready.
-    result.catch(() => {});
-    this.#open();
-    await Promise.all([...this.#caches.values()].map((cache) => cache.ready));
-    this.#evaluate();
-    try {
-      return await result;
-    } finally {
-      clearTimeout(this.#wakeTimer);
-      clearTimeout(this.#progressTimer);
+  }
+
+  async run(): Promise<RolloutVerdict> {
+    const { clock, signal } = this.#o;
+    // A cluster that cannot be reached must not keep the person without a word.
+    await Promise.race([this.#watches.ready(), clock.sleep(5000, this.#signal).catch(() => {})]);
+    for (;;) {
+      if (signal.aborted) return this.#cancelled();
+      this.#isPoked = false;
+      const evaluation = this.#judge();
+      const verdict = this.#decide(evaluation);
+      if (verdict !== undefined) return await this.#finish(verdict, evaluation);
+      await this.#sleep(this.#nextWake(evaluation));
+      await clock.sleep(GATHER_MS, this.#signal).catch(() => {});
     }
   }
 
-  #open(): void {
-    const kinds = new Set(this.#targets.map((target) => `${target.apiVersion} ${target.kind}`));
-    for (const kind of ['v1 Pod', 'v1 Event']) kinds.add(kind);
-    if ([...kinds].some((kind) => kind.endsWith(' Deployment'))) kinds.add('apps/v1 ReplicaSet');
-    if ([...kinds].some((kind) => / (StatefulSet|DaemonSet)$/.test(kind))) kinds.add('apps/v1 ControllerRevision');
-    for (const namespace of new Set(this.#targets.map((target) => target.namespace ?? ''))) {
-      for (const kind of kinds) {
-        const [apiVersion = '', name = ''] = kind.split(' ');
-        const query: ListQuery = { apiVersion, kind: name, namespace };
-        this.#caches.set(
-          `${kind} ${namespace}`,
-          new WatchCache(this.#cluster, query, {
-            clock: this.#options.system.clock,
-            signal: this.#signal,
-            onChange: () => this.#evaluate(),
-            onContact: (contact) => this.#onContact(name, contact),
-            ...(name === 'Pod' && { project: slimPod }),
-          }),
-        );
-      }
-    }
-  }
-
-  #snapshot(): Snapshot {
-    const of = (kind: string): readonly KubeObject[] =>
-      [...this.#caches.values()].filter((cache) => cache.query.kind === kind).flatMap((cache) => [...cache.objects()]);
-    const kinds = new Set(this.#targets.map((target) => target.kind));
-    return {
-      workloads: [...kinds].flatMap(of),
-      replicaSets: of('ReplicaSet'),
-      controllerRevisions: of('ControllerRevision'),
-      pods: of('Pod'),
-      events: of('Event'),
-      nodes: this.#nodes,
+  #judge(): Evaluation {
+    const now = this.#o.clock.now();
+    const contact = this.#tellContact(now);
+    const snapshot: Snapshot = {
+      ...this.#watches.objects(),
+      contact: contact.state === 'connected' ? { state: 'connected' } : { state: 'lost', since: contact.since },
       answers: this.#answers,
+      memory: this.#memory,
     };
-  }
-
-  #evaluate(): void {
-    if (this.#signal.aborted || this.#settle === undefined) return;
-    // A list that is not there yet would look like objects that were deleted.
-    if ([...this.#caches.values()].some((cache) => cache.contact.state === 'connecting')) return;
-    const now = this.#options.system.clock.now();
-    const { startedAt, stabilityMs, timeoutMs, baseline } = this.#options;
-    const { verdict, memory } = evaluate(
-      this.#targets,
-      this.#snapshot(),
-      baseline,
-      now,
-      { startedAt, stabilityMs, ...(timeoutMs !== undefined && { timeoutMs }) },
-      this.#memory,
-    );
-    this.#memory = memory;
-    for (const question of verdict.questions) this.#ask(question);
-    for (const warning of verdict.warnings) this.#tellWarning(warning);
-    if (verdict.state !== 'progressing') {
-      this.#finish(verdict.state, verdict);
-      return;
-    }
-    this.#tellProgress(verdict.workloads);
-    clearTimeout(this.#wakeTimer);
-    if (verdict.wakeAt !== undefined) {
-      this.#wakeTimer = setTimeout(() => this.#evaluate(), Math.max(10, verdict.wakeAt - now));
-    }
-  }
-
-  #ask(question: Question): void {
-    const key = keyOf(question);
-    if (this.#answers.has(key) || this.#asking.has(key)) return;
-    this.#asking.add(key);
-    const answering = question.kind === 'nodes' ? this.#readNodes() : this.#answerer.ask(question);
-    void answering.then(
-      (answer) => {
-        this.#asking.delete(key);
-        this.#answers.set(key, answer);
-        this.#evaluate();
-        if (answer.value === 'unknown' && question.kind !== 'nodes') {
-          const timer = setTimeout(() => {
-            this.#answers.delete(key);
-            this.#evaluate();
-          }, ASK_AGAIN_MS);
-          timer.unref();
-        }
-      },
-      (error: unknown) => {
-        this.#asking.delete(key);
-        if (!this.#signal.aborted) this.#settle?.reject(error);
-      },
-    );
-  }
-
-  async #readNodes(): Promise<Answer> {
-    this.#nodes = await this.#cluster.list({ apiVersion: 'v1', kind: 'Node' }, this.#signal).catch(() => []);
-    return { value: this.#nodes.length > 0 ? 'yes' : 'unknown' };
-  }
-
-  #onContact(kind: string, contact: Contact): void {
-    if (this.#signal.aborted) return;
-    const { clock } = this.#options.system;
-    if (contact.state === 'lost') {
-      // Events only help with words; without the right to read them the verdict is the same.
-      if (kind !== 'Event') this.#settle?.reject(contact.error);
-      return;
-    }
-    if (contact.state === 'reconnecting' && kind === 'Event') return;
-    const worst = [...this.#caches.values()].some((cache) => cache.contact.state === 'reconnecting')
-      ? 'reconnecting'
-      : 'connected';
-    if (worst === this.#contact) return;
-    this.#contact = worst;
-    if (worst === 'reconnecting') this.#lostSince = clock.now();
-    this.#options.emit({
-      type: 'rollout.contact',
-      state: worst,
-      since: new Date(this.#lostSince || clock.now()).toISOString(),
-      ...(contact.state === 'reconnecting' && { message: contact.why }),
-      ...(worst === 'connected' &&
-        this.#lostSince > 0 && {
-          message: `contact was lost for ${Math.round((clock.now() - this.#lostSince) / 1000)} s`,
-        }),
+    this.#o.onSnapshot?.(snapshot, now);
+    const evaluation = evaluate(snapshot, this.#baseline, now, {
+      ...this.#o,
+      targets: this.#targets,
+      phase: this.#o.phase ?? 'applied',
     });
-    if (worst === 'reconnecting') {
-      const timer = setTimeout(() => {
-        if (this.#contact !== 'reconnecting' || clock.now() - this.#lostSince < LOST_MS) return;
-        this.#finish('unknown', {
-          message: `No contact to the cluster for ${LOST_MS / 60_000} minutes; what became of the rollout is not known.`,
-          causes: [],
-          warnings: [],
-          workloads: [],
+    this.#memory = evaluation.memory;
+    for (const question of evaluation.questions) {
+      const key = questionKey(question);
+      if (this.#asking.has(key)) continue;
+      this.#asking.add(key);
+      void this.#answerer
+        .answer(question, this.#signal)
+        .then((answer) => this.#answers.set(key, answer))
+        .catch(() => {})
+        .finally(() => {
+          this.#asking.delete(key);
+          this.#wake();
         });
-      }, LOST_MS + 1_000);
-      timer.unref();
+    }
+    this.#tell(evaluation, now);
+    return evaluation;
+  }
+
+  /** The state to end with, or undefined to go on. */
+  #decide(evaluation: Evaluation): VerdictState | undefined {
+    if (this.#contact.state === 'lost') return 'unknown';
+    switch (evaluation.state) {
+      case 'failed': {
+        const now = this.#o.clock.now();
+        this.#failedAt ??= now;
+        // Named at once; the others get a moment so that all that fails is in the report.
+        for (const cause of evaluation.causes) this.#warn(cause);
+        return evaluation.isCollecting && now - this.#failedAt < COLLECT_MS ? undefined : 'failed';
+      }
+      case 'ready':
+      case 'stalled':
+      case 'superseded':
+      case 'unknown':
+        this.#failedAt = undefined;
+        return evaluation.state;
+      default:
+        // It has healed within the moment.
+        this.#failedAt = undefined;
+        return undefined;
     }
   }
 
-  #tellWarning(warning: CauseView): void {
-    const key = `${warning.code} ${warning.object.name} ${warning.container ?? ''} ${warning.message}`;
+  #nextWake(evaluation: Evaluation): number | undefined {
+    const times = [
+      evaluation.wakeAt,
+      this.#failedAt === undefined ? undefined : this.#failedAt + COLLECT_MS,
+      this.#isProgressHeld ? this.#progressAt + PROGRESS_MS : undefined,
+    ].filter((time) => time !== undefined);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  #wake(): void {
+    this.#isPoked = true;
+    this.#poke();
+  }
+
+  /** Until something changes, or until then. */
+  async #sleep(until: number | undefined): Promise<void> {
+    if (this.#isPoked) return;
+    const { clock } = this.#o;
+    const timer = new AbortController();
+    const poked = new Promise<void>((resolve) => {
+      this.#poke = resolve;
+    });
+    const stop = new Promise<void>((resolve) => {
+      this.#signal.addEventListener('abort', () => resolve(), { once: true, signal: timer.signal });
+    });
+    const waits: Promise<void>[] = [poked, stop];
+    if (until !== undefined) waits.push(clock.sleep(Math.max(0, until - clock.now()), timer.signal).catch(() => {}));
+    await Promise.race(waits);
+    timer.abort();
+  }
+
+  #tellContact(now: number): ContactState {
+    const contact = this.#watches.contact();
+    if (contact.state !== this.#contact.state) {
+      const wasLost = this.#contact.state !== 'connected' && contact.state === 'connected';
+      const lostMs = now - this.#contact.since;
+      const message = wasLost
+        ? `Contact is back after ${(lostMs / 1000).toFixed(1)} s; the rollout was not watched meanwhile.`
+        : contact.message;
+      this.#o.emit({
+        type: 'rollout.contact',
+        state: contact.state,
+        since: new Date(contact.since).toISOString(),
+        ...(message !== undefined && { message }),
+      });
+      this.#contact = contact;
+    }
+    return contact;
+  }
+
+  #isProgressHeld = false;
+
+  #tell(evaluation: Evaluation, now: number): void {
+    for (const warning of evaluation.warnings) this.#warn(warning);
+    if (evaluation.workloads.length === 0) return;
+    const text = JSON.stringify(evaluation.workloads);
+    if (text === this.#progress) return;
+    this.#isProgressHeld = now - this.#progressAt < PROGRESS_MS;
+    if (this.#isProgressHeld) return;
+    this.#progress = text;
+    this.#progressAt = now;
+    this.#o.emit({ type: 'rollout.progress', workloads: evaluation.workloads });
+  }
+
+  /** Each trouble once: the same on many pods, or with a higher count, is not news. */
+  #warn(warning: CauseView): void {
+    const object =
+      warning.object.kind === 'Pod'
+        ? warning.object.name.replace(/(-[a-z0-9]{8,10})?-[a-z0-9]{1,5}$/, '')
+        : nameOf(warning.object);
+    const key = `${warning.code} ${warning.container ?? ''} ${object}`;
     if (this.#warned.has(key)) return;
     this.#warned.add(key);
-    this.#options.emit({ type: 'rollout.warning', warning: this.#named(warning) });
+    this.#o.emit({ type: 'rollout.warning', warning });
   }
 
-  #tellProgress(workloads: readonly WorkloadView[]): void {
-    const text = JSON.stringify(workloads);
-    if (text === this.#lastText) return;
-    const { clock } = this.#options.system;
-    const wait = this.#lastProgress + PROGRESS_MS - clock.now();
-    clearTimeout(this.#progressTimer);
-    const tell = (): void => {
-      if (this.#signal.aborted) return;
-      this.#lastProgress = clock.now();
-      this.#lastText = text;
-      this.#options.emit({ type: 'rollout.progress', workloads });
-    };
-    if (wait <= 0) tell();
-    else this.#progressTimer = setTimeout(tell, wait);
-  }
-
-  #finish(
-    state: RolloutResult['state'],
-    verdict: Pick<Verdict, 'message' | 'causes' | 'warnings' | 'workloads'>,
-  ): void {
-    const settle = this.#settle;
-    if (settle === undefined) return;
-    this.#settle = undefined;
-    const result: RolloutResult = {
+  async #finish(state: VerdictState, evaluation: Evaluation): Promise<RolloutVerdict> {
+    const causes = await this.#withLogs(evaluation.causes);
+    const message =
+      state === 'unknown' && this.#contact.state === 'lost'
+        ? `The rollout cannot be watched: ${this.#contact.message ?? 'contact with the cluster is lost'}`
+        : evaluation.message;
+    return this.#tellVerdict({
       state,
+      message,
+      causes,
+      warnings: evaluation.warnings,
+      workloads: evaluation.workloads,
+      elapsedMs: this.#o.clock.now() - (this.#o.since ?? this.#startedAt),
+    });
+  }
+
+  #tellVerdict(verdict: RolloutVerdict): RolloutVerdict {
+    this.#o.emit({
+      type: 'rollout.verdict',
+      state: verdict.state,
       message: verdict.message,
-      causes: verdict.causes.map((cause) => this.#named(cause)),
-      warnings: verdict.warnings,
+      causes: verdict.causes,
+      elapsedMs: verdict.elapsedMs,
       workloads: verdict.workloads,
-      elapsedMs: this.#options.system.clock.now() - this.#options.startedAt,
+    });
+    return verdict;
+  }
+
+  #cancelled(): never {
+    this.#tellVerdict({
+      state: 'cancelled',
+      message: 'The watch was cancelled; the rollout goes on in the cluster.',
+      causes: [],
+      warnings: [],
+      workloads: [],
+      elapsedMs: this.#o.clock.now() - (this.#o.since ?? this.#startedAt),
+    });
+    throw new CancelledError();
+  }
+
+  /** The last lines of what the failing containers wrote, where the cause does not hold them yet. */
+  async #withLogs(causes: readonly CauseView[]): Promise<readonly CauseView[]> {
+    const limited = AbortSignal.any([this.#signal, AbortSignal.timeout(EVIDENCE_MS)]);
+    return Promise.all(
+      causes.map(async (cause) => {
+        if (!WITH_LOG.test(cause.code)) return cause;
+        const lines = await this.#logOf(cause, limited).catch(() => []);
+        return lines.length === 0 ? cause : { ...cause, evidence: [...cause.evidence, ...lines] };
+      }),
+    );
+  }
+
+  async #logOf(cause: CauseView, signal: AbortSignal): Promise<readonly string[]> {
+    const pod =
+      cause.object.kind === 'Pod'
+        ? { name: cause.object.name, namespace: cause.object.namespace ?? '' }
+        : this.#podOf(cause.object);
+    if (pod === undefined) return [];
+    const query = {
+      namespace: pod.namespace,
+      pod: pod.name,
+      ...(cause.container !== undefined && { container: cause.container }),
+      tail: 30,
     };
-    const { warnings: _warnings, ...told } = result;
-    this.#options.emit({ type: 'rollout.verdict', ...told });
-    settle.resolve(result);
+    const text =
+      (await findPodLog(this.#cluster, query, signal)) ??
+      (await findPodLog(this.#cluster, { ...query, isPrevious: true }, signal));
+    return lastWords(text ?? '').map(cleanText);
   }
 
-  #named(cause: CauseView): CauseView {
-    return { ...cause, namedAt: new Date(this.#options.system.clock.now()).toISOString() };
+  /** The newest pod of a Job or other owner. */
+  #podOf(owner: ObjectRef): { readonly name: string; readonly namespace: string } | undefined {
+    const { pods } = this.#watches.objects();
+    const owned = pods.filter((pod) =>
+      pod.metadata.ownerReferences?.some((reference) => reference.kind === owner.kind && reference.name === owner.name),
+    );
+    const born = (pod: KubeObject): string => pod.metadata.creationTimestamp ?? '';
+    const [newest] = [...owned].sort((a, b) => (born(a) < born(b) ? 1 : -1));
+    return newest === undefined
+      ? undefined
+      : { name: newest.metadata.name, namespace: newest.metadata.namespace ?? '' };
   }
 }
 
-/** What the verdict reads of a pod; environment, volumes and annotations are most of its size. */
-function slimPod(pod: KubeObject): KubeObject {
-  const containers = (list: unknown): unknown =>
-    Array.isArray(list)
-      ? list.map((container) => ({
-          name: at(container, 'name'),
-          image: at(container, 'image'),
-          ports: at(container, 'ports'),
-          resources: at(container, 'resources'),
-          readinessProbe: at(container, 'readinessProbe'),
-          restartPolicy: at(container, 'restartPolicy'),
-        }))
-      : undefined;
-  const { annotations: _annotations, ...metadata } = pod.metadata;
-  return {
-    apiVersion: pod.apiVersion,
-    kind: pod.kind,
-    metadata,
-    spec: {
-      nodeName: at(pod, 'spec', 'nodeName'),
-      nodeSelector: at(pod, 'spec', 'nodeSelector'),
-      serviceAccountName: at(pod, 'spec', 'serviceAccountName'),
-      imagePullSecrets: at(pod, 'spec', 'imagePullSecrets'),
-      containers: containers(at(pod, 'spec', 'containers')),
-      initContainers: containers(at(pod, 'spec', 'initContainers')),
-    },
-    status: pod.status,
-  };
-}
+/** Causes whose evidence does not hold the log already. */
+const WITH_LOG = /^(probe\.|init\.|job$|gate$|failed$)/;
