@@ -4,7 +4,7 @@ import type { EventBody, ObjectRef } from '../../src/engine/events/index.ts';
 import {
   type AskRegistry,
   type Baseline,
-  type RolloutVerdict,
+  type RolloutResult,
   takeBaseline,
   watchRollout,
 } from '../../src/engine/rollout/index.ts';
@@ -16,7 +16,7 @@ export interface CaseResult {
   readonly isRight: boolean;
   /** A healthy rollout that was called failed or stalled. */
   readonly isFalseFailure: boolean;
-  readonly verdict: RolloutVerdict | undefined;
+  readonly verdict: RolloutResult | undefined;
   /** From just before the write until the cause was first told, and until the verdict. */
   readonly namedMs: number | undefined;
   readonly verdictMs: number;
@@ -90,7 +90,7 @@ export async function runCase(
 
 function judge(
   one: CorpusCase,
-  verdict: RolloutVerdict,
+  verdict: RolloutResult,
   verdictMs: number,
   startedAt: number,
   events: readonly EventBody[],

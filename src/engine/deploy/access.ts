@@ -27,6 +27,8 @@ export interface WatchOptions extends Pick<StepContext, 'system' | 'secrets' | '
   readonly baseline: Baseline;
   /** ms since the epoch: just before the first write. */
   readonly startedAt: number;
+  /** `applying`: the write goes on beside the watch, so what is not there yet, or unchanged yet, is not judged. */
+  readonly phase?: 'applying' | 'applied';
 }
 
 /**

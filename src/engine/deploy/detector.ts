@@ -1,8 +1,7 @@
 import type { ObjectRef } from '../events/index.ts';
 import type { StepContext } from '../plan/step.ts';
 import type { Failure } from '../problems/index.ts';
-import { type Baseline, emptyBaseline, takeBaseline } from '../rollout/index.ts';
-import type { RolloutResult } from '../rollout/watcher.ts';
+import { type Baseline, emptyBaseline, type RolloutResult, takeBaseline } from '../rollout/index.ts';
 import type { ClusterAccess } from './access.ts';
 import type { Detector } from './helm.ts';
 
@@ -26,7 +25,15 @@ export function detectorOf(access: ClusterAccess, context: Omit<StepContext, 'st
     const baseline = await takeBaseline(access, others, signal);
     const judge = async (refs: readonly ObjectRef[], before: Baseline): Promise<Failure> => {
       for (;;) {
-        const result = await watch(refs, { system, secrets, signal, emit, baseline: before, startedAt });
+        const result = await watch(refs, {
+          system,
+          secrets,
+          signal,
+          emit,
+          baseline: before,
+          startedAt,
+          phase: 'applying',
+        });
         const failure = proofOf(result);
         if (failure !== undefined) return failure;
         await system.clock.sleep(STEP_MS, signal);

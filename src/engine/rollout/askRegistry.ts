@@ -1,5 +1,5 @@
 import type { Secrets } from '../events/secrets.ts';
-import { parseReference, Registry } from '../images/index.ts';
+import { isHelperTag, parseReference, Registry } from '../images/index.ts';
 import { isCancelled, SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import { closest } from './closest.ts';
@@ -63,7 +63,7 @@ async function nearestTags(registry: Registry, ref: string, signal: AbortSignal)
     const tags = await registry.tags(host, repository, AbortSignal.any([signal, AbortSignal.timeout(TAGS_MS)]));
     return closest(
       tag,
-      (tags ?? []).filter((name) => !/^sha256-[0-9a-f]{64}|cache$/.test(name)),
+      (tags ?? []).filter((name) => !isHelperTag(name)),
       3,
     );
   } catch {

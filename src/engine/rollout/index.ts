@@ -21,4 +21,4 @@ export {
   targetKey,
 } from './snapshot.ts';
 export { evaluate } from './verdict.ts';
-export { type RolloutVerdict, type RolloutWatchOptions, watchRollout } from './watcher.ts';
+export { type RolloutResult, type RolloutWatchOptions, watchRollout } from './watcher.ts';

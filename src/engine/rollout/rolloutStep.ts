@@ -6,7 +6,7 @@ import { SlipwayError } from '../problems/index.ts';
 import type { EnvironmentConfig } from '../project/model.ts';
 import { registryAsker } from './askRegistry.ts';
 import { readBaseline } from './baseline.ts';
-import { type RolloutVerdict, watchRollout } from './watcher.ts';
+import { type RolloutResult, watchRollout } from './watcher.ts';
 
 /** Judges what the deploy step wrote. Fails with reason `rollout` and the class of the cause as code. */
 export const rolloutStep: StepKind<'rollout'> = {
@@ -26,7 +26,7 @@ async function judge(
   deployed: DeployOutputs,
   targets: readonly ObjectRef[],
   { system, secrets, signal, emit }: StepContext,
-): Promise<RolloutVerdict> {
+): Promise<RolloutResult> {
   const cluster = await openCluster(
     system,
     {
@@ -52,7 +52,7 @@ async function judge(
 }
 
 /** The failure that a verdict other than `ready` means for a run. */
-export function rolloutFailure(verdict: RolloutVerdict): SlipwayError {
+export function rolloutFailure(verdict: RolloutResult): SlipwayError {
   const [cause, ...others] = verdict.causes;
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
   switch (verdict.state) {

@@ -37,7 +37,7 @@ export interface RolloutWatchOptions extends Omit<EvaluateOptions, 'targets' | '
   readonly onSnapshot?: (snapshot: Snapshot, now: number) => void;
 }
 
-export interface RolloutVerdict {
+export interface RolloutResult {
   readonly state: VerdictState;
   readonly message: string;
   /** Most telling first; what was proven, or for `stalled` the best guesses. */
@@ -64,7 +64,7 @@ export async function watchRollout(
   targets: readonly ObjectRef[],
   baseline: Baseline,
   options: RolloutWatchOptions,
-): Promise<RolloutVerdict> {
+): Promise<RolloutResult> {
   throwIfCancelled(options.signal);
   const ending = new AbortController();
   const signal = AbortSignal.any([options.signal, ending.signal]);
@@ -119,7 +119,7 @@ class RolloutWatch {
     });
   }
 
-  async run(): Promise<RolloutVerdict> {
+  async run(): Promise<RolloutResult> {
     const { clock, signal } = this.#o;
     // A cluster that cannot be reached must not keep the person without a word.
     await Promise.race([this.#watches.ready(), clock.sleep(5000, this.#signal).catch(() => {})]);
@@ -267,7 +267,7 @@ class RolloutWatch {
     this.#o.emit({ type: 'rollout.warning', warning });
   }
 
-  async #finish(state: VerdictState, evaluation: Evaluation): Promise<RolloutVerdict> {
+  async #finish(state: VerdictState, evaluation: Evaluation): Promise<RolloutResult> {
     const causes = await this.#withLogs(evaluation.causes);
     const message =
       state === 'unknown' && this.#contact.state === 'lost'
@@ -283,7 +283,7 @@ class RolloutWatch {
     });
   }
 
-  #tellVerdict(verdict: RolloutVerdict): RolloutVerdict {
+  #tellVerdict(verdict: RolloutResult): RolloutResult {
     this.#o.emit({
       type: 'rollout.verdict',
       state: verdict.state,

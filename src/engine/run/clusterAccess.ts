@@ -1,9 +1,8 @@
 import { ApiError, at, type Cluster, connectPod, execInPod, listOf, openCluster, textOf } from '../cluster/index.ts';
 import { ApplyConflict, type ClusterAccess, conflictsFrom } from '../deploy/index.ts';
 import type { Secrets } from '../events/secrets.ts';
-import { Registry } from '../images/index.ts';
 import type { EnvironmentConfig } from '../project/model.ts';
-import { watchRollout } from '../rollout/index.ts';
+import { registryAsker, watchRollout } from '../rollout/index.ts';
 import type { SmokeAccess } from '../smoke/index.ts';
 import type { System } from '../system/index.ts';
 
@@ -31,15 +30,16 @@ export function deployAccess(cluster: Cluster): ClusterAccess {
     patch: (ref, operations, options) => cluster.patch(ref, operations, options),
     remove: (ref, options) => cluster.remove(ref, options),
     isNamespaced: (apiVersion, kind, signal) => cluster.isNamespaced(apiVersion, kind, signal),
-    watch: (targets, { system, secrets, signal, emit, baseline, startedAt }) =>
-      watchRollout(cluster, targets, {
-        system,
-        registry: new Registry(system, secrets),
-        baseline,
+    watch: (targets, { system, secrets, signal, emit, baseline, startedAt, phase }) =>
+      watchRollout(cluster, targets, baseline, {
+        clock: system.clock,
+        askRegistry: registryAsker(system, secrets),
+        secrets,
         signal,
         emit,
-        startedAt,
+        since: startedAt,
         stabilityMs: 0,
+        ...(phase !== undefined && { phase }),
       }),
     async apply(object, options) {
       try {
