@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ignoreTagEdits, readSourceOverride, setOverride, sourceFileName } from '../../src/engine/gitops/argocd.ts';
 import { applyEdits } from '../../src/engine/gitops/edit.ts';
@@ -5,7 +6,8 @@ import { chooseTag, imagesOfApplication, referencesOf, splitImage } from '../../
 import { MarkerIndex } from '../../src/engine/gitops/markerIndex.ts';
 import { readObjects, selectsLabels } from '../../src/engine/gitops/objects.ts';
 import { rollbackRecipes, whoUndoes } from '../../src/engine/gitops/rollback.ts';
-import { readYamlObjects, setValue } from '../../src/engine/gitops/yaml.ts';
+import { readYamlObjects, setValue, textAt } from '../../src/engine/gitops/yaml.ts';
+import { randomFile } from '../fuzz/documents.ts';
 
 const flux = `apiVersion: image.toolkit.fluxcd.io/v1
 kind: ImageRepository
@@ -199,6 +201,38 @@ describe('values of ordinary YAML', () => {
     const [object] = readYamlObjects(text, 'a.yaml');
     const edits = object && setValue(text, object, path, value);
     expect(edits && applyEdits(text, edits)).toBe(expected);
+  });
+});
+
+describe('setting values in random files', () => {
+  it('changes what was asked and nothing else, or refuses', () => {
+    let done = 0;
+    fc.assert(
+      fc.property(
+        randomFile,
+        fc.constantFrom(['spec', 'new'], ['image'], ['zz'], ['values', 'a', 'b'], ['name']),
+        ({ text }, path) => {
+          for (const [index, object] of readYamlObjects(text, 'a.yaml').entries()) {
+            const edits = setValue(text, object, path, { text: '>=1.0.0 !=1.2.0' });
+            if (edits === undefined) continue;
+            done += 1;
+            const after = readYamlObjects(applyEdits(text, edits), 'a.yaml');
+            expect(textAt(after[index]?.root, path)).toBe('>=1.0.0 !=1.2.0');
+            const lines = (source: string) => source.split(/\r\n|\n/);
+            // Every line that the edits do not touch is still there, in order.
+            const kept = lines(
+              applyEdits(
+                text,
+                edits.map((edit) => ({ ...edit, text: '' })),
+              ),
+            );
+            expect(kept.length).toBeLessThanOrEqual(lines(text).length);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+    expect(done).toBeGreaterThan(50);
   });
 });
 

@@ -28,6 +28,20 @@ interface Entry {
   objectsNamespace?: string | undefined;
 }
 
+interface PolicyFacts {
+  readonly repository: ImageRepositoryObject | undefined;
+  readonly rules: PolicyRules;
+  readonly compiled: CompiledPolicy | PolicyError;
+}
+
+interface Linkage {
+  readonly objects: readonly GitOpsObject[];
+  readonly byKind: ReadonlyMap<string, readonly GitOpsObject[]>;
+  readonly byFile: ReadonlyMap<string, readonly GitOpsObject[]>;
+  readonly policies: ReadonlyMap<string, readonly ImagePolicyObject[]>;
+  readonly compiled: Map<ImagePolicyObject, PolicyFacts>;
+}
+
 /** A marker with what it leads to. */
 export interface LinkedMarker {
   /** Path of the file as it was given to {@link MarkerIndex.update}. */
@@ -51,7 +65,7 @@ export class MarkerIndex {
   readonly #toAbsolute: (file: string) => string;
   readonly #files = new Map<string, Entry>();
   readonly #namespaces = new Map<string, string | undefined>();
-  #objects: readonly GitOpsObject[] | undefined;
+  #linked: Linkage | undefined;
   #used: ReadonlySet<string> | undefined;
 
   constructor(toAbsolute: (file: string) => string = (file) => file) {
@@ -66,9 +80,9 @@ export class MarkerIndex {
     const old = this.#files.get(file);
     if (isKustomization) {
       this.#namespaces.set(folderOf(file), namespaceOf(text, file));
-      this.#objects = undefined;
+      this.#linked = undefined;
     }
-    if (hasObjects || old?.hasObjects === true) this.#objects = undefined;
+    if (hasObjects || old?.hasObjects === true) this.#linked = undefined;
     this.#used = undefined;
     if (hasMarkers || hasObjects)
       this.#files.set(file, { text, hasMarkers, hasObjects, cache: old?.cache ?? new PieceCache() });
@@ -76,7 +90,7 @@ export class MarkerIndex {
   }
 
   remove(file: string): void {
-    if (this.#files.get(file)?.hasObjects === true) this.#objects = undefined;
+    if (this.#files.get(file)?.hasObjects === true) this.#linked = undefined;
     this.#namespaces.delete(folderOf(file));
     this.#used = undefined;
     this.#files.delete(file);
@@ -94,7 +108,17 @@ export class MarkerIndex {
   }
 
   get objects(): readonly GitOpsObject[] {
-    this.#objects ??= [...this.#files].flatMap(([file, entry]) => {
+    return this.#linkage().objects;
+  }
+
+  objectsOf<Kind extends GitOpsObject['kind']>(kind: Kind): readonly Extract<GitOpsObject, { kind: Kind }>[] {
+    return (this.#linkage().byKind.get(kind) ?? []) as readonly Extract<GitOpsObject, { kind: Kind }>[];
+  }
+
+  /** Everything derived from all objects; made once until one of them changes. */
+  #linkage(): Linkage {
+    if (this.#linked !== undefined) return this.#linked;
+    const objects = [...this.#files].flatMap(([file, entry]) => {
       if (!entry.hasObjects) return [];
       const namespace = this.#namespaces.get(folderOf(file));
       if (entry.objects === undefined || entry.objectsNamespace !== namespace) {
@@ -103,34 +127,58 @@ export class MarkerIndex {
       }
       return entry.objects;
     });
-    return this.#objects;
-  }
-
-  objectsOf<Kind extends GitOpsObject['kind']>(kind: Kind): readonly Extract<GitOpsObject, { kind: Kind }>[] {
-    return this.objects.filter((object): object is Extract<GitOpsObject, { kind: Kind }> => object.kind === kind);
+    const policies = objects.filter((object) => object.kind === 'ImagePolicy');
+    this.#linked = {
+      objects,
+      byKind: Map.groupBy(objects, ({ kind }) => kind),
+      byFile: Map.groupBy(objects, ({ source }) => source.file),
+      policies: Map.groupBy(policies, ({ name }) => name),
+      compiled: new Map(),
+    };
+    return this.#linked;
   }
 
   policy(namespace: string, name: string): ImagePolicyObject | undefined {
-    return this.objectsOf('ImagePolicy').find((one) => one.name === name && (one.namespace ?? namespace) === namespace);
+    return this.#linkage()
+      .policies.get(name)
+      ?.find((one) => (one.namespace ?? namespace) === namespace);
   }
 
   repositoryOf(policy: ImagePolicyObject): ImageRepositoryObject | undefined {
-    const { repository } = policy;
-    if (repository === undefined) return undefined;
-    return this.objectsOf('ImageRepository').find(
-      (one) =>
-        one.name === repository.name &&
-        (one.namespace === undefined || repository.namespace === undefined || one.namespace === repository.namespace),
-    );
+    return this.#policyFacts(policy).repository;
+  }
+
+  #policyFacts(policy: ImagePolicyObject): PolicyFacts {
+    const { compiled } = this.#linkage();
+    const known = compiled.get(policy);
+    if (known !== undefined) return known;
+    const { repository: wanted } = policy;
+    const repository =
+      wanted === undefined
+        ? undefined
+        : this.objectsOf('ImageRepository').find(
+            ({ name, namespace }) =>
+              name === wanted.name &&
+              (namespace === undefined || wanted.namespace === undefined || namespace === wanted.namespace),
+          );
+    const rules: PolicyRules = {
+      policy: policy.policy,
+      ...(policy.filterTags !== undefined && { filterTags: policy.filterTags }),
+      exclusionList: repository?.exclusionList ?? defaultExclusionList,
+    };
+    const facts: PolicyFacts = { repository, rules, compiled: compilePolicy(rules) };
+    compiled.set(policy, facts);
+    return facts;
   }
 
   /** What the policy selects by: its own rules and its repository's exclusion list. */
   rulesOf(policy: ImagePolicyObject): PolicyRules {
-    return {
-      policy: policy.policy,
-      ...(policy.filterTags !== undefined && { filterTags: policy.filterTags }),
-      exclusionList: this.repositoryOf(policy)?.exclusionList ?? defaultExclusionList,
-    };
+    return this.#policyFacts(policy).rules;
+  }
+
+  /** The rules ready to run, or why Flux cannot use them. */
+  compiledOf(policy: ImagePolicyObject): CompiledPolicy | PolicyError {
+    return this.#policyFacts(policy).compiled;
   }
 
   /** The automations that act on a policy and, when a file is given, on that file. Suspended ones are among them. */
@@ -174,7 +222,7 @@ export class MarkerIndex {
       return { isAllowed: false, reason: `the image is ${name}, but the policy's repository is ${image}` };
     }
     if (tag === undefined) return undefined;
-    const compiled = compilePolicy(this.rulesOf(policy));
+    const compiled = this.compiledOf(policy);
     if (!(compiled instanceof CompiledPolicy)) return undefined;
     const { status, reason } = compiled.judge(tag);
     return { isAllowed: status === 'candidate', reason };
@@ -219,8 +267,7 @@ export class MarkerIndex {
       });
     }
     const absolute = this.#toAbsolute(file);
-    for (const object of this.objects) {
-      if (object.source.file !== absolute) continue;
+    for (const object of this.#linkage().byFile.get(absolute) ?? []) {
       if (object.kind === 'ImagePolicy') found.push(...this.#policyDiagnostics(object));
       if (object.kind === 'ImageRepository') found.push(...repositoryDiagnostics(object));
       if (object.kind === 'ImageUpdateAutomation') found.push(...this.#automationDiagnostics(object));
@@ -301,7 +348,7 @@ export class MarkerIndex {
   #policyDiagnostics(policy: ImagePolicyObject): readonly Diagnostic[] {
     const found: Diagnostic[] = [];
     const repository = this.repositoryOf(policy);
-    const compiled = compilePolicy(this.rulesOf(policy));
+    const compiled = this.compiledOf(policy);
     if (!(compiled instanceof CompiledPolicy)) found.push(invalidPolicy(policy, compiled));
     if (policy.repository === undefined || repository === undefined) {
       const message =

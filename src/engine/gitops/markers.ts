@@ -12,7 +12,7 @@ import {
   type SkippedFile,
 } from './file.ts';
 import type { Comment, MappingNode, Node, ScalarNode } from './goyaml/composer.ts';
-import type { ScalarStyle } from './goyaml/scanner.ts';
+import type { ScalarStyle } from './goyaml/tokens.ts';
 import { type ImageRef, splitReference } from './reference.ts';
 import { type MarkerText, readMarkerText, type Setter } from './setter.ts';
 

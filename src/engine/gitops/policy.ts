@@ -138,15 +138,19 @@ export class CompiledPolicy {
       const other = origin.get(candidate);
       if (other === undefined || compareBytes(tag, other) < 0) origin.set(candidate, tag);
     }
-    return this.#pick(origin.keys(), (candidate) => origin.get(candidate) ?? candidate);
+    return this.#pick([...origin.keys()], (candidate) => origin.get(candidate) ?? candidate);
   }
 
-  *#included(tags: Iterable<string>): Iterable<string> {
-    for (const tag of tags) if (!this.#exclusions.some((pattern) => pattern.test(tag))) yield tag;
+  #included(tags: Iterable<string>): readonly string[] {
+    const all: readonly string[] = Array.isArray(tags) ? tags : [...tags];
+    if (this.#exclusions.length === 0) return all;
+    const [only, ...others] = this.#exclusions;
+    if (only !== undefined && others.length === 0) return all.filter((tag) => !only.test(tag));
+    return all.filter((tag) => !this.#exclusions.some((pattern) => pattern.test(tag)));
   }
 
   /** `originOf` is given when a filter ran: then the candidates come in Go's random map order. */
-  #pick(candidates: Iterable<string>, originOf: ((candidate: string) => string) | undefined): Selection {
+  #pick(candidates: readonly string[], originOf: ((candidate: string) => string) | undefined): Selection {
     const rule = this.#rule;
     switch (rule.kind) {
       case 'semver':
@@ -319,12 +323,10 @@ function selected(candidates: readonly string[], originOf: OriginOf): Selection 
   return { latest, anyOf, candidate };
 }
 
-function pickVersion(candidates: Iterable<string>, constraint: Constraint, originOf: OriginOf): Selection {
+function pickVersion(candidates: readonly string[], constraint: Constraint, originOf: OriginOf): Selection {
   let best: Version | undefined;
   let ties: string[] = [];
-  let count = 0;
   for (const candidate of candidates) {
-    count += 1;
     const version = parseVersion(candidate);
     if (version === undefined) continue;
     const order = best === undefined ? 1 : compareVersions(version, best);
@@ -334,13 +336,13 @@ function pickVersion(candidates: Iterable<string>, constraint: Constraint, origi
       ties = [candidate];
     } else ties.push(candidate);
   }
-  if (count === 0) return noTags;
+  if (candidates.length === 0) return noTags;
   if (best === undefined) {
     return {
       anyOf: [],
       error: {
         code: 'none-in-range',
-        message: `none of ${count} tags is a version in the range ${constraint.text}`,
+        message: `none of ${candidates.length} tags is a version in the range ${constraint.text}`,
         flux: 'unable to determine latest version from provided list',
       },
     };
@@ -350,7 +352,7 @@ function pickVersion(candidates: Iterable<string>, constraint: Constraint, origi
   return selected(ties, originOf);
 }
 
-function pickAlphabetical(candidates: Iterable<string>, order: Order, originOf: OriginOf): Selection {
+function pickAlphabetical(candidates: readonly string[], order: Order, originOf: OriginOf): Selection {
   let best: string | undefined;
   for (const candidate of candidates) {
     if (best === undefined) best = candidate;
@@ -362,11 +364,10 @@ function pickAlphabetical(candidates: Iterable<string>, order: Order, originOf: 
   return best === undefined ? noTags : selected([best], originOf);
 }
 
-function pickNumerical(candidates: Iterable<string>, order: Order, originOf: OriginOf): Selection {
+function pickNumerical(candidates: readonly string[], order: Order, originOf: OriginOf): Selection {
   let best = Number.NaN;
   let ties: string[] = [];
-  const notNumbers: string[] = [];
-  const all: string[] = [];
+  let hasNaN = false;
   for (const candidate of candidates) {
     const value = parseGoFloat(candidate);
     if (value === undefined) {
@@ -379,15 +380,14 @@ function pickNumerical(candidates: Iterable<string>, order: Order, originOf: Ori
         },
       };
     }
-    all.push(candidate);
-    if (Number.isNaN(value)) notNumbers.push(candidate);
+    if (Number.isNaN(value)) hasNaN = true;
     else if (ties.length === 0 || (order === 'asc' ? value > best : value < best)) {
       best = value;
       ties = [candidate];
     } else if (value === best) ties.push(candidate);
   }
-  if (all.length === 0) return noTags;
-  if (notNumbers.length > 0) return originOf === undefined ? pickAmongNaN(all, order) : selected(all, originOf);
+  if (candidates.length === 0) return noTags;
+  if (hasNaN) return originOf === undefined ? pickAmongNaN(candidates, order) : selected(candidates, originOf);
   // Without a filter the last of equal numbers in stored order wins: the lowest by bytes.
   if (originOf === undefined) ties = [ties.reduce((a, b) => (compareBytes(a, b) <= 0 ? a : b))];
   return selected(ties, originOf);

@@ -104,11 +104,12 @@ interface Atom {
  * repetitions next to each other stay with re2js, whose time is linear in the text.
  */
 function translate(source: string): RegExp | undefined {
+  const isFolding = source.startsWith('(?i)');
   let output = '';
-  let at = 0;
+  let at = isFolding ? 4 : 0;
   let depth = 0;
   let unbounded = 0;
-  let wide = source.startsWith('^') ? 0 : 1;
+  let wide = source.startsWith('^', at) || source.startsWith('\\A', at) ? 0 : 1;
   let isAfterUnbounded = false;
   while (at < source.length) {
     const character = source[at] ?? '';
@@ -141,8 +142,14 @@ function translate(source: string): RegExp | undefined {
     } else if (character === '\\') {
       const text = translateEscape(source[at + 1]);
       if (text === undefined) return undefined;
-      atom = { text, isWide: false, isGroup: false };
+      atom = { text, isWide: text.startsWith('[^'), isGroup: false };
       at += 2;
+      if (text === '^' || text === '$') {
+        if (/[*+?{]/.test(source[at] ?? '')) return undefined;
+        output += text;
+        isAfterUnbounded = false;
+        continue;
+      }
     } else if (character === '.') {
       atom = { text: '[^\\n]', isWide: true, isGroup: false };
       at += 1;
@@ -177,16 +184,33 @@ function translate(source: string): RegExp | undefined {
   }
   if (depth !== 0) return undefined;
   try {
-    return new RegExp(output, 'u');
+    return new RegExp(output, isFolding ? 'iu' : 'u');
   } catch {
     return undefined;
   }
 }
 
+/** What `\\s`, `\\D` and so on are in Go, for use inside a class; the negated ones only stand alone. */
+const perlClasses: Readonly<Record<string, string>> = { d: '0-9', w: '0-9A-Za-z_', s: '\\t\\n\\f\\r ' };
+const posixClasses: Readonly<Record<string, string>> = {
+  alnum: '0-9A-Za-z',
+  alpha: 'A-Za-z',
+  digit: '0-9',
+  lower: 'a-z',
+  upper: 'A-Z',
+  word: '0-9A-Za-z_',
+  xdigit: '0-9A-Fa-f',
+};
+
 function translateEscape(character: string | undefined): string | undefined {
-  if (character === 'd' || character === 'w') return `\\${character}`;
-  if (character === undefined || !/[!-/:-@[-`{-~]/.test(character)) return undefined;
-  return codePoint(character);
+  if (character === undefined) return undefined;
+  const perl = perlClasses[character];
+  if (perl !== undefined) return `[${perl}]`;
+  const negated = /[DWS]/.test(character) ? perlClasses[character.toLowerCase()] : undefined;
+  if (negated !== undefined) return `[^${negated}]`;
+  if (character === 'A') return '^';
+  if (character === 'z') return '$';
+  return /[!-/:-@[-`{-~]/.test(character) ? codePoint(character) : undefined;
 }
 
 const codePoint = (character: string): string => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
@@ -197,9 +221,15 @@ function translateClass(inside: string): string | undefined {
   let at = output.length;
   while (at < inside.length) {
     const character = inside[at] ?? '';
-    if (character === '[') return undefined;
-    if (character === '\\') {
-      const text = translateEscape(inside[at + 1]);
+    if (character === '[') {
+      const named = /^\[:([a-z]+):\]/.exec(inside.slice(at, at + 12));
+      const text = named?.[1] === undefined ? undefined : posixClasses[named[1]];
+      if (named === null || text === undefined) return undefined;
+      output += text;
+      at += named[0].length;
+    } else if (character === '\\') {
+      const next = inside[at + 1] ?? '';
+      const text = perlClasses[next] ?? (/[!-/:-@[-`{-~]/.test(next) ? codePoint(next) : undefined);
       if (text === undefined) return undefined;
       output += text;
       at += 2;

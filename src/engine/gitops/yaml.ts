@@ -3,7 +3,7 @@
  * smallest-edit manner as marked values. Unlike Flux's updater this reads every document that can be read.
  */
 import type { Place } from '../problems/index.ts';
-import type { TextEdit } from './edit.ts';
+import { applyEdits, type TextEdit } from './edit.ts';
 import { fieldOf, isSkipped, keyName, parseFile, splitTolerantly } from './file.ts';
 import type { MappingNode, Node, SequenceNode } from './goyaml/composer.ts';
 import { Lines } from './positions.ts';
@@ -102,9 +102,67 @@ const formatValue = (value: NewValue, context: 'block' | 'flow'): string =>
 
 /**
  * Edits that set the value at a path of keys, creating mappings on the way. An existing scalar keeps its quotes where the
- * new value allows it; nothing else moves. Undefined when something on the path is no mapping.
+ * new value allows it; nothing else moves. Undefined when something on the path is no mapping, or when the YAML is
+ * written so that the edit would not come out as asked (it is read back to see).
  */
 export function setValue(
+  text: string,
+  object: YamlObject,
+  path: readonly string[],
+  value: NewValue,
+): readonly TextEdit[] | undefined {
+  const edits = editsToSet(text, object, path, value);
+  if (edits === undefined || edits.length === 0) return edits;
+  const start = object.toOffset(object.root.start);
+  const result = applyEdits(text, edits);
+  const again = readYamlObjects(result, object.file).find((one) => one.toOffset(one.root.start) === start);
+  if (again === undefined) return undefined;
+  const found = nodeAt(again.root, path);
+  const wanted =
+    'list' in value ? JSON.stringify(value.list) : 'text' in value ? value.text : value.bare.replace(/^""$/, '');
+  const actual =
+    found?.kind === 'sequence'
+      ? JSON.stringify(textsAt(found, []))
+      : found?.kind === 'scalar'
+        ? found.value
+        : undefined;
+  return actual === wanted && restOf(again.root, path) === restOf(object.root, path) ? edits : undefined;
+}
+
+/** The data of an object without what is at the path, for comparing. */
+function restOf(node: Node, path: readonly string[]): string {
+  switch (node.kind) {
+    case 'scalar':
+      return JSON.stringify([
+        node.style === 'plain' ? '' : node.style,
+        node.tag ?? '',
+        node.value,
+        node.line?.text,
+        node.head?.text,
+      ]);
+    case 'alias':
+      return `*${node.name}`;
+    case 'sequence':
+      return `[${node.items.map((item) => restOf(item, [])).join()}]`;
+    case 'mapping': {
+      const [first, ...rest] = path;
+      const entries = node.entries.flatMap(({ key, value }, index) => {
+        const isOn =
+          first !== undefined &&
+          keyName(key) === first &&
+          node.entries.findIndex((one) => keyName(one.key) === first) === index;
+        if (!isOn) return [`${restOf(key, [])}:${restOf(value, [])}`];
+        if (rest.length === 0) return [];
+        // A mapping that had to be made, or that was empty before, counts as absent.
+        const inside = value.kind === 'mapping' ? restOf(value, rest) : '{}';
+        return inside === '{}' ? [] : [`${restOf(key, [])}:${inside}`];
+      });
+      return `{${entries.join()}}`;
+    }
+  }
+}
+
+function editsToSet(
   text: string,
   object: YamlObject,
   path: readonly string[],
@@ -257,6 +315,8 @@ export function removeKey(text: string, object: YamlObject, path: readonly strin
 function endOf(node: Node, object: YamlObject): number {
   switch (node.kind) {
     case 'scalar':
+      // What is not written stands, for the parser, at the next token; its tag or anchor is the last that is written.
+      if (node.start === node.end && (node.tag ?? node.anchor) !== undefined) return object.toOffset(node.tagStart);
       return object.toOffset(Math.max(node.end, node.block?.headerEnd ?? 0));
     case 'alias':
       return object.toOffset(node.end);
@@ -283,4 +343,7 @@ function endOfLine(text: string, offset: number): number {
   return end === null ? text.length : offset + end.index;
 }
 
-const columnOf = (text: string, offset: number): number => offset - startOfLine(text, offset);
+function columnOf(text: string, offset: number): number {
+  const start = startOfLine(text, offset);
+  return offset - start - (start === 0 && text.startsWith('\ufeff') ? 1 : 0);
+}

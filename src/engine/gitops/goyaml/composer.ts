@@ -2,15 +2,8 @@
  * Nodes with their comments, as go.yaml.in/yaml v3.0.4 composes them. The order in which tokens are looked at and taken
  * is kept, because looking at a token is what hands the waiting comments over.
  */
-import {
-  type BlockScalar,
-  type PendingComment,
-  type ScalarStyle,
-  ScanError,
-  Scanner,
-  T,
-  type Token,
-} from './scanner.ts';
+import { Scanner } from './scanner.ts';
+import { type BlockScalar, type PendingComment, type ScalarStyle, ScanError, T, type Token } from './tokens.ts';
 
 /** A comment of a node; several comment lines are one text joined with line breaks. */
 export interface Comment {

@@ -4,100 +4,26 @@
  * position rules of its own, and NEL, LS and PS end a line.
  */
 
-export const T = {
-  streamStart: 0,
-  streamEnd: 1,
-  documentStart: 2,
-  documentEnd: 3,
-  blockSequenceStart: 4,
-  blockMappingStart: 5,
-  blockEnd: 6,
-  flowSequenceStart: 7,
-  flowSequenceEnd: 8,
-  flowMappingStart: 9,
-  flowMappingEnd: 10,
-  blockEntry: 11,
-  flowEntry: 12,
-  key: 13,
-  value: 14,
-  alias: 15,
-  anchor: 16,
-  tag: 17,
-  scalar: 18,
-  directive: 19,
-} as const;
-export type TokenType = (typeof T)[keyof typeof T];
-
-export type ScalarStyle = 'plain' | 'single' | 'double' | 'literal' | 'folded';
-
-/** Where the parts of a block scalar are. Offsets into the scanned text. */
-export interface BlockScalar {
-  /** After the `|` or `>` and its indicators. */
-  readonly headerEnd: number;
-  /** The first character after the header's line break. */
-  readonly contentStart: number;
-  /** After the last character that is not part of trailing line breaks; `contentStart` when there is no content. */
-  readonly contentEnd: number;
-  readonly indent: number;
-}
-
-export class Token {
-  readonly type: TokenType;
-  readonly start: number;
-  readonly line: number;
-  readonly column: number;
-  readonly end: number;
-  readonly style: ScalarStyle;
-  /** The scalar's value, the anchor's or alias's name, or the tag as written. */
-  readonly text: string;
-  readonly block: BlockScalar | undefined;
-
-  constructor(
-    type: TokenType,
-    start: number,
-    line: number,
-    column: number,
-    end: number,
-    text = '',
-    style: ScalarStyle = 'plain',
-    block?: BlockScalar,
-  ) {
-    this.type = type;
-    this.start = start;
-    this.line = line;
-    this.column = column;
-    this.end = end;
-    this.style = style;
-    this.text = text;
-    this.block = block;
-  }
-}
-
-/** Thrown inside this folder only; the composer turns it into data. */
-export class ScanError extends Error {
-  readonly at: number;
-  constructor(message: string, at: number) {
-    super(message);
-    this.at = at;
-  }
-}
+import {
+  carriageReturn,
+  hash,
+  isBlank,
+  isBlankOrEnd,
+  isBreak,
+  isBreakOrEnd,
+  isHex,
+  isWord,
+  newline,
+  space,
+  tab,
+} from './characters.ts';
+import { foldBreaks, lineBreak, unquoteDouble, unquoteSingle } from './scalarText.ts';
+import { type BlockScalar, type PendingComment, ScanError, T, Token, type TokenType } from './tokens.ts';
 
 interface Mark {
   readonly index: number;
   readonly line: number;
   readonly column: number;
-}
-
-/** A comment waiting for the token it belongs to. Fields are cleared when it has been handed over. */
-export interface PendingComment {
-  kind: 'head' | 'line' | 'foot' | 'done';
-  text: string;
-  tokenAt: number;
-  start: number;
-  startLine: number;
-  startColumn: number;
-  scanAt: number;
-  endAt: number;
 }
 
 interface SimpleKey {
@@ -108,22 +34,6 @@ interface SimpleKey {
   line: number;
   column: number;
 }
-
-const tab = 9;
-const newline = 10;
-const carriageReturn = 13;
-const space = 32;
-const hash = 35;
-
-const isBlank = (code: number): boolean => code === space || code === tab;
-const isBreak = (code: number): boolean =>
-  code === newline || code === carriageReturn || (code > 127 && (code === 0x85 || code === 0x2028 || code === 0x2029));
-const isBlankOrEnd = (code: number): boolean => code === space || code === 0 || code === tab || isBreak(code);
-const isBreakOrEnd = (code: number): boolean => code === 0 || isBreak(code);
-const isWord = (code: number): boolean =>
-  (code >= 97 && code <= 122) || (code >= 48 && code <= 57) || (code >= 65 && code <= 90) || code === 95 || code === 45;
-const isHex = (code: number): boolean =>
-  (code >= 48 && code <= 57) || (code >= 97 && code <= 102) || (code >= 65 && code <= 70);
 
 /** Comments further than this many blank characters ahead are not looked for. */
 const commentReach = 512;
@@ -793,54 +703,4 @@ export class Scanner {
     const block: BlockScalar = { headerEnd, contentStart, contentEnd, indent };
     this.tokens.push(new Token(T.scalar, start, line, column, contentEnd, value, style, block));
   }
-}
-
-const lineBreak = (code: number): string => (code === 0x2028 || code === 0x2029 ? String.fromCharCode(code) : '\n');
-
-/** Line folding: one break is a space, each further one is kept. `gap` is the white space between two words. */
-function foldBreaks(gap: string): string {
-  const breaks = gap.match(/\r\n|[\r\n\u0085\u2028\u2029]/g) ?? [];
-  const [first, ...rest] = breaks.map((text) => lineBreak(text.charCodeAt(0)));
-  if (first === undefined) return gap;
-  if (first !== '\n') return first + rest.join('');
-  return rest.length === 0 ? ' ' : rest.join('');
-}
-
-const foldable = /[ \t]*(?:\r\n|[\r\n\u0085\u2028\u2029])(?:[ \t]|\r\n|[\r\n\u0085\u2028\u2029])*/g;
-
-function unquoteSingle(inside: string): string {
-  return inside.replaceAll(foldable, (gap) => foldBreaks(gap)).replaceAll("''", "'");
-}
-
-const escapes: Readonly<Record<string, string>> = {
-  '0': '\0',
-  a: '\x07',
-  b: '\b',
-  t: '\t',
-  '\t': '\t',
-  n: '\n',
-  v: '\v',
-  f: '\f',
-  r: '\r',
-  e: '\x1b',
-  ' ': ' ',
-  '"': '"',
-  "'": "'",
-  '\\': '\\',
-  N: '\u0085',
-  _: '\u00a0',
-  L: '\u2028',
-  P: '\u2029',
-};
-
-function unquoteDouble(inside: string): string {
-  const pieces =
-    /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(\r\n|[\r\n\u0085\u2028\u2029])((?:[ \t]|\r\n|[\r\n\u0085\u2028\u2029])*)|([\s\S]))|([ \t]*(?:\r\n|[\r\n\u0085\u2028\u2029])(?:[ \t]|\r\n|[\r\n\u0085\u2028\u2029])*)/g;
-  return inside.replaceAll(pieces, (_all, x, u, long, joined, rest, simple, gap) => {
-    const hex = x ?? u ?? long;
-    if (hex !== undefined) return String.fromCodePoint(Number.parseInt(hex, 16));
-    if (joined !== undefined) return (rest.match(/\r\n|[\r\n\u0085\u2028\u2029]/g) ?? []).map(() => '\n').join('');
-    if (simple !== undefined) return escapes[simple] ?? simple;
-    return foldBreaks(gap);
-  });
 }
