@@ -166,6 +166,7 @@ function summary(view: RunView, style: (style: Style, text: string) => string): 
     lines.push(style('red', `✗ ${failed?.title ?? 'The run'}: ${first}`), ...rest);
   }
   if (view.rollback !== undefined) lines.push(`Rollback: ${view.rollback.finished?.message ?? 'it did not finish'}`);
+  for (const { title, path } of view.reports) lines.push(`${title}: .slipway/runs/${view.id}/${path}`);
   const total = view.durationMs === undefined ? '' : ` in ${duration(view.durationMs)}`;
   const word = { succeeded: 'Succeeded', failed: 'Failed', cancelled: 'Cancelled', running: 'Still running' }[
     view.state

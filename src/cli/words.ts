@@ -75,6 +75,8 @@ export function eventLine(
       return `Rolling back ${event.environment} to ${event.target}: ${event.why}`;
     case 'rollback.finished':
       return `Rollback of ${event.environment}: ${event.message}`;
+    case 'report':
+      return `${event.title}: ${event.path}`;
     case 'endpoint':
       return `${event.title}: ${event.url}`;
     default:

@@ -18,7 +18,7 @@ import {
   readRecords,
   type StepRecord,
 } from './run/index.ts';
-import { recordVerified, rollback, stepKinds } from './run/stepKinds.ts';
+import { diagnose, recordVerified, rollback, stepKinds } from './run/stepKinds.ts';
 import type { System } from './system/index.ts';
 
 export type { RunEvent, RunId } from './events/index.ts';
@@ -170,6 +170,7 @@ export class Engine {
       records,
       rollback,
       recordVerified,
+      diagnose,
       ...(request.onEvent !== undefined && { onEvent: request.onEvent }),
       ...(resume !== undefined && { resume }),
     });

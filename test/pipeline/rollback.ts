@@ -1,11 +1,18 @@
 // Failures that get past the look before the deploy, run by the real executor on the real cluster: the way back, and how
 // long it takes until only the old version serves.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { at, listOf, openCluster } from '../../src/engine/cluster/index.ts';
-import { checkStep, deployStep, registryLookUp, runRollback, runVerified } from '../../src/engine/deploy/index.ts';
+import {
+  checkStep,
+  deployStep,
+  registryLookUp,
+  runDiagnosis,
+  runRollback,
+  runVerified,
+} from '../../src/engine/deploy/index.ts';
 import { Secrets } from '../../src/engine/events/secrets.ts';
 import type { Plan, PlannedStep, StepKind, StepSpec } from '../../src/engine/plan/step.ts';
 import type { DeployConfig, EnvironmentConfig, ImageConfig, SmokeConfig } from '../../src/engine/project/model.ts';
@@ -137,6 +144,7 @@ async function pipeline({ namespace, tag, deploy, set, isTrusting, smoke }: Opti
     signal,
     rollback: runRollback({ open, registry: () => registry }),
     recordVerified: runVerified({ open }),
+    diagnose: runDiagnosis({ open }),
   });
 }
 
@@ -160,6 +168,12 @@ async function podsIn(namespace: string): Promise<readonly string[]> {
       return `${reference.slice(repository.length + 1).split('@')[0]} ${isReady ? 'ready' : 'not ready'}`;
     })
     .sort();
+}
+
+/** The diagnosis of a run; what is recognised in it first is the cause. */
+function reportOf(view: RunView): string {
+  assert.equal(view.reports[0]?.path, 'reports/diagnostics/report.md');
+  return readFileSync(join(root, '.slipway', 'runs', view.id, 'reports', 'diagnostics', 'report.md'), 'utf8');
 }
 
 function assertRestored(view: RunView, limitMs: number): void {
@@ -199,6 +213,7 @@ test('helm: a tag that does not exist never reaches the cluster', async () => {
 test('helm: a tag deleted after the look: the old version alone is back within 10 s', async () => {
   const view = await pipeline({ namespace, tag: 'deleted', isTrusting: true });
   assert.equal(view.failure?.code, 'image.missing');
+  assert.match(reportOf(view), /1\. \*\*The image is not in the registry\*\*/);
   assertRestored(view, 10_000);
   assert.deepEqual(await podsIn(namespace), ['1.0.0 ready', '1.0.0 ready']);
 });
@@ -210,8 +225,23 @@ test('helm: again, right after: the way back is still the verified version', asy
 });
 
 test('helm: a crash loop', async () => {
-  const view = await pipeline({ namespace, tag: '1.1.0', set: { 'env.EXIT': '3' } });
+  const view = await pipeline({ namespace, tag: '1.1.0', set: { 'env.EXIT': '3', password: 'tell-nobody' } });
   assert.match(view.failure?.code ?? '', /^crash/);
+  const report = reportOf(view);
+  assert.match(report, /fatal: cannot start: required setting MODE is missing/);
+  assert.match(report, /\*\*The container ends again and again\*\*/);
+  const files = readdirSync(join(root, '.slipway', 'runs', view.id, 'reports', 'diagnostics'), {
+    recursive: true,
+    encoding: 'utf8',
+  });
+  for (const file of ['report.md', 'events.txt', 'history.txt', 'nodes.txt', 'helm-history.txt', 'helm-values.yaml']) {
+    assert.ok(files.includes(file), `${file} in ${files.join(' ')}`);
+  }
+  for (const file of files) {
+    const path = join(root, '.slipway', 'runs', view.id, 'reports', 'diagnostics', String(file));
+    if (!statSync(path).isFile()) continue;
+    assert.ok(!readFileSync(path, 'utf8').includes('tell-nobody'), `${file} holds a secret`);
+  }
   assertRestored(view, 60_000);
   assert.deepEqual(await podsIn(namespace), ['1.0.0 ready', '1.0.0 ready']);
 });
@@ -279,7 +309,8 @@ await clean();
 assert.equal(await digestOf(repository, 'deleted'), undefined);
 await run('rollback', async () => {
   await clean();
-  rmSync(root, { recursive: true, force: true });
+  if (process.env.KEEP_RUNS === undefined) rmSync(root, { recursive: true, force: true });
+  else console.log(`runs are kept in ${root}`);
   await system.processes.dispose();
 });
 process.exit();

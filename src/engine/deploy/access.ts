@@ -23,6 +23,15 @@ export interface WriteOptions {
   readonly isDryRun?: boolean;
 }
 
+export interface LogRequest {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
+  readonly isPrevious: boolean;
+  /** Lines from the end. */
+  readonly tail: number;
+}
+
 export interface WatchOptions extends Pick<StepContext, 'system' | 'secrets' | 'signal' | 'emit'> {
   readonly baseline: Baseline;
   /** ms since the epoch: just before the first write. */
@@ -53,6 +62,8 @@ export interface ClusterAccess {
   patch(ref: ObjectRef, operations: readonly PatchOperation[], options: WriteOptions): Promise<KubeObject>;
   /** False when it was not there. Dependents go in the background. */
   remove(ref: ObjectRef, options: WriteOptions & { readonly graceSeconds?: number }): Promise<boolean>;
+  /** The log of a container; empty when it has none. Absent where logs cannot be had. */
+  readonly readLog?: (request: LogRequest, signal: AbortSignal) => Promise<string>;
   /**
    * The verdict of the rollout room on these objects; absent where nothing can be watched. What must be seen as new is
    * told from what was there by `baseline`.

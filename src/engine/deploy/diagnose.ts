@@ -13,21 +13,10 @@ import { HelmReleases } from './helmReleases.ts';
 import { inParallel } from './parallel.ts';
 import { recognise } from './troubles.ts';
 
-export interface LogRequest {
-  readonly namespace: string;
-  readonly pod: string;
-  readonly container: string;
-  readonly isPrevious: boolean;
-  /** Lines from the end. */
-  readonly tail: number;
-}
-
 export interface DiagnoseOptions {
   readonly system: System;
   readonly secrets: Secrets;
   readonly access: ClusterAccess;
-  /** Empty when there is no log. */
-  readonly readLog: (request: LogRequest, signal: AbortSignal) => Promise<string>;
   readonly environment: string;
   readonly namespace: string;
   /** A Helm release, when Helm deploys. */
@@ -137,10 +126,12 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
 type Part = <T>(what: string, work: () => Promise<T>, otherwise: T) => Promise<T>;
 
 async function readLogs(
-  { readLog, namespace, signal }: DiagnoseOptions,
+  { access, namespace, signal }: DiagnoseOptions,
   states: readonly PodState[],
   part: Part,
 ): Promise<readonly LogText[]> {
+  const { readLog } = access;
+  if (readLog === undefined) return [];
   const wanted = [...states]
     .sort((a, b) => Number(a.isReady) - Number(b.isReady))
     .flatMap(({ name, containers }) =>

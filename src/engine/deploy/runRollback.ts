@@ -1,9 +1,13 @@
+import { join } from 'node:path';
+import type { ObjectRef } from '../events/index.ts';
 import type { DeployedImage, Plan, StepContext } from '../plan/step.ts';
 import { parseTarget } from '../plan/targets.ts';
 import type { Failure } from '../problems/index.ts';
 import type { EnvironmentConfig } from '../project/model.ts';
+import type { ClusterAccess } from './access.ts';
 import { createDeployer } from './createDeployer.ts';
 import type { FullDeployOutputs } from './deployOutputs.ts';
+import { diagnose } from './diagnose.ts';
 import { rollBack } from './rollback.ts';
 import { type OpenCluster, type OpenRegistry, requestOf } from './stepRequest.ts';
 
@@ -48,6 +52,45 @@ export function runVerified(options: Pick<RunRollbackOptions, 'open'>) {
     const outputs = context.outputs<FullDeployOutputs>(found.id);
     await deployer.markVerified(outputs.revision, outputs.targets.map(parseTarget), signal);
   };
+}
+
+/** Collects the facts of a failed deploy into `reports/diagnostics` of the run's folder. */
+export function runDiagnosis(options: Pick<RunRollbackOptions, 'open'>) {
+  return async (plan: Plan, why: Failure, context: Context): Promise<void> => {
+    const found = deployOf(plan);
+    if (found === undefined) return;
+    const { system, secrets, signal } = context;
+    const { environment } = found.spec;
+    const access = await options.open(environment, context);
+    await diagnose({
+      system,
+      secrets,
+      access,
+      environment: environment.name,
+      namespace: environment.namespace,
+      ...(environment.deploy.kind === 'helm' && { release: environment.deploy.release }),
+      targets: await targetsOf(found, access, context),
+      folder: join(context.folder, 'reports', 'diagnostics'),
+      failure: why,
+      signal,
+    });
+    context.emit({ type: 'report', title: 'Diagnosis', path: 'reports/diagnostics/report.md' });
+  };
+}
+
+/** From the outputs; a deploy that failed has left none, then from what it renders. */
+async function targetsOf(
+  { id, spec }: NonNullable<ReturnType<typeof deployOf>>,
+  access: ClusterAccess,
+  context: Context,
+): Promise<readonly ObjectRef[]> {
+  try {
+    return context.outputs<FullDeployOutputs>(id).targets.map(parseTarget);
+  } catch {
+    const { system, secrets, signal } = context;
+    const deployer = createDeployer({ system, secrets, access, request: requestOf(spec, context) });
+    return deployer.targets(await deployer.render(signal));
+  }
 }
 
 function deployOf(plan: Plan):

@@ -234,6 +234,8 @@ export type EventBody =
       readonly sinceDeployMs?: number;
     }
   | { readonly type: 'endpoint'; readonly title: string; readonly url: string }
+  /** A file for people that this run left; `path` is relative to the run's folder. */
+  | { readonly type: 'report'; readonly title: string; readonly path: string }
   | { readonly type: 'diagnostic'; readonly diagnostic: Diagnostic };
 
 export type EventType = EventBody['type'];

@@ -1,4 +1,14 @@
-import { ApiError, at, type Cluster, connectPod, execInPod, listOf, openCluster, textOf } from '../cluster/index.ts';
+import {
+  ApiError,
+  at,
+  type Cluster,
+  connectPod,
+  execInPod,
+  listOf,
+  openCluster,
+  readPodLog,
+  textOf,
+} from '../cluster/index.ts';
 import { ApplyConflict, type ClusterAccess, conflictsFrom } from '../deploy/index.ts';
 import type { Secrets } from '../events/secrets.ts';
 import type { EnvironmentConfig } from '../project/model.ts';
@@ -29,6 +39,7 @@ export function deployAccess(cluster: Cluster): ClusterAccess {
     merge: (ref, patch, options) => cluster.merge(ref, patch, options),
     patch: (ref, operations, options) => cluster.patch(ref, operations, options),
     remove: (ref, options) => cluster.remove(ref, options),
+    readLog: (request, signal) => readPodLog(cluster, request, signal),
     isNamespaced: (apiVersion, kind, signal) => cluster.isNamespaced(apiVersion, kind, signal),
     watch: (targets, { system, secrets, signal, emit, baseline, startedAt, phase }) =>
       watchRollout(cluster, targets, baseline, {

@@ -14,6 +14,9 @@ export type Rollback = (plan: Plan, why: Failure, context: Omit<StepContext, 'st
 /** Called after a run that deployed has succeeded, before its end is journalled. A failure of it is a warning. */
 export type AfterRun = (plan: Plan, context: Omit<StepContext, 'step'>) => Promise<void>;
 
+/** Collects what a person would look at after a failed deploy. A failure of it is a warning. */
+export type Diagnose = (plan: Plan, why: Failure, context: Omit<StepContext, 'step'>) => Promise<void>;
+
 export interface RunOptions {
   readonly system: System;
   readonly plan: Plan;
@@ -23,6 +26,7 @@ export interface RunOptions {
   readonly signal: AbortSignal;
   readonly rollback?: Rollback;
   readonly recordVerified?: AfterRun;
+  readonly diagnose?: Diagnose;
   readonly onEvent?: (event: RunEvent) => void;
   /** Steps at the same time. Default 4: builds and scans wait for the daemon more than for us. */
   readonly parallel?: number;
@@ -65,6 +69,9 @@ export async function executeRun(options: RunOptions): Promise<RunView> {
   return view;
 }
 
+/** How long a rollback waits for the diagnosis; what is written later is of the time after it. */
+const DIAGNOSE_FIRST_MS = 1_000;
+
 class Execution {
   readonly #options: RunOptions;
   readonly #journal: JournalWriter;
@@ -92,12 +99,17 @@ class Execution {
     let isRolledBack = false;
     let cancelled = signal.aborted;
     if (this.#failure !== undefined && !cancelled) {
+      const { step, failure } = this.#failure;
+      const diagnosing = this.#diagnose(step, failure);
       try {
-        isRolledBack = await this.#rollBack(this.#failure.step, this.#failure.failure);
+        // A rollback removes the pods whose logs say what was wrong, so it waits for these, but not for long.
+        await Promise.race([diagnosing, system.clock.sleep(DIAGNOSE_FIRST_MS, signal)]);
+        isRolledBack = await this.#rollBack(step, failure);
       } catch (error) {
         if (!isCancelled(error)) throw error;
         cancelled = true;
       }
+      await diagnosing;
     }
     if (this.#failure === undefined && !cancelled) await this.#recordVerified();
     signal.removeEventListener('abort', onAbort);
@@ -110,6 +122,19 @@ class Execution {
       ...(!cancelled && failure !== undefined && { failure }),
       ...(isRolledBack && { rolledBack: true }),
     });
+  }
+
+  /** Never rejects. */
+  async #diagnose(step: PlannedStep, failure: Failure): Promise<void> {
+    const { plan, diagnose, signal } = this.#options;
+    if (diagnose === undefined || !['deploy', 'rollout', 'smoke'].includes(step.kind)) return;
+    try {
+      await diagnose(plan, failure, this.#sharedContext(step.id, signal));
+    } catch (error) {
+      if (isCancelled(error)) return;
+      const text = `No diagnosis could be made: ${toFailure(error).message}\n`;
+      this.#journal.append({ type: 'log', stream: 'err', text }, step.id);
+    }
   }
 
   async #recordVerified(): Promise<void> {

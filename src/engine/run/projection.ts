@@ -61,6 +61,7 @@ export interface RunView {
   readonly published: readonly Body<'image.published'>[];
   readonly deployed?: Body<'deploy.applied'>;
   readonly endpoints: readonly Body<'endpoint'>[];
+  readonly reports: readonly Body<'report'>[];
   readonly rollback?: { readonly why: string; readonly target: string; readonly finished?: Body<'rollback.finished'> };
   readonly lastSeq: number;
 }
@@ -96,6 +97,7 @@ function begin(event: Extract<RunEvent, { readonly type: 'run.started' }>): RunV
     scans: [],
     published: [],
     endpoints: [],
+    reports: [],
     lastSeq: event.seq,
   };
 }
@@ -209,6 +211,8 @@ function fold(before: RunView, event: RunEvent): RunView {
       };
     case 'endpoint':
       return { ...view, endpoints: [...view.endpoints.filter((other) => other.url !== event.url), event] };
+    case 'report':
+      return { ...view, reports: [...view.reports.filter((other) => other.path !== event.path), event] };
     default:
       return view;
   }

@@ -1,6 +1,6 @@
 import type { StepKindName } from '../events/index.ts';
 import type { StepKind } from '../plan/step.ts';
-import type { AfterRun, Rollback } from './executor.ts';
+import type { AfterRun, Diagnose, Rollback } from './executor.ts';
 
 /**
  * A step kind that is loaded when the first step of it runs, so that planning and reading journals load no registry or
@@ -60,6 +60,12 @@ export function stepKinds(): ReadonlyMap<StepKindName, StepKind> {
 export const rollback: Rollback = async (plan, why, context) => {
   const { open, deploy, registry } = await deployWiring();
   return deploy.runRollback({ open, registry })(plan, why, context);
+};
+
+/** Leaves the facts of a failed deploy as a report in the run's folder. */
+export const diagnose: Diagnose = async (plan, why, context) => {
+  const { open, deploy } = await deployWiring();
+  await deploy.runDiagnosis({ open })(plan, why, context);
 };
 
 /** Records that what was deployed is verified: what later rollbacks go back to. */
