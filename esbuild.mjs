@@ -1,6 +1,6 @@
 // Builds what ships: the extension entry (CommonJS, `vscode` external) with its heavy parts as lazy chunks, the CLI, and
 // the webview program. `--production` minifies, `--watch` rebuilds.
-import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import * as esbuild from 'esbuild';
 
 const isProduction = process.argv.includes('--production');
@@ -59,15 +59,23 @@ export const builds = [
     ...shared,
     platform: 'browser',
     target: 'chrome128',
-    entryPoints: { rollout: 'webview/rollout/main.ts' },
+    entryPoints: { rollout: 'webview/rollout/main.ts', 'rollout-page': 'webview/rollout/page.css' },
     outdir: 'dist/webview',
     format: 'esm',
-    loader: { '.ttf': 'file' },
   },
 ].filter(({ entryPoints }) => Object.values(entryPoints).every((file) => existsSync(file)));
 
+/** The icon font as it is: the components look for its stylesheet by the id of a link. */
+export function copyCodicons() {
+  mkdirSync('dist/webview', { recursive: true });
+  for (const file of ['codicon.css', 'codicon.ttf']) {
+    copyFileSync(`node_modules/@vscode/codicons/dist/${file}`, `dist/webview/${file}`);
+  }
+}
+
 if (import.meta.url === `file://${process.argv[1]}` || process.argv[1]?.endsWith('esbuild.mjs')) {
   rmSync('dist', { recursive: true, force: true });
+  copyCodicons();
   if (isWatch) {
     for (const options of builds) await (await esbuild.context(options)).watch();
   } else {

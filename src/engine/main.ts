@@ -1,10 +1,10 @@
-import type { RunEvent, RunId } from './events/index.ts';
+import type { RunEvent, RunId, StepSummary } from './events/index.ts';
 import { Secrets } from './events/secrets.ts';
 import { gatherFacts } from './facts.ts';
-import { makePlan, type PlanRequest } from './plan/index.ts';
+import { makePlan, type PlanFacts, type PlanRequest } from './plan/index.ts';
 import type { Plan } from './plan/step.ts';
 import { SlipwayError } from './problems/index.ts';
-import { type GitFacts, loadProject } from './project/index.ts';
+import { type GitFacts, type InitProposal, loadProject, proposeConfig } from './project/index.ts';
 import type { Project } from './project/model.ts';
 import {
   executeRun,
@@ -61,6 +61,20 @@ export class Engine {
   /** Reads the workspace only: no process, no network. */
   project(): Promise<Project> {
     return loadProject(this.#system, this.root, this.#configFile);
+  }
+
+  /**
+   * The steps a run for the environment (null: none, up to publish) would have, by the configuration alone: no process,
+   * no hashing, nothing decided. For views that show a pipeline before it has run.
+   */
+  outline(project: Project, environment: string | null): readonly StepSummary[] {
+    const plan = makePlan(project, outlineFacts, environment === null ? {} : { environment });
+    return plan.steps.map(({ id, kind, title, needs }) => ({ id, kind, title, needs }));
+  }
+
+  /** The slipway.yaml that the workspace suggests; see {@link proposeConfig}. Writes nothing. */
+  propose(): Promise<InitProposal> {
+    return proposeConfig(this.#system, this.root);
   }
 
   /** Asks git and plans. Throws SlipwayError `config` when the configuration has errors. */
@@ -178,6 +192,20 @@ export class Engine {
     return view;
   }
 }
+
+/** Stand-ins that let every tag template be filled: an outline has no tags, only steps. */
+const outlineFacts: PlanFacts = {
+  commit: '0'.repeat(40),
+  branch: 'branch',
+  tags: ['v0.0.0'],
+  commitCount: 0,
+  isDirty: false,
+  now: 0,
+  contexts: new Map(),
+  testInputs: new Map(),
+  records: new Map(),
+  toolVersions: {},
+};
 
 /** Environment variables that by their name hold a secret are masked from the first event on. */
 function secretsOf(system: System): Secrets {

@@ -1,0 +1,27 @@
+// Every id the manifest also holds; a unit test compares the two.
+
+export const commandIds = [
+  'slipway.run',
+  'slipway.cancel',
+  'slipway.resume',
+  'slipway.showRollout',
+  'slipway.openLog',
+  'slipway.openReport',
+  'slipway.openEndpoint',
+  'slipway.openConfiguration',
+  'slipway.init',
+  'slipway.refresh',
+  'slipway.showOutput',
+] as const;
+
+export type CommandId = (typeof commandIds)[number];
+
+export const viewIds = { container: 'slipway', pipelines: 'slipway.pipelines' } as const;
+
+export const rolloutViewType = 'slipway.rollout';
+
+/** Keys of `when` clauses that the extension sets. */
+export const contextKeys = { state: 'slipway.state', running: 'slipway.running' } as const;
+
+/** What the Pipelines view has to show; `viewsWelcome` teaches for the rest. */
+export type ViewState = 'loading' | 'no-folder' | 'no-project' | 'ready';

@@ -1,0 +1,67 @@
+// The extension's entry: wires and returns. Nothing here starts a process, asks the network or waits.
+import { performance } from 'node:perf_hooks';
+import * as vscode from 'vscode';
+import { createSystem } from '../engine/system/index.ts';
+import { openPlace, refuseUntrusted, registerCommands, showError } from './commands/register.ts';
+import { type RunCommandParts, runCommands, startRun } from './commands/runCommands.ts';
+import { openLog, openReport, viewCommands } from './commands/viewCommands.ts';
+import { Owner } from './events.ts';
+import type { PanelActions } from './rollout/panel.ts';
+import { RolloutPanels } from './rollout/panels.ts';
+import { EngineLoader } from './run/engineLoader.ts';
+import { LogDocuments } from './run/logDocuments.ts';
+import { Runner } from './run/runner.ts';
+import { PipelinesTree } from './views/pipelinesTree.ts';
+import { Workspace } from './workspace.ts';
+
+let stop: (() => Promise<void>) | undefined;
+
+export function activate(context: vscode.ExtensionContext): void {
+  const started = performance.now();
+  const owner = new Owner();
+  const log = owner.own(vscode.window.createOutputChannel('Slipway', { log: true }));
+  const system = createSystem({ isTrusted: () => vscode.workspace.isTrusted });
+  const loader = new EngineLoader(context.extensionPath, system);
+  const workspace = owner.own(new Workspace(system, loader, log));
+  const runner = owner.own(new Runner(loader, system, log));
+  const guarded = <A extends readonly unknown[]>(work: (...args: A) => Promise<void>) => {
+    return async (...args: A): Promise<void> => {
+      try {
+        await work(...args);
+      } catch (error) {
+        await showError(error, log);
+      }
+    };
+  };
+  // Commands and pages need each other: pages ask for what the commands do.
+  const actions: PanelActions = {
+    cancel: guarded(async (root, run) => {
+      const entry = root.runs.get(run);
+      if (entry !== undefined) runner.cancel(root, entry.view);
+    }),
+    runAgain: guarded(async (root, environment) => {
+      refuseUntrusted();
+      const found = root.project?.environments.find(({ name }) => name === environment) ?? null;
+      await startRun(parts, root, found);
+    }),
+    resume: async (root, run) => {
+      await vscode.commands.executeCommand('slipway.resume', { root, run });
+    },
+    openLog: guarded(openLog),
+    openReport: guarded(openReport),
+    openPlace: guarded(openPlace),
+  };
+  const panels = owner.own(new RolloutPanels(workspace, { system, extensionUri: context.extensionUri, log, actions }));
+  const tree = owner.own(new PipelinesTree(workspace));
+  const parts: RunCommandParts = { workspace, runner, panels, tree };
+  owner.own(new LogDocuments(workspace, system));
+  owner.own(registerCommands([...runCommands(parts), ...viewCommands({ workspace, panels, loader, log })], log));
+  context.subscriptions.push(owner);
+  // VS Code waits a few seconds for this when a window closes: time for every child to be ended.
+  stop = () => runner.stopAll();
+  log.info(`Activated in ${(performance.now() - started).toFixed(1)} ms`);
+}
+
+export function deactivate(): Promise<void> | undefined {
+  return stop?.();
+}

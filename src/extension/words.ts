@@ -1,0 +1,69 @@
+// The words of the editor for states, times and amounts: one meaning in tree, webview and screen reader.
+import type { RunView, StepView } from '../engine/run/projection.ts';
+
+/** `0.4 s`, `12 s`, `3 min 5 s`, `1 h 2 min`. */
+export function duration(ms: number): string {
+  if (ms < 10_000) return `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600)
+    return seconds % 60 === 0 ? `${seconds / 60} min` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}
+
+/** `just now`, `5 min ago`, `3 h ago`, `2 days ago`. */
+export function age(time: string, now: number): string {
+  const seconds = Math.max(0, (now - Date.parse(time)) / 1000);
+  if (seconds < 45) return 'just now';
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min ago`;
+  const hours = Math.round(minutes / 60);
+  if (hours < 24) return `${hours} h ago`;
+  const days = Math.round(hours / 24);
+  return days === 1 ? '1 day ago' : `${days} days ago`;
+}
+
+/** How a run stands for a person: its own state, and what became of it when its process died or it was rolled back. */
+export type RunCondition = 'running' | 'succeeded' | 'failed' | 'rolled back' | 'cancelled' | 'interrupted';
+
+export function conditionOf(run: RunView, isLive: boolean): RunCondition {
+  if (run.state === 'running') return isLive ? 'running' : 'interrupted';
+  if (run.state === 'failed' && run.rolledBack) return 'rolled back';
+  return run.state;
+}
+
+/** What a step is shown as. In a run whose process died, a running step is interrupted too. */
+export type StepCondition = StepView['state'] | 'interrupted';
+
+export const stepConditionOf = (step: StepView, run: RunView, isLive: boolean): StepCondition =>
+  step.state === 'running' && run.state === 'running' && !isLive ? 'interrupted' : step.state;
+
+/** Why the run ended as it did, short enough for a tree row. */
+export function causeOf(run: RunView): string | undefined {
+  const cause = run.verdict?.state === 'failed' ? run.verdict.causes[0] : undefined;
+  if (cause !== undefined) return firstSentence(cause.message);
+  return run.failure === undefined ? undefined : firstSentence(run.failure.message);
+}
+
+/** Up to the first full stop that ends a sentence; dots inside versions and names do not. */
+export function firstSentence(text: string): string {
+  const line = text.split('\n', 1)[0] ?? '';
+  const end = /[.!?](?=\s+[A-Z"'`])/.exec(line);
+  return (end === null ? line : line.slice(0, end.index)).replace(/\.$/, '');
+}
+
+/** What happens now, for a running run: the steps under way. */
+export function activityOf(run: RunView): string {
+  const running = run.steps.filter((step) => step.state === 'running');
+  if (running.length === 0) return 'starting';
+  const [first] = running;
+  return running.length === 1 ? (first?.title ?? '') : `${first?.title} and ${running.length - 1} more`;
+}
+
+export const startedByWords: Readonly<Record<RunView['startedBy'], string>> = {
+  cli: 'from a terminal',
+  editor: 'in the editor',
+  agent: 'by an agent',
+  ci: 'in CI',
+  test: 'by a test',
+};

@@ -1,0 +1,51 @@
+// `npm run editor-test [-- SUITE …]`: the extension in a real VS Code. Where `code` of a desktop is named by SLIPWAY_VSCODE,
+// the suite inside the extension host runs in that one; everything else is driven in the lab's VS Code server.
+
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import * as esbuild from 'esbuild';
+import { hostSuite } from './hostSuite.ts';
+import { Report, type Suite } from './suite.ts';
+import { treeSuite } from './treeSuite.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+process.chdir(root);
+
+const suites: readonly Suite[] = [hostSuite, treeSuite];
+
+async function build(): Promise<void> {
+  execFileSync(process.execPath, ['esbuild.mjs'], { stdio: 'inherit' });
+  await esbuild.build({
+    entryPoints: ['test/editor/host/index.ts'],
+    outfile: 'test-results/editor/host.cjs',
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    external: ['vscode'],
+    logLevel: 'warning',
+  });
+}
+
+const wanted = process.argv.slice(2);
+const chosen = suites.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+if (chosen.length === 0) {
+  console.error(`no such suite; there are ${suites.map(({ name }) => name).join(', ')}`);
+  process.exit(2);
+}
+mkdirSync('test-results/editor', { recursive: true });
+await build();
+let passed = 0;
+let failed = 0;
+for (const suite of chosen) {
+  const report = new Report(suite.name);
+  try {
+    await suite.run(report);
+  } catch (error) {
+    report.add('suite', error instanceof Error ? (error.stack ?? error.message) : String(error), 0);
+  }
+  passed += report.passed;
+  failed += report.failed;
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

@@ -1,0 +1,95 @@
+// The Pipelines tree as a person sees it, fed by journals that somebody else writes.
+import assert from 'node:assert/strict';
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { eventsFile } from '../../src/engine/run/journal.ts';
+import { rolledBackRun, runningRun, succeededRun, writeRun } from './samples/runs.ts';
+import { sampleWorkspace } from './samples/workspace.ts';
+import { startServer } from './server.ts';
+import { eventually, type Suite } from './suite.ts';
+import { EditorWindow, launchBrowser } from './window.ts';
+
+const extension = join(import.meta.dirname, '..', '..');
+
+export const treeSuite: Suite = {
+  name: 'tree',
+  run: async (report) => {
+    const workspace = sampleWorkspace();
+    const server = await startServer({
+      settings: { 'security.workspace.trust.enabled': false, 'workbench.colorTheme': 'Dark 2026' },
+    });
+    const browser = await launchBrowser();
+    try {
+      const window = await EditorWindow.open(browser, server, {
+        open: workspace.path,
+        extensionDevelopmentPath: extension,
+      });
+      const textOf = async (row: string) => (await window.row(row).textContent()) ?? '';
+
+      await report.test('shows the project, its environments and what a run would do', async () => {
+        await window.activity('Slipway');
+        await window.row('shop').waitFor();
+        assert.match(await textOf('dev'), /not run yet/);
+        assert.match(await textOf('prod'), /protected/);
+        await window.row('dev').click();
+        await window.row('Deploy to dev').waitFor();
+        await window.screenshot('tree-before-the-first-run');
+      });
+
+      await report.test('shows a run of a terminal from its first event on', async () => {
+        const run = runningRun();
+        writeRun(workspace.path, run);
+        await eventually(
+          'row of dev',
+          () => textOf('dev'),
+          (text) => text.includes('Roll out on dev'),
+        );
+        await window.row('Roll out on dev').waitFor();
+        assert.match(await textOf('Roll out on dev'), /1 of 2 pods/);
+        await window.screenshot('tree-running');
+        const end = { v: 1, run: run.id, seq: 1000, time: new Date().toISOString() };
+        appendFileSync(
+          eventsFile(workspace.path, run.id),
+          `${JSON.stringify({ ...end, type: 'run.finished', outcome: 'succeeded', exitCode: 0, durationMs: 32_000 })}\n`,
+        );
+        await eventually(
+          'row of dev',
+          () => textOf('dev'),
+          (text) => text.includes('succeeded'),
+        );
+      });
+
+      await report.test('names cause and rollback of a failed run in the row', async () => {
+        writeRun(workspace.path, {
+          ...rolledBackRun(),
+          id: '20261121T110512Z-77be01',
+          events: rolledBackRun('20261121T110512Z-77be01').events,
+        });
+        const text = await eventually(
+          'row of dev',
+          () => textOf('dev'),
+          (row) => row.includes('rolled back'),
+        );
+        assert.match(text, /does not exist in the registry/);
+        await window.screenshot('tree-rolled-back');
+      });
+
+      await report.test('an earlier run that appears late does not displace the newest', async () => {
+        writeRun(workspace.path, succeededRun());
+        await window.command('Slipway: Refresh');
+        assert.match(await textOf('dev'), /rolled back/);
+      });
+
+      await report.test('shows no notification for what the view shows', async () => {
+        assert.deepEqual(await window.notifications(), []);
+      });
+    } catch (error) {
+      console.log(server.output().slice(-3000));
+      throw error;
+    } finally {
+      await browser.close();
+      await server.stop();
+      workspace.remove();
+    }
+  },
+};

@@ -1,0 +1,170 @@
+// A window of the VS Code server in Chromium, driven from outside as a person would: keys, clicks and what is on screen.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Browser, chromium, type FrameLocator, type Locator, type Page } from 'playwright-core';
+import { type EditorServer, editorTools } from './server.ts';
+
+export interface WindowOptions {
+  /** Absolute folder, or a .code-workspace file. */
+  readonly open: string;
+  readonly extensionDevelopmentPath?: string;
+  readonly extensionTestsPath?: string;
+  /** Called with the exit code when the extension host has run its tests. */
+  readonly onTestsEnd?: (code: number) => void;
+  readonly size?: { readonly width: number; readonly height: number };
+}
+
+export async function launchBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: editorTools().chromium,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--font-render-hinting=none',
+    ],
+  });
+}
+
+/** The address at which the workbench opens a folder with an extension under development. */
+export function windowUrl(server: EditorServer, options: WindowOptions): string {
+  const remote = (path: string) => `vscode-remote://${server.authority}${path}`;
+  const payload = [
+    ...(options.extensionDevelopmentPath === undefined
+      ? []
+      : [['extensionDevelopmentPath', remote(options.extensionDevelopmentPath)]]),
+    ...(options.extensionTestsPath === undefined ? [] : [['extensionTestsPath', remote(options.extensionTestsPath)]]),
+    ['skipWelcome', 'true'],
+  ];
+  const query = new URLSearchParams({
+    [options.open.endsWith('.code-workspace') ? 'workspace' : 'folder']: options.open,
+    payload: JSON.stringify(payload),
+  });
+  return `${server.url}/?${query}`;
+}
+
+export const screenshots: string = join(import.meta.dirname, '..', '..', 'test-results', 'screenshots');
+
+export class EditorWindow {
+  readonly page: Page;
+  readonly #console: string[] = [];
+
+  constructor(page: Page) {
+    this.page = page;
+    page.on('console', (message) => this.#console.push(message.text()));
+  }
+
+  static async open(browser: Browser, server: EditorServer, options: WindowOptions): Promise<EditorWindow> {
+    const context = await browser.newContext({ viewport: options.size ?? { width: 1280, height: 800 } });
+    const page = await context.newPage();
+    const window = new EditorWindow(page);
+    const { onTestsEnd } = options;
+    // The workbench calls this by name when it is there: its own way to tell a test driver of the end.
+    if (onTestsEnd !== undefined) await page.exposeFunction('codeAutomationExit', (code: number) => onTestsEnd(code));
+    await page.goto(windowUrl(server, options));
+    await page.locator('.monaco-workbench').waitFor({ timeout: 60_000 });
+    return window;
+  }
+
+  /** What the workbench and the extension host wrote to the console. */
+  get console(): readonly string[] {
+    return this.#console;
+  }
+
+  async close(): Promise<void> {
+    await this.page.context().close();
+  }
+
+  /** Runs a command of the palette by its title. */
+  async command(title: string): Promise<void> {
+    await this.#quickOpen('F1');
+    const input = this.quickInput;
+    await input.fill(`>${title}`);
+    const row = this.page
+      .locator('.quick-input-list .monaco-list-row')
+      .filter({ has: this.page.locator('.label-name', { hasText: title }) })
+      .first();
+    await row.waitFor();
+    await row.click();
+  }
+
+  /** Titles the palette offers for what is typed. */
+  async commandsFor(text: string): Promise<readonly string[]> {
+    await this.#quickOpen('F1');
+    await this.quickInput.fill(`>${text}`);
+    const rows = this.page.locator('.quick-input-list .monaco-list-row .quick-input-list-row > .monaco-icon-label');
+    await this.page.locator('.quick-input-list .monaco-list-row').first().waitFor();
+    const titles = await rows.allInnerTexts();
+    await this.page.keyboard.press('Escape');
+    return titles.map((title) => title.split('\n')[0] ?? '');
+  }
+
+  get quickInput(): Locator {
+    return this.page.locator('.quick-input-widget input').first();
+  }
+
+  async pick(label: string): Promise<void> {
+    const row = this.page.locator('.quick-input-list .monaco-list-row').filter({ hasText: label }).first();
+    await row.click();
+  }
+
+  async openFile(path: string): Promise<void> {
+    await this.#quickOpen('Control+p');
+    await this.quickInput.fill(path);
+    await this.page.locator('.quick-input-list .monaco-list-row').first().waitFor();
+    await this.page.keyboard.press('Enter');
+    await this.page.locator(`.tab[data-resource-name="${path.split('/').at(-1)}"]`).waitFor();
+  }
+
+  /** Opens a view container by its title in the activity bar. */
+  async activity(title: string): Promise<void> {
+    const item = this.page.locator('.activitybar .action-item').filter({
+      has: this.page.locator(`.action-label[aria-label^="${title}"]`),
+    });
+    await item.waitFor({ timeout: 60_000 });
+    if ((await item.getAttribute('class'))?.includes('checked') !== true) await item.click();
+  }
+
+  /** The row of a tree with this label; its description follows in the same row. */
+  row(label: string): Locator {
+    const name = this.page.locator('.label-name').getByText(label, { exact: true });
+    return this.page.locator('.sidebar .monaco-list-row').filter({ has: name }).first();
+  }
+
+  /** The document inside a webview panel: VS Code nests two frames. */
+  webview(): FrameLocator {
+    return this.page.frameLocator('iframe.webview.ready').frameLocator('iframe#active-frame');
+  }
+
+  async notifications(): Promise<readonly string[]> {
+    return this.page.locator('.notifications-toasts .notification-list-item-message').allInnerTexts();
+  }
+
+  async screenshot(name: string): Promise<string> {
+    mkdirSync(screenshots, { recursive: true });
+    const path = join(screenshots, `${name}.png`);
+    // The caret blinks and the pointer hovers; neither says anything.
+    await this.page.mouse.move(640, 5);
+    await this.page.screenshot({ path, animations: 'disabled', caret: 'hide' });
+    return path;
+  }
+
+  async #quickOpen(key: string): Promise<void> {
+    // A workbench that still restores swallows keys: press until the input is there.
+    await this.page.locator('.statusbar').waitFor();
+    for (let attempt = 0; attempt < 20; attempt += 1) {
+      await this.page.keyboard.press(key);
+      try {
+        await this.quickInput.waitFor({ state: 'visible', timeout: 1_000 });
+        return;
+      } catch {
+        // Not yet.
+      }
+    }
+    throw new Error('The quick input did not open.');
+  }
+}
