@@ -90,6 +90,12 @@ export function afterWait(
     : { strength: 'pending', dueAt, firstSeen: sighting.first };
 }
 
+/** A question is on its way: look again soon, though the answer itself wakes the watcher. */
+export const pendingAnswer = (now: number): Pick<Finding, 'strength' | 'dueAt'> => ({
+  strength: 'pending',
+  dueAt: now + 1000,
+});
+
 export const asWarning = (sighting: Sighting): Pick<Finding, 'strength' | 'firstSeen'> => ({
   strength: 'warning',
   firstSeen: sighting.first,

@@ -8,6 +8,7 @@ import {
   cleanText,
   type Finding,
   MAKER_WAIT_MS,
+  pendingAnswer,
   type Scene,
 } from './causes.ts';
 import { targetKey } from './snapshot.ts';
@@ -191,10 +192,11 @@ function missingFinding(
 ): Finding {
   const namespace = container.pod.metadata.namespace ?? '';
   const object: ObjectRef = { apiVersion: 'v1', kind: missing.kind, name: missing.name, namespace };
-  // Asked again shortly before it decides: somebody may have made it meanwhile.
+  // Asked again just when it decides: somebody may have made it meanwhile.
+  const freshMs = afterWait(sighting, waitMs, scene.now).strength === 'proven' ? 1500 : 5000;
   const answer = scene.ask(
     { kind: 'object-exists', object, ...(missing.key !== undefined && { key: missing.key }) },
-    5000,
+    freshMs,
   );
   const who = common.container === undefined ? 'A volume of the pod' : `Container ${common.container}`;
   const what =
@@ -220,12 +222,11 @@ function missingFinding(
   const maker = answer?.maker ?? (isOwn ? 'this deploy' : scene.isJobRunning ? 'a Job that still runs' : undefined);
   const limit = maker === undefined ? waitMs : MAKER_WAIT_MS;
   const due = afterWait(sighting, limit, scene.now);
-  if (due.strength === 'proven' && (answer === undefined || answer.state === 'unknown')) {
-    // Not allowed to look: the kubelet's word has to stand longer.
-    return answer === undefined
-      ? { ...base, ...due, strength: 'pending', dueAt: scene.now + 1000, warnAt: sighting.first }
-      : { ...base, ...afterWait(sighting, limit * 2, scene.now), warnAt: sighting.first };
-  }
+  if (due.strength === 'proven' && answer === undefined)
+    return { ...base, ...pendingAnswer(scene.now), firstSeen: sighting.first, warnAt: sighting.first };
+  // Not allowed to look: the kubelet's word has to stand longer.
+  if (due.strength === 'proven' && answer?.state === 'unknown')
+    return { ...base, ...afterWait(sighting, limit * 2, scene.now), warnAt: sighting.first };
   return {
     ...base,
     ...due,

@@ -2,7 +2,7 @@
 // controller's object and by the condition ReplicaFailure of the new ReplicaSet (the Deployment's own may be an old one's).
 import { nameOf, refOf } from '../cluster/object.ts';
 import type { EventFact } from './attribution.ts';
-import { afterWait, cleanText, type Finding, type Scene } from './causes.ts';
+import { afterWait, cleanText, type Finding, pendingAnswer, type Scene } from './causes.ts';
 import { missingObject } from './causesConfig.ts';
 import { conditionOf } from './readiness.ts';
 
@@ -102,11 +102,12 @@ export function creationFindings(scene: Scene): readonly Finding[] {
             fix: 'Wait.',
           },
         ];
+      const isAsked = missing === undefined || answer !== undefined;
       return [
         {
           ...common,
           code: 'ref.missing',
-          ...afterWait(sighting, MINUTE, now),
+          ...(isAsked ? afterWait(sighting, MINUTE, now) : { ...pendingAnswer(now), firstSeen: sighting.first }),
           message: `${who} gets no pods: ${rule}`,
           fix: 'Create the object that is named, before this workload.',
         },

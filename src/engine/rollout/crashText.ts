@@ -6,7 +6,7 @@ export const SAYS_FINAL =
 
 /** Something else is not there (yet): the program may well live once it is. */
 export const SAYS_DEPENDENCY =
-  /connection (refused|reset|timed out|closed)|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|no such host|name or service not known|temporary failure in name resolution|could not translate host name|could not connect|cannot connect|can't connect|failed to connect|unable to connect|connect(ion)? (error|failed)|timed? ?out|timeout|deadline exceeded|waiting for|not (yet )?ready|starting up|unavailable|no route to host|network is unreachable|server closed the connection|metadata (server|service)|identity (server|service)|migration.{0,40}lock|lock.{0,40}migration|leader election|too many (clients|connections)/i;
+  /connection (refused|reset|timed out|closed)|\b(ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)\b|no such host|name or service not known|temporary failure in name resolution|could not translate host name|could not connect|cannot connect|can't connect|failed to connect|unable to connect|connect(ion)? (error|failed)|timed? ?out|timeout|deadline exceeded|waiting for|not (yet )?ready|starting up|unavailable|no route to host|network is unreachable|server closed the connection|metadata (server|service)|identity (server|service)|migration.{0,40}lock|lock.{0,40}migration|leader election|too many (clients|connections)/i;
 
 /** The last lines that say something, oldest first. */
 export function lastWords(log: string): readonly string[] {

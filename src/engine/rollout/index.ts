@@ -19,6 +19,7 @@ export {
   questionKey,
   type Snapshot,
   targetKey,
+  templateHash,
 } from './snapshot.ts';
 export { evaluate } from './verdict.ts';
 export { type RolloutResult, type RolloutWatchOptions, watchRollout } from './watcher.ts';

@@ -22,23 +22,20 @@ export class Draft {
 
   /** Notes that a state is there now. `state` is its finer name: entering `attemptState` anew counts as an attempt. */
   see(key: string, message: string, state = '', attemptState = ''): Sighting {
-    const known = this.#sightings.get(key) ?? this.#memory.sightings[key];
-    const isFresh = known === undefined || this.#now - known.last > FORGET_AFTER_MS + this.#shift;
-    const sighting: Sighting = isFresh
-      ? { first: this.#now, last: this.#now, message, attempts: 1, state }
-      : {
-          ...known,
-          first: this.#isKnownNow(key) ? known.first : known.first + this.#shift,
-          last: this.#now,
-          attempts: known.attempts + (state === attemptState && known.state !== state ? 1 : 0),
-          state,
-        };
+    const now = this.#sightings.get(key);
+    const old = now ?? this.#memory.sightings[key];
+    const isGone = old?.missingSince !== undefined && this.#now - old.missingSince > FORGET_AFTER_MS + this.#shift;
+    const sighting: Sighting =
+      old === undefined || isGone
+        ? { first: this.#now, message, attempts: 1, state }
+        : {
+            first: now === undefined ? old.first + this.#shift : old.first,
+            message: old.message,
+            attempts: old.attempts + (state === attemptState && old.state !== state ? 1 : 0),
+            state,
+          };
     this.#sightings.set(key, sighting);
     return sighting;
-  }
-
-  #isKnownNow(key: string): boolean {
-    return this.#sightings.has(key);
   }
 
   exits(key: string): readonly Exit[] {
@@ -72,8 +69,10 @@ export class Draft {
 
   finish(): Memory {
     for (const [key, sighting] of Object.entries(this.#memory.sightings)) {
-      if (!this.#sightings.has(key) && this.#now - sighting.last <= FORGET_AFTER_MS + this.#shift)
-        this.#sightings.set(key, sighting);
+      if (this.#sightings.has(key)) continue;
+      const missingSince = sighting.missingSince ?? this.#now;
+      if (this.#now - missingSince <= FORGET_AFTER_MS + this.#shift)
+        this.#sightings.set(key, { ...sighting, missingSince });
     }
     return {
       startedAt: this.#memory.startedAt,

@@ -76,7 +76,8 @@ export interface Memory {
 /** One failing state that has been seen and is watched until it heals or becomes proof. */
 export interface Sighting {
   readonly first: number;
-  readonly last: number;
+  /** Set while it is not seen; a state that is back soon after is the same one. */
+  readonly missingSince?: number;
   /** Message of the first sight: before Kubernetes 1.32 later ones hide the cause. */
   readonly message: string;
   /** How often the state was entered anew, for pulls: attempts. */

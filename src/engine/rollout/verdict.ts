@@ -101,8 +101,11 @@ function judge(one: Looked, all: readonly Looked[], around: Around): Judged {
     ask: (question, freshMs = Number.POSITIVE_INFINITY) => {
       const key = questionKey(question);
       const answer = around.snapshot.answers.get(key);
-      if (answer === undefined || now - answer.at > freshMs) around.questions.set(key, question);
-      return answer as Extract<Answer, { readonly kind: typeof question.kind }> | undefined;
+      // An answer that is too old decides nothing: what was missing may be there by now.
+      if (answer !== undefined && now - answer.at <= freshMs)
+        return answer as Extract<Answer, { readonly kind: typeof question.kind }>;
+      around.questions.set(key, question);
+      return undefined;
     },
   };
   const isOurs = options.phase === 'applied' || hasMoved(target);
