@@ -156,10 +156,28 @@ function markers(): void {
     else if (brokenTags.test(answer.output ?? '')) note('files that Flux makes unreadable');
     else {
       note('edited files');
+      linesByUs += changedLines(file.text, text);
+      linesByFlux += changedLines(file.text, answer.output ?? '');
       const [ours, theirs] = [dataOf(text), dataOf(answer.output ?? '')];
       record(ours === theirs, () => show(`data\n${ours}\n${theirs}\n${text}\n--- before:`));
     }
   }
+}
+
+let linesByUs = 0;
+let linesByFlux = 0;
+
+/** Lines of `before` that `after` does not have, or has fewer of. */
+function changedLines(before: string, after: string): number {
+  const left = new Map<string, number>();
+  for (const line of after.split('\n')) left.set(line, (left.get(line) ?? 0) + 1);
+  let changed = 0;
+  for (const line of before.split('\n')) {
+    const times = left.get(line) ?? 0;
+    if (times === 0) changed += 1;
+    else left.set(line, times - 1);
+  }
+  return changed;
 }
 
 /** The data of a file as text, without what Flux changes on the way: empty metadata, and the white space of folded texts. */
@@ -206,5 +224,6 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 for (const [what, times] of notes) console.log(`  ${times} ${what}`);
+if (linesByFlux > 0) console.log(`  lines changed in the edited files: ${linesByUs} here, ${linesByFlux} by Flux`);
 console.log(`${totals.same} passed, ${totals.different} failed`);
 process.exitCode = totals.different > 0 ? 1 : 0;

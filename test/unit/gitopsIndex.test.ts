@@ -135,6 +135,16 @@ describe('the marker index', () => {
     ]);
   });
 
+  it('renames a policy in all its markers', () => {
+    const file = 'clusters/dev/app.yaml';
+    const text = `${manifest('ghcr.io/acme/app:1.2.0', 'apps:app')}tag: x # {"$imagepolicy": "apps:app:tag"}\n`;
+    const [[changed, edits] = []] = index({ [file]: text }).renameEdits('apps', 'app', 'web');
+    expect([changed, edits && applyEdits(text, edits)]).toEqual([
+      file,
+      text.replace('"apps:app"', '"apps:web"').replace('apps:app:tag', 'apps:web:tag'),
+    ]);
+  });
+
   it('follows edits file by file', () => {
     const file = 'clusters/dev/app.yaml';
     const made = index({ [file]: manifest('ghcr.io/acme/app:1.2.0', 'apps:app') });

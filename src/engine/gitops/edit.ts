@@ -230,23 +230,24 @@ function whatBroke(before: ReadableFile, text: string, written: readonly Written
     const other = after.documents[index]?.root;
     if (other === undefined || !isSame(document.root, other, values)) return 'more than the value changed';
   }
-  const again = new Set(
-    after.documents.flatMap((document, index) => markedNodes(document).map((marked) => keyOf(marked, index))),
+  // Every marker must still be one, with the value it shall have; other comments may belong to other nodes now.
+  const expected = before.documents.flatMap((document, index) =>
+    markedNodes(document).map(({ setter, node, path }) =>
+      keyOf(index, setter.name, values.get(node) ?? node.value, path),
+    ),
   );
-  const indexOf = new Map(before.documents.map((document, index) => [document, index]));
-  const isStable = written.every(({ marked, value }) =>
-    again.has(keyOf({ ...marked, node: { ...marked.node, value } }, indexOf.get(marked.document) ?? -1)),
+  const actual = after.documents.flatMap((document, index) =>
+    markedNodes(document).map(({ setter, node, path }) => keyOf(index, setter.name, node.value, path)),
   );
-  return isStable ? undefined : 'a second run would change it again';
+  return actual.join('\n') === expected.join('\n') ? undefined : 'a second run would change it again';
 }
 
-const keyOf = ({ setter, node, path }: Pick<MarkedNode, 'setter' | 'node' | 'path'>, document: number): string =>
-  JSON.stringify([document, setter.name, node.value, path]);
+const keyOf = (document: number, setter: string, value: string, path: MarkedNode['path']): string =>
+  JSON.stringify([document, setter, value, path]);
 
 function isSame(a: Node, b: Node, values: ReadonlyMap<Node, string>): boolean {
   if (a.kind === 'scalar') {
-    if (b.kind !== 'scalar' || a.anchor !== b.anchor || a.line?.text !== b.line?.text || a.head?.text !== b.head?.text)
-      return false;
+    if (b.kind !== 'scalar' || a.anchor !== b.anchor) return false;
     const value = values.get(a);
     return value === undefined ? a.value === b.value && a.style === b.style && a.tag === b.tag : b.value === value;
   }

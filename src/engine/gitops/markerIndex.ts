@@ -1,5 +1,6 @@
 /** All markers and objects of a repository, kept up to date file by file, and what is wrong between them. */
 import type { Diagnostic, Place } from '../problems/index.ts';
+import type { TextEdit } from './edit.ts';
 import { isScannedName, PieceCache } from './file.ts';
 import { type FileMarkers, findMarkers, type Marker } from './markers.ts';
 import {
@@ -215,6 +216,17 @@ export class MarkerIndex {
     );
   }
 
+  /** Edits, file by file, that make every marker of a policy name another one: for renaming an ImagePolicy. */
+  renameEdits(namespace: string, policy: string, next: string): ReadonlyMap<string, readonly TextEdit[]> {
+    const edits = this.markersNaming(namespace, policy).flatMap(({ file, marker: { setter, setterSpan } }) => {
+      if (setterSpan === undefined) return [];
+      const start = setterSpan.start + setter.namespace.length + 1;
+      return [{ file, edit: { start, end: start + policy.length, text: next } }];
+    });
+    const grouped = Map.groupBy(edits, ({ file }) => file);
+    return new Map([...grouped].map(([file, list]) => [file, list.map(({ edit }) => edit)]));
+  }
+
   #judge(marker: Marker, policy: ImagePolicyObject): LinkedMarker['verdict'] {
     const { name, tag } = marker.parts;
     const image = this.repositoryOf(policy)?.image;
@@ -282,7 +294,8 @@ export class MarkerIndex {
       const elsewhere = this.objectsOf('ImagePolicy').filter((one) => one.name === setter.policy);
       const [other] = elsewhere;
       if (other?.namespace !== undefined) {
-        const range = this.#setterRange(file, marker);
+        const { setterSpan } = marker;
+        const range = setterSpan && this.#place(file, setterSpan.start, setterSpan.end);
         return [
           {
             severity: 'warning',
@@ -334,15 +347,6 @@ export class MarkerIndex {
       });
     }
     return found;
-  }
-
-  /** The place of the setter's name inside the comment. */
-  #setterRange(file: string, marker: Marker): Place | undefined {
-    const text = this.#files.get(file)?.text.slice(marker.comment.start, marker.comment.end) ?? '';
-    const at = text.indexOf(`"${marker.setter.name}"`);
-    if (at === -1) return undefined;
-    const start = marker.comment.start + at + 1;
-    return this.#place(file, start, start + marker.setter.name.length);
   }
 
   #policyDiagnostics(policy: ImagePolicyObject): readonly Diagnostic[] {

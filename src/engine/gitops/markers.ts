@@ -29,6 +29,8 @@ export interface Marker {
   readonly form: 'short' | 'ref';
   /** The comment, from its first `#`. */
   readonly comment: Span;
+  /** The setter's name inside the comment, without quotes; undefined when it is written with escapes. */
+  readonly setterSpan: Span | undefined;
   /** The value's token with its quotes; for a block text its header. */
   readonly value: Span;
   readonly current: string;
@@ -108,7 +110,7 @@ export function findMarkers(text: string, file: string, cache?: PieceCache): Fil
   const read = parseFile(text, cache);
   if (isSkipped(read)) return allDead(text, read);
   const marked = read.documents.flatMap((document) => markedNodes(document));
-  const markers = marked.map(toMarker);
+  const markers = marked.map((one) => toMarker(text, one));
   const live = new Set(markers.map(({ comment }) => comment.start));
   const dead: DeadMarker[] = [];
   for (const { start, end, mention } of mentions(text)) {
@@ -178,17 +180,21 @@ function isShadowed(
 const isMetadata = ([first, second, third]: readonly (string | number)[]): boolean =>
   first === 'metadata' && (second === undefined || (second === 'annotations' && third === undefined));
 
-function toMarker({ node, document, setter, form, comment, path }: MarkedNode): Marker {
+function toMarker(text: string, { node, document, setter, form, comment, path }: MarkedNode): Marker {
   const { toOffset } = document;
   const parts =
     setter.part === 'reference'
       ? splitReference(node.value)
       : { [setter.part === 'name' ? 'name' : setter.part]: node.value };
+  const span = { start: toOffset(comment.start), end: toOffset(comment.end) };
+  // The last one counts when a key stands twice.
+  const at = text.slice(span.start, span.end).lastIndexOf(setter.name);
   return {
     status: 'live',
     setter,
     form,
-    comment: { start: toOffset(comment.start), end: toOffset(comment.end) },
+    comment: span,
+    setterSpan: at === -1 ? undefined : { start: span.start + at, end: span.start + at + setter.name.length },
     value: { start: toOffset(node.start), end: toOffset(node.block?.headerEnd ?? node.end) },
     current: node.value,
     style: node.style,
