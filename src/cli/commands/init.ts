@@ -1,10 +1,12 @@
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import {
+  type CiKind,
   type InitProposal,
   lineDiff,
   type MigrationReport,
   migrateWorkflow,
+  proposeCi,
   proposeConfig,
   writeProposal,
 } from '../../engine/project/index.ts';
@@ -16,6 +18,8 @@ interface InitFlags {
   readonly force?: boolean;
   readonly bake?: boolean;
   readonly fromWorkflow?: string;
+  readonly ci?: CiKind;
+  readonly package?: string;
 }
 
 export function addInitCommand(program: Command, context: () => CliContext): void {
@@ -26,8 +30,17 @@ export function addInitCommand(program: Command, context: () => CliContext): voi
     .option('--force', 'replace an existing file')
     .option('--bake', 'ask "docker buildx bake --print" for the targets of HCL bake files')
     .option('--from-workflow <file>', 'take over what one CI workflow does, and report what could not be taken over')
+    .addOption(
+      new Option('--ci <host>', 'write a workflow that runs the same pipeline there').choices([
+        'github',
+        'gitlab',
+        'gitea',
+      ]),
+    )
+    .option('--package <spec>', 'with --ci: npm package, tarball URL or path that CI installs Slipway from')
     .action(async (flags: InitFlags) => {
       const cli = context();
+      if (flags.ci !== undefined) return writeCi(cli, flags.ci, flags);
       const { proposal, report } = await propose(cli, flags);
       const isUnchanged = proposal.existing === proposal.text;
       const isDryRun = flags.dryRun === true;
@@ -83,6 +96,34 @@ function show(
   for (const diagnostic of project.diagnostics) {
     cli.print(`check: ${diagnostic.message} (${placeText(diagnostic.place)})`);
     if (diagnostic.fix !== undefined) cli.print(`       ${diagnostic.fix}`);
+  }
+}
+
+/** The workflow for a CI host, from slipway.yaml or from what is discovered. */
+async function writeCi(cli: CliContext, host: CiKind, flags: InitFlags): Promise<void> {
+  const project = await cli.engine.project();
+  const proposal = await proposeCi(cli.system, project, host, {
+    ...(flags.package !== undefined && { package: flags.package }),
+  });
+  const isUnchanged = proposal.existing === proposal.text;
+  const isDryRun = flags.dryRun === true;
+  if (!isDryRun && !isUnchanged) await writeProposal(cli.system, proposal, flags.force === true ? 'replace' : 'keep');
+  if (cli.isJson) {
+    cli.print(
+      JSON.stringify({ type: 'init', file: proposal.file, text: proposal.text, isWritten: !isDryRun && !isUnchanged }),
+    );
+    return;
+  }
+  if (isDryRun) {
+    const { existing, text } = proposal;
+    cli.print(existing === undefined ? text.trimEnd() : lineDiff(existing, text).join('\n'));
+    cli.print('');
+  }
+  cli.print(`${isUnchanged ? 'Unchanged' : isDryRun ? 'Would write' : 'Wrote'} ${proposal.file}.`);
+  if (project.source === 'discovery') {
+    cli.print(
+      'There is no slipway.yaml: CI will discover the project as you do. Write it with "slipway init" to fix what it does.',
+    );
   }
 }
 

@@ -3,6 +3,7 @@ export { CONFIG_FILES, readConfig } from './config.ts';
 export { type ContextFacts, readContexts } from './contexts.ts';
 export { type GitFacts, readGitFacts, type TrackedFile } from './gitFacts.ts';
 export { type InitProposal, lineDiff, proposeConfig, writeProposal } from './init.ts';
+export { type CiKind, proposeCi } from './initCi.ts';
 export { type MigrationReport, migrateWorkflow } from './initMigrate.ts';
 export { loadProject } from './load.ts';
 export { readTarget } from './smokeTargets.ts';

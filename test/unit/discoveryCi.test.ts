@@ -1,0 +1,136 @@
+import { build } from 'esbuild';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type CiKind, proposeCi, readConfig } from '../../src/engine/project/index.ts';
+import { createSystem } from '../../src/engine/system/index.ts';
+import { lintWorkflow, readGithubWorkflow, readGitlabPipeline } from '../../src/engine/workflows/index.ts';
+import { workspace } from './workspaces.ts';
+
+interface HostParser {
+  parseWorkflow(
+    file: { readonly name: string; readonly content: string },
+    trace: unknown,
+  ): {
+    readonly value: unknown;
+    readonly context: { readonly errors: { getErrors(): readonly { readonly message: string }[] } };
+  };
+  convertWorkflowTemplate(context: unknown, value: unknown): Promise<{ readonly jobs?: readonly unknown[] }>;
+  readonly NoOperationTraceWriter: new () => unknown;
+}
+
+let host: HostParser;
+// GitHub's own parser. It imports JSON in a way that Node refuses, so it is bundled first.
+beforeAll(async () => {
+  const bundle = await build({
+    stdin: { contents: "export * from '@actions/workflow-parser';", resolveDir: import.meta.dirname },
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    write: false,
+    logLevel: 'silent',
+  });
+  const holder: { exports: unknown } = { exports: {} };
+  const { createRequire } = await import('node:module');
+  new Function('module', 'exports', 'require', bundle.outputFiles[0]?.text ?? '')(
+    holder,
+    holder.exports,
+    createRequire(import.meta.url),
+  );
+  host = holder.exports as HostParser;
+});
+
+/** What GitHub itself says is wrong with a workflow. */
+async function hostErrors(text: string): Promise<readonly string[]> {
+  const { context, value } = host.parseWorkflow({ name: 'w.yml', content: text }, new host.NoOperationTraceWriter());
+  await host.convertWorkflowTemplate(context, value);
+  return context.errors.getErrors().map((error) => error.message);
+}
+
+const IMAGES =
+  'images:\n  api: { repository: ghcr.io/acme/shop-api, platforms: [linux/amd64, linux/arm64] }\n  web: { repository: r.example.com/acme/web }\n';
+const POSTGRES = 'test: [{ name: unit, run: [pytest], services: { postgres: { image: "postgres:16" } } }]\n';
+/** The five set-ups. */
+const SETUPS: Readonly<Record<string, string>> = {
+  'Postgres for the tests, manifests': `${IMAGES}${POSTGRES}environments: { dev: { deploy: { manifests: { paths: deploy } } } }\n`,
+  'a kind cluster': `${IMAGES}environments: { dev: { context: kind-shop, deploy: { kustomize: { path: k8s } } } }\n`,
+  'Helm to a cluster': `${IMAGES}tags: ["{semver}"]\nenvironments: { dev: { deploy: { helm: { chart: c } } }, prod: { protected: true, deploy: { helm: { chart: c } } } }\n`,
+  Flux: `${IMAGES}environments: { dev: { deploy: { flux: { policies: [shop-api] } } } }\n`,
+  'Argo CD': `${IMAGES}environments: { dev: { deploy: { argocd: { application: shop } } } }\n`,
+};
+const system = createSystem({ isTrusted: () => false });
+async function generate(kind: CiKind, config: string, options: { readonly package?: string } = {}) {
+  const root = workspace({ '.git/HEAD': 'ref: refs/heads/trunk\n' });
+  const project = readConfig(`version: 1\n${config}`, `${root}/slipway.yaml`, root);
+  expect(project.diagnostics).toEqual([]);
+  return proposeCi(system, project, kind, options);
+}
+
+describe('slipway init --ci', () => {
+  const cases = Object.entries(SETUPS).flatMap(([name, config]) =>
+    (['github', 'gitea'] as const).map((kind) => [kind, name, config] as const),
+  );
+  it.each(cases)(
+    '%s, %s: is valid for the host, and has no mistake that our own lint knows',
+    async (kind, _name, config) => {
+      const { text, file } = await generate(kind, config, { package: '@acme/slipway@1.0.0' });
+      expect(await hostErrors(text)).toEqual([]);
+      const workflow = readGithubWorkflow(text, file, { host: kind });
+      expect(lintWorkflow(workflow)).toEqual([]);
+      expect(workflow.jobs.map((job) => job.id)).toContain('deploy-dev');
+      const pins = [...text.matchAll(/uses: (\S+)(.*)/g)];
+      expect(pins.length).toBeGreaterThan(4);
+      for (const [, use = '', comment = ''] of pins) {
+        expect(use).toMatch(/@[0-9a-f]{40}$/);
+        expect(comment).toMatch(/^ # v\d+\.\d+\.\d+$/);
+        expect(use.startsWith('https://github.com/')).toBe(kind === 'gitea');
+      }
+    },
+  );
+
+  it('would hear of a mistake from the host', async () => {
+    const { text } = await generate('github', SETUPS.Flux ?? '');
+    expect((await hostErrors(text.replace('runs-on:', 'run-on:'))).length).toBeGreaterThan(0);
+  });
+
+  it.each(Object.entries(SETUPS))('gitlab, %s: stages, needs and environments in order', async (_name, config) => {
+    const { text, file } = await generate('gitlab', config);
+    const pipeline = readGitlabPipeline(text, file);
+    expect(pipeline.diagnostics).toEqual([]);
+    expect(lintWorkflow(pipeline)).toEqual([]);
+    const [first, ...deploys] = pipeline.jobs;
+    expect(first?.id).toBe('pipeline');
+    for (const job of deploys)
+      expect([job.needs, job.environment?.name]).toEqual([['pipeline'], [job.id.replace('deploy-', '')]]);
+    expect(deploys.length).toBeGreaterThan(0);
+  });
+
+  it('stops pull requests at the gate and never deploys protected environments by a push', async () => {
+    const { text } = await generate('github', SETUPS['Helm to a cluster'] ?? '');
+    const workflow = readGithubWorkflow(text, '/w.yml');
+    const conditions = Object.fromEntries(workflow.jobs.map((job) => [job.id, job.condition]));
+    expect(conditions['deploy-dev']).toContain("github.event_name == 'push'");
+    expect(conditions['deploy-prod']).toBe("github.event_name == 'workflow_dispatch' && inputs.environment == 'prod'");
+    expect(text).toMatch(/if: github\.event_name == 'pull_request'\n\s+run: slipway run --until scan\n/);
+    expect(text).toContain('run: slipway run --env prod --only deploy,smoke --yes\n');
+    expect(text).toContain("tags: ['v*', '[0-9]*']");
+    const gitlab = (await generate('gitlab', SETUPS['Helm to a cluster'] ?? '')).text;
+    expect(gitlab).toMatch(/deploy-prod:[\s\S]*- when: manual/);
+  });
+
+  it('asks for what it cannot know, and guesses no package name', async () => {
+    for (const kind of ['github', 'gitlab', 'gitea'] as const) {
+      const { text } = await generate(kind, SETUPS.Flux ?? '');
+      expect(text).toContain('SLIPWAY_PACKAGE');
+      expect(text).not.toMatch(/npm install .* slipway(@|\s|$)/m);
+      expect(text).toContain('trunk');
+      expect(text).toContain('R_EXAMPLE_COM_PASSWORD');
+    }
+    const local = await generate('github', 'images: { a: { repository: localhost:5000/a } }\n');
+    expect(local.text).toContain('CHANGE THIS FIRST');
+    expect(local.text).not.toContain('docker/login-action');
+  });
+
+  it('keeps a package that looks like shell code one word', async () => {
+    const { text } = await generate('gitlab', SETUPS.Flux ?? '', { package: "x; echo 'y'" });
+    expect(text).toContain("npm install --global --no-audit --no-fund 'x; echo '\\''y'\\'''");
+  });
+});
