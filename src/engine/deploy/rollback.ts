@@ -6,7 +6,7 @@ import type { StepContext } from '../plan/step.ts';
 import { parseTarget } from '../plan/targets.ts';
 import { type Failure, isCancelled, SlipwayError, toFailure } from '../problems/index.ts';
 import type { EnvironmentConfig } from '../project/model.ts';
-import { type Baseline, emptyBaseline, takeBaseline } from '../rollout/index.ts';
+import { type Baseline, emptyBaseline, freeStuckPods, takeBaseline } from '../rollout/index.ts';
 import type { ClusterAccess } from './access.ts';
 import type { Registry } from './checkImages.ts';
 import { isHealthy } from './checkLive.ts';
@@ -96,6 +96,14 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
       onLine: (text) => emit({ type: 'log', stream: 'out', text, source: deployer.kind }),
       signal,
     });
+    for (const pod of await freeStuckPods(options.access, way.targets, { clock: system.clock, signal })) {
+      emit({
+        type: 'log',
+        stream: 'out',
+        text: `${pod} kept the StatefulSet from going back and was deleted`,
+        source: deployer.kind,
+      });
+    }
     await restored(options, way, baseline, startedAt);
     finish('restored', target, restoredText(target, since(), deployer));
     if (way.trust === 'verified' || wanted === undefined) {

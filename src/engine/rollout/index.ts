@@ -21,5 +21,6 @@ export {
   targetKey,
   templateHash,
 } from './snapshot.ts';
+export { freeStuckPods } from './undo.ts';
 export { evaluate } from './verdict.ts';
 export { type RolloutResult, type RolloutWatchOptions, watchRollout } from './watcher.ts';

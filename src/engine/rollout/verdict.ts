@@ -271,11 +271,13 @@ function summarise(judged: readonly Judged[], frame: Frame): Evaluation {
   const stalled = of('stalled');
   if (stalled[0] !== undefined) return result('stalled', stalled[0].view.message, stalled);
   const limit = options.timeoutMs === undefined ? undefined : frame.startedAt + options.timeoutMs;
-  if (limit !== undefined && now >= limit)
-    return result(
+  if (limit !== undefined && now >= limit) {
+    const late = result(
       'stalled',
       `Not finished within ${Math.round((options.timeoutMs ?? 0) / 1000)} s: ${waitingFor(judged)}`,
     );
+    return { ...late, causes: late.warnings.slice(0, 3) };
+  }
   clock.add(limit);
   const paused = of('paused');
   if (paused[0] !== undefined && of('progressing').length === 0) return result('paused', paused[0].view.message);
