@@ -22,7 +22,7 @@ export function emulationWarnings(
   for (const instruction of DockerfileParser.parse(dockerfile).getInstructions()) {
     const keyword = instruction.getKeyword();
     if (keyword === 'FROM')
-      isPinned = /--platform=\$\{?BUILDPLATFORM\}?/.test(instruction.getRawArgumentsContent() ?? '');
+      isPinned = /--platform=\$\{?BUILDPLATFORM\}?/.test(instruction.getTextContent());
     else if (keyword === 'RUN' && !isPinned) emulated.push(instruction);
   }
   const first = emulated[0];
