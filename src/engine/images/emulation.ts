@@ -21,8 +21,7 @@ export function emulationWarnings(
   const emulated: Instruction[] = [];
   for (const instruction of DockerfileParser.parse(dockerfile).getInstructions()) {
     const keyword = instruction.getKeyword();
-    if (keyword === 'FROM')
-      isPinned = /--platform=\$\{?BUILDPLATFORM\}?/.test(instruction.getTextContent());
+    if (keyword === 'FROM') isPinned = /--platform=\$\{?BUILDPLATFORM\}?/.test(instruction.getTextContent());
     else if (keyword === 'RUN' && !isPinned) emulated.push(instruction);
   }
   const first = emulated[0];
