@@ -17,6 +17,7 @@ const suites: readonly Suite[] = [
   { name: 'preflight', argv: ['node', 'test/pipeline/preflight.ts'], lab: ['core'] },
   { name: 'main job', argv: ['node', 'test/pipeline/mainJob.ts'], lab: ['core'] },
   { name: 'rollback', argv: ['node', 'test/pipeline/rollback.ts'], lab: ['core'] },
+  { name: 'environment', argv: ['node', 'test/pipeline/environment.ts'], lab: ['core'] },
 ];
 
 interface Result {

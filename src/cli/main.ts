@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { Engine } from '../engine/main.ts';
 import { exitCodeOf, isCancelled, toFailure } from '../engine/problems/index.ts';
 import { createSystem, type System } from '../engine/system/index.ts';
+import { addEnvironmentCommands } from './commands/environment.ts';
 import { addHistoryCommands } from './commands/history.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addPlanCommand } from './commands/plan.ts';
@@ -48,6 +49,7 @@ async function main(argv: readonly string[]): Promise<number> {
   };
   addRunCommands(program, context);
   addPlanCommand(program, context);
+  addEnvironmentCommands(program, context);
   addHistoryCommands(program, context);
   addInitCommand(program, context);
   try {

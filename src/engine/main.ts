@@ -1,3 +1,15 @@
+import type { Diagnosis, ObjectDiff, RevisionView } from './deploy/index.ts';
+import {
+  type CheckResult,
+  checkEnvironment,
+  diagnoseEnvironment,
+  diagnosisFolder,
+  diffEnvironment,
+  environmentOf,
+  revisionsOf,
+  rollbackPlan,
+  unlockEnvironment,
+} from './environments.ts';
 import type { RunEvent, RunId, StepSummary } from './events/index.ts';
 import { Secrets } from './events/secrets.ts';
 import { gatherFacts } from './facts.ts';
@@ -21,6 +33,8 @@ import {
 import { diagnose, recordVerified, rollback, stepKinds } from './run/stepKinds.ts';
 import type { System } from './system/index.ts';
 
+export type { Answer, Diagnosis, ObjectDiff, RevisionView } from './deploy/index.ts';
+export type { CheckResult } from './environments.ts';
 export type { RunEvent, RunId } from './events/index.ts';
 export type { PlanRequest } from './plan/index.ts';
 export type { Plan, PlannedStep } from './plan/step.ts';
@@ -165,6 +179,45 @@ export class Engine {
     options: { readonly signal: AbortSignal; readonly newest?: number; readonly isReadOnly?: boolean },
   ): Promise<void> {
     return followRuns(this.#system.files, this.root, onEvents, options);
+  }
+
+  /** What would make a deploy fail, without a run and without a write. */
+  async check(request: PlanRequest, signal: AbortSignal): Promise<CheckResult> {
+    return checkEnvironment((await this.plan(request)).plan, this.#asking(signal));
+  }
+
+  /** What a deploy would change in the cluster, secrets masked. */
+  async diff(request: PlanRequest, signal: AbortSignal): Promise<readonly ObjectDiff[]> {
+    return diffEnvironment((await this.plan(request)).plan, this.#asking(signal));
+  }
+
+  /** The deployer's own history of an environment, newest first. */
+  async revisions(environment: string, signal: AbortSignal): Promise<readonly RevisionView[]> {
+    return revisionsOf(environmentOf(await this.project(), environment), this.#asking(signal));
+  }
+
+  /** Rolls back by command, as a run with a journal; without `to`, to the last other verified version. */
+  async rollBack(
+    request: Omit<RunRequest, keyof PlanRequest> & { readonly environment: string; readonly to?: string },
+  ): Promise<RunView> {
+    const environment = environmentOf(await this.project(), request.environment);
+    return this.#execute(rollbackPlan(this.root, environment, request.to), request);
+  }
+
+  /** Takes away a lock that a killed helm left. One sentence on it; undefined when there was none. */
+  async unlock(environment: string, signal: AbortSignal): Promise<string | undefined> {
+    return unlockEnvironment(environmentOf(await this.project(), environment), this.#asking(signal));
+  }
+
+  /** Collects what there is to see of an environment now; the report is in `folder`. */
+  async diagnose(environment: string, signal: AbortSignal): Promise<Diagnosis & { readonly folder: string }> {
+    const folder = diagnosisFolder(this.root, environment);
+    const found = environmentOf(await this.project(), environment);
+    return { ...(await diagnoseEnvironment(found, folder, this.#asking(signal))), folder };
+  }
+
+  #asking(signal: AbortSignal) {
+    return { system: this.#system, secrets: secretsOf(this.#system), signal };
   }
 
   async #execute(

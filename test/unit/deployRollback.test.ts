@@ -109,6 +109,9 @@ async function roll(options: {
     halfWritten: unexpected,
     targets: () => [target],
     owners: unexpected,
+    unlock: unexpected,
+    liveTargets: unexpected,
+    history: unexpected,
     wayBack: async () => options.way ?? way,
     undo: async ({ revision }) => {
       calls.push(`undo ${revision}`);
@@ -133,7 +136,11 @@ async function roll(options: {
     },
     access,
     registry: { lookUp: async () => options.lookUp ?? { state: 'present', digest: 'sha256:aa', platforms: [] } },
-    environment: { name: 'dev', namespace: 'shop' } as EnvironmentConfig,
+    environment: {
+      name: 'dev',
+      namespace: 'shop',
+      deploy: { kind: 'helm', release: 'web' },
+    } as EnvironmentConfig,
     context: {
       system,
       root: '/w',
@@ -145,7 +152,7 @@ async function roll(options: {
         throw new Error('not asked for');
       },
     },
-    ...(options.wanted !== undefined && { wanted: options.wanted }),
+    ...(options.wanted !== undefined && { wanted: options.wanted, isByCommand: true }),
   });
   let isDone = false;
   const settled = running.then(

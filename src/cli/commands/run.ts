@@ -103,7 +103,7 @@ export function addRunCommands(program: Command, context: () => CliContext): voi
     });
 }
 
-function finish(cli: CliContext, output: { end(view: RunView): void }, view: RunView): void {
+export function finish(cli: CliContext, output: { end(view: RunView): void }, view: RunView): void {
   output.end(view);
   cli.exitWith(
     view.state === 'succeeded'
@@ -116,7 +116,7 @@ function finish(cli: CliContext, output: { end(view: RunView): void }, view: Run
   );
 }
 
-const startedBy = (cli: CliContext): 'ci' | 'cli' => (cli.system.env.CI ? 'ci' : 'cli');
+export const startedBy = (cli: CliContext): 'ci' | 'cli' => (cli.system.env.CI ? 'ci' : 'cli');
 
 function stage(value: string): Stage {
   const found = STAGES.find((known) => known === value);
@@ -129,7 +129,7 @@ function stage(value: string): Stage {
 }
 
 /** A protected environment is changed only after its name was typed, or with --yes. */
-async function confirmProtected(cli: CliContext, request: PlanRequest, isAgreed: boolean): Promise<void> {
+export async function confirmProtected(cli: CliContext, request: PlanRequest, isAgreed: boolean): Promise<void> {
   if (request.environment === undefined || isAgreed) return;
   const project = await cli.engine.project();
   const environment = project.environments.find(({ name }) => name === request.environment);

@@ -37,6 +37,19 @@ export interface Applied {
   readonly warnings: readonly string[];
 }
 
+/** A revision in the deployer's history, for choosing one. */
+export interface RevisionView {
+  /** What `wanted` of {@link WayBackOptions} takes. */
+  readonly revision: string;
+  /** ISO time. */
+  readonly at?: string;
+  readonly isLive: boolean;
+  readonly isVerified: boolean;
+  /** `deployed`, `failed` and the like where the deployer keeps it. */
+  readonly status?: string;
+  readonly description: string;
+}
+
 /** What an environment can go back to. */
 export type WayBack =
   | {
@@ -80,10 +93,19 @@ export interface Deployer {
   halfWritten(signal: AbortSignal): Promise<Pick<Applied, 'revision' | 'previous'> | undefined>;
   /** What the rollout watches. */
   targets(rendered: Rendered): readonly ObjectRef[];
+  /** The same of what is deployed now, without rendering anything new. */
+  liveTargets(signal: AbortSignal): Promise<readonly ObjectRef[]>;
   /** Others who write these objects, live. A write is refused by `apply` as well; this is for asking first. */
   owners(signal: AbortSignal): Promise<readonly { readonly object: ObjectRef; readonly owner: Owner }[]>;
   /** What "previous" means here. Looks only. */
   wayBack(options: WayBackOptions): Promise<WayBack>;
+  /**
+   * Takes away what a killed tool left that would refuse the next write (Helm's pending records). One sentence on what
+   * was done; undefined when there was nothing. Throws SlipwayError `locked` while a tool on this machine is at it.
+   */
+  unlock(signal: AbortSignal): Promise<string | undefined>;
+  /** Newest first. */
+  history(signal: AbortSignal): Promise<readonly RevisionView[]>;
   /** Goes there without waiting for pods; the caller judges the result. Returns the revision that is live then. */
   undo(way: Extract<WayBack, { readonly kind: 'revision' }>, options: ApplyOptions): Promise<string | null>;
   /** Records that this revision was rolled out and tested. Best effort is not enough: it throws when it could not. */

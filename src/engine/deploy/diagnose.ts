@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { at, type Fields, fieldsOf, type KubeObject, listOf, textOf } from '../cluster/index.ts';
+import { at, type Fields, fieldsOf, isFields, type KubeObject, listOf, textOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { Secrets } from '../events/secrets.ts';
 import { type Failure, toFailure } from '../problems/index.ts';
@@ -87,9 +87,12 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
 
   for (const { name, text } of logs) await write(join('logs', name), text);
   for (const workload of workloads) {
-    await write(`${workload.kind.toLowerCase()}-${workload.metadata.name}.yaml`, stringify(withoutNoise(workload)));
+    await write(
+      `${workload.kind.toLowerCase()}-${workload.metadata.name}.yaml`,
+      stringify(withoutSecretVariables(withoutNoise(workload))),
+    );
   }
-  await write('pods.yaml', stringify(mine.map(withoutNoise)));
+  await write('pods.yaml', stringify(mine.map((pod) => withoutSecretVariables(withoutNoise(pod)))));
   await write('events.txt', lines.map(eventText).join('\n'));
   await write('history.txt', historyText(workloads, sets, revisions));
   await write('nodes.txt', nodes.map(nodeText).join('\n'));
@@ -173,13 +176,15 @@ async function helmFiles(
   if (record !== undefined) await write('helm-values.yaml', stringify(withoutSecrets(record.config)));
 }
 
+const SECRET_KEY = /(passw(or)?d|secret|token|api_?key|private_?key|credential|dsn)/i;
+
 /** Values whose key says what they are. The Secrets of the release are registered by the deploy; this is for what never became one. */
 export function withoutSecrets(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutSecrets);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => {
-      const isSecret = /(passw(or)?d|secret|token|api_?key|private_?key|credential|dsn)/i.test(key);
+      const isSecret = SECRET_KEY.test(key);
       return [
         key,
         isSecret && (typeof item === 'string' || typeof item === 'number') && item !== ''
@@ -210,6 +215,15 @@ function subjectUids(...groups: readonly (readonly KubeObject[])[]): ReadonlySet
 
 const eventText = ({ at: time, type, reason, object, message, count }: EventLine): string =>
   `${time}\t${type}\t${reason}\t${object}${count > 1 ? `\tx${count}` : ''}\t${message}`;
+
+/** Variables with a plain value whose name says that it is secret. */
+function withoutSecretVariables(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutSecretVariables);
+  if (!isFields(value)) return value;
+  const isSecret = typeof value.name === 'string' && typeof value.value === 'string' && SECRET_KEY.test(value.name);
+  const shown = isSecret ? { ...value, value: '***' } : value;
+  return Object.fromEntries(Object.entries(shown).map(([key, item]) => [key, withoutSecretVariables(item)]));
+}
 
 /** For people: no managedFields, and no copy of the object in an annotation. */
 function withoutNoise(object: KubeObject): Fields {

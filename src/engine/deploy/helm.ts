@@ -1,13 +1,23 @@
-import { type KubeObject, nameOf, refOf } from '../cluster/index.ts';
+import { type KubeObject, refOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { Secrets } from '../events/secrets.ts';
 import { CancelledError, type Failure, isCancelled, SlipwayError } from '../problems/index.ts';
 import type { HelmDeploy } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import type { ClusterAccess } from './access.ts';
-import type { Applied, ApplyOptions, Deployer, DeployRequest, Rendered, WayBack, WayBackOptions } from './deployer.ts';
+import type {
+  Applied,
+  ApplyOptions,
+  Deployer,
+  DeployRequest,
+  Rendered,
+  RevisionView,
+  WayBack,
+  WayBackOptions,
+} from './deployer.ts';
 import { diffObjects, type ObjectDiff } from './diff.ts';
 import { type HelmChart, HelmCli } from './helmCli.ts';
+import { hookObjects, labelWithDigest, usedImages } from './helmImages.ts';
 import {
   deployedOf,
   isVerified,
@@ -17,10 +27,11 @@ import {
   type ReleaseRevision,
 } from './helmRecords.ts';
 import { HelmReleases, lockFailure } from './helmReleases.ts';
-import { type ImageToDeploy, imagesOf, normalRepository, splitReference } from './images.ts';
-import { inNamespace, keyOf, type PlacedObject, podTemplateOf } from './objects.ts';
+import { type ImageToDeploy, imagesOf } from './images.ts';
+import { inNamespace, keyOf } from './objects.ts';
 import { isWatched } from './order.ts';
 import { obstaclesFor, refuseObstacles } from './ownership.ts';
+import { inParallel } from './parallel.ts';
 import { registerSecrets } from './secretValues.ts';
 import { overridesOf, type Pinning } from './values.ts';
 
@@ -132,6 +143,14 @@ export class HelmDeployer implements Deployer {
 
   targets(rendered: Rendered): readonly ObjectRef[] {
     return rendered.objects.filter(({ object }) => isWatched(object)).map(({ object }) => refOf(object));
+  }
+
+  async liveTargets(signal: AbortSignal): Promise<readonly ObjectRef[]> {
+    const revisions = await this.#releases.revisions(signal);
+    const newest = deployedOf(revisions) ?? revisions.at(-1);
+    const record = newest === undefined ? undefined : await this.#releases.read(newest.revision, signal);
+    const objects = inNamespace(record?.objects ?? [], this.#namespace).map(({ object }) => object);
+    return objects.filter(isWatched).map(refOf);
   }
 
   async owners(signal: AbortSignal) {
@@ -278,7 +297,7 @@ export class HelmDeployer implements Deployer {
     const revisions = await this.#releases.revisions(signal);
     const left = from === null ? deployedOf(revisions)?.revision : Number(from);
     const earlier = revisions.filter((revision) => left === undefined || revision.revision < left);
-    const chosen = await this.#choose(earlier, previous, wanted, signal);
+    const chosen = await this.#choose(earlier, previous, wanted, left, signal);
     if ('why' in chosen) return { kind: 'none', why: chosen.why };
     const record = await this.#releases.read(chosen.revision.revision, signal);
     if (record === undefined) {
@@ -297,6 +316,33 @@ export class HelmDeployer implements Deployer {
     };
   }
 
+  async unlock(signal: AbortSignal): Promise<string | undefined> {
+    const stuck = lockOf(await this.#releases.revisions(signal), this.#o.system.clock.now());
+    if (stuck === undefined) return undefined;
+    if (await this.#isHelmHere(signal)) throw lockFailure(stuck, this.#where, 0);
+    const { revision, status } = stuck.revision;
+    await this.#releases.unlock(revision, this.#o.system.clock.now(), signal);
+    return `Revision ${revision} of ${this.#where} was ${status} and is marked failed now; nothing live was changed.`;
+  }
+
+  async history(signal: AbortSignal): Promise<readonly RevisionView[]> {
+    const revisions = await this.#releases.revisions(signal);
+    const live = deployedOf(revisions)?.revision;
+    const views = await inParallel(revisions, async (revision): Promise<RevisionView> => {
+      const record = await this.#releases.read(revision.revision, signal);
+      const time = record?.lastDeployed ?? revision.modifiedAt;
+      return {
+        revision: String(revision.revision),
+        isLive: revision.revision === live,
+        isVerified: isVerified(revision),
+        status: revision.status,
+        description: `${record?.chart ?? ''} ${record?.description ?? ''}`.trim(),
+        ...(time !== undefined && { at: time }),
+      };
+    });
+    return views.reverse();
+  }
+
   /**
    * By our own record, as Helm's says `deployed` of every upgrade that was not waited for, bad ones too. The revision
    * that was live just before may be taken without a mark when it was not ours: it was healthy when we began.
@@ -305,6 +351,7 @@ export class HelmDeployer implements Deployer {
     earlier: readonly ReleaseRevision[],
     previous: string | null,
     wanted: string | undefined,
+    left: number | undefined,
     signal: AbortSignal,
   ): Promise<{ readonly revision: ReleaseRevision } | { readonly why: string }> {
     if (wanted !== undefined) {
@@ -320,18 +367,28 @@ export class HelmDeployer implements Deployer {
       const record = await this.#releases.read(before.revision, signal);
       if (record !== undefined && !record.description.startsWith(DESCRIPTION)) return { revision: before };
     }
-    const verified = earlier.findLast((revision) => isVerified(revision) && !revision.status.startsWith('pending'));
-    if (verified !== undefined) return { revision: verified };
+    const verified = earlier.filter((revision) => isVerified(revision) && !revision.status.startsWith('pending'));
+    const live = await this.#textOf(left, signal);
+    for (const revision of verified.reverse()) {
+      // After a rollback the same version stands in the history twice; going "back" to what is live helps nobody.
+      if (live === undefined || (await this.#textOf(revision.revision, signal)) !== live) return { revision };
+    }
     return {
       why:
-        before === undefined
+        earlier.length === 0
           ? `This is the first release of ${this.#where}: there is nothing to go back to.`
-          : `No earlier revision of ${this.#where} was ever verified.`,
+          : `No other version of ${this.#where} in Helm's history was ever verified.`,
     };
   }
 
+  async #textOf(revision: number | undefined, signal: AbortSignal): Promise<string | undefined> {
+    const record = revision === undefined ? undefined : await this.#releases.read(revision, signal);
+    return record === undefined ? undefined : JSON.stringify(record.objects);
+  }
+
   async undo(way: Extract<WayBack, { readonly kind: 'revision' }>, options: ApplyOptions): Promise<string | null> {
-    await this.#unlockForUndo(options);
+    // Our own helm was stopped by us a moment ago: a lock it left is ours to take away, whatever its age.
+    await this.unlock(options.signal);
     await this.#cli.rollback(Number(way.revision), {
       historyMax: this.#o.config.historyMax,
       onLine: options.onLine,
@@ -339,14 +396,6 @@ export class HelmDeployer implements Deployer {
     });
     const live = deployedOf(await this.#releases.revisions(options.signal));
     return live === undefined ? null : String(live.revision);
-  }
-
-  /** Our own helm was stopped by us a moment ago: a lock it left is ours to take away, whatever its age. */
-  async #unlockForUndo({ signal }: ApplyOptions): Promise<void> {
-    const stuck = lockOf(await this.#releases.revisions(signal), this.#o.system.clock.now());
-    if (stuck === undefined) return;
-    if (await this.#isHelmHere(signal)) throw lockFailure(stuck, this.#where, 0);
-    await this.#releases.unlock(stuck.revision.revision, this.#o.system.clock.now(), signal);
   }
 
   async markVerified(revision: string | null, _targets: readonly ObjectRef[], signal: AbortSignal): Promise<void> {
@@ -366,50 +415,4 @@ const DESCRIPTION = 'Slipway run ';
 function descriptionOf(run: string, images: readonly ImageToDeploy[], used: Readonly<Record<string, string>>): string {
   const deployed = images.filter((image) => used[image.name] !== undefined);
   return `${DESCRIPTION}${run}: ${deployed.map((image) => `${image.name} ${image.tag}`).join(', ') || 'no image'}`;
-}
-
-const hookObjects = (hooks: readonly ReleaseHook[]): readonly KubeObject[] =>
-  hooks.flatMap((hook) => (hook.object === undefined ? [] : [hook.object]));
-
-/** A label of some object that holds a digest, as text; such an object is refused by the API server. */
-function labelWithDigest(record: ReleaseRecord): string | undefined {
-  const objects = [...record.objects.map(({ object }: PlacedObject) => object), ...hookObjects(record.hooks)];
-  for (const object of objects) {
-    const template = podTemplateOf(object)?.metadata.labels as Readonly<Record<string, unknown>> | undefined;
-    for (const [key, value] of Object.entries({ ...template, ...object.metadata.labels })) {
-      if (String(value).includes('@sha256')) return `${key} of ${nameOf(refOf(object))}`;
-    }
-  }
-  return undefined;
-}
-
-/** What the mapped images became; throws when a values key has no effect, as the old version would be deployed. */
-function usedImages(
-  objects: readonly KubeObject[],
-  images: readonly ImageToDeploy[],
-  config: HelmDeploy,
-): Readonly<Record<string, string>> {
-  const references = imagesOf(objects).map(({ reference }) => reference);
-  const used: Record<string, string> = {};
-  for (const image of images) {
-    const found = references.find((reference) => {
-      const { repository, tag, digest } = splitReference(reference);
-      if (normalRepository(repository) !== normalRepository(image.repository)) return false;
-      return (digest !== undefined && digest === image.digest) || tag === image.tag;
-    });
-    if (found !== undefined) {
-      used[image.name] = found;
-      continue;
-    }
-    const key = config.images[image.name] ?? '';
-    const others = references.filter((reference) => !images.some((other) => reference.includes(other.repository)));
-    throw new SlipwayError({
-      reason: 'config',
-      code: 'helm.image-unused',
-      message: `No container of the chart runs ${image.repository}:${image.tag}: the values key \`${key}\` of image ${image.name} has no effect.`,
-      fix: `Correct \`deploy.helm.images.${image.name}\` to the key that the chart's templates use.`,
-      evidence: others.slice(0, 10).map((reference) => `the chart runs ${reference}`),
-    });
-  }
-  return used;
 }

@@ -103,7 +103,7 @@ export function lockFailure(stuck: StuckRelease, where: string, canRepairAfterMs
       `either a helm is at work on it now, or one was killed ${spoken(ageMs)} ago.`,
     fix:
       ageMs < canRepairAfterMs
-        ? `Wait for it. If no helm runs any more, repair it with \`slipway rollback --unlock\`; by itself Slipway does so after ${spoken(canRepairAfterMs)}.`
+        ? `Wait for it. If no helm runs any more, unlock it with \`slipway unlock\`; by itself Slipway does so after ${spoken(canRepairAfterMs)}.`
         : 'A helm runs on this machine for this release: end it, or let it finish.',
     evidence: [
       `sh.helm.release.v1 revision ${revision.revision}: status=${revision.status}`,

@@ -3,16 +3,28 @@
 export type { KubeObject } from '../cluster/index.ts';
 export type { ClusterAccess, FieldConflict, ListQuery, PatchOperation, WriteOptions } from './access.ts';
 export { ApplyConflict, conflictsFrom, FIELD_MANAGER } from './access.ts';
+export type { Answer } from './answers.ts';
 export { type CheckStepOptions, checkStep } from './checkStep.ts';
 export { createDeployer, type DeployerOptions } from './createDeployer.ts';
-export type { Applied, ApplyOptions, Deployer, DeployRequest, Rendered, WayBack, WayBackOptions } from './deployer.ts';
+export type {
+  Applied,
+  ApplyOptions,
+  Deployer,
+  DeployRequest,
+  Rendered,
+  RevisionView,
+  WayBack,
+  WayBackOptions,
+} from './deployer.ts';
 export { type DeployStepOptions, deployStep } from './deployStep.ts';
 export { type DiagnoseOptions, type Diagnosis, diagnose } from './diagnose.ts';
 export type { FieldChange, ObjectDiff } from './diff.ts';
 export type { Detector } from './helm.ts';
 export type { ImageToDeploy } from './images.ts';
 export type { PlacedObject } from './objects.ts';
+export { type Preflight, preflight } from './preflight.ts';
 export { registryLookUp } from './registryLookUp.ts';
 export { type RollbackOptions, rollBack } from './rollback.ts';
+export { type RollbackStepOptions, rollbackStep } from './rollbackStep.ts';
 export { type RunRollbackOptions, runDiagnosis, runRollback, runVerified } from './runRollback.ts';
 export type { OpenCluster, OpenRegistry } from './stepRequest.ts';

@@ -5,7 +5,16 @@ import type { Secrets } from '../events/secrets.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import { ApplyConflict, type ClusterAccess, type FieldConflict } from './access.ts';
-import type { Applied, ApplyOptions, Deployer, DeployRequest, Rendered, WayBack, WayBackOptions } from './deployer.ts';
+import type {
+  Applied,
+  ApplyOptions,
+  Deployer,
+  DeployRequest,
+  Rendered,
+  RevisionView,
+  WayBack,
+  WayBackOptions,
+} from './deployer.ts';
 import { diffObject, type ObjectDiff } from './diff.ts';
 import { referenceOf, setImages } from './images.ts';
 import { inNamespace, isClusterScoped, keyOf, type PlacedObject } from './objects.ts';
@@ -135,6 +144,10 @@ export class ObjectSetDeployer implements Deployer {
     return rendered.objects.filter(({ object }) => isWatched(object)).map(({ object }) => refOf(object));
   }
 
+  async liveTargets(signal: AbortSignal): Promise<readonly ObjectRef[]> {
+    return this.targets(await this.render(signal));
+  }
+
   async owners(signal: AbortSignal) {
     return obstaclesFor({ kind: 'manifests' }, await this.#live(signal));
   }
@@ -261,6 +274,14 @@ export class ObjectSetDeployer implements Deployer {
           .filter((ref) => !kept.has(keyOf(ref)))
       );
     });
+  }
+
+  async unlock(): Promise<undefined> {
+    return undefined;
+  }
+
+  async history(signal: AbortSignal): Promise<readonly RevisionView[]> {
+    return this.#o.history.history(this.targets(await this.render(signal)), signal);
   }
 
   wayBack(options: WayBackOptions): Promise<WayBack> {

@@ -1,6 +1,7 @@
 import { type KubeObject, listOf, nameOf, refOf, textOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import { SlipwayError } from '../problems/index.ts';
+import type { EnvironmentConfig } from '../project/model.ts';
 
 /** Who else writes an object, and what tells so. */
 export type Owner =
@@ -15,6 +16,10 @@ export type Owner =
 export type Writer =
   | { readonly kind: 'helm'; readonly release: string; readonly namespace: string }
   | { readonly kind: 'manifests' };
+
+export function writerOf({ deploy, namespace }: Pick<EnvironmentConfig, 'deploy' | 'namespace'>): Writer {
+  return deploy.kind === 'helm' ? { kind: 'helm', release: deploy.release, namespace } : { kind: 'manifests' };
+}
 
 /**
  * Owners of a live object, by the marks that the tools document: Helm's label and annotations, Flux's

@@ -12,6 +12,7 @@ import type { Registry } from './checkImages.ts';
 import { isHealthy } from './checkLive.ts';
 import type { Deployer, WayBack } from './deployer.ts';
 import type { FullDeployOutputs } from './deployOutputs.ts';
+import { obstaclesFor, refuseObstacles, writerOf } from './ownership.ts';
 import { inParallel } from './parallel.ts';
 import { awaitRestored } from './restored.ts';
 import { runOf } from './stepRequest.ts';
@@ -26,7 +27,9 @@ export interface RollbackOptions {
   readonly context: Omit<StepContext, 'step'>;
   /** The deploy itself failed, so a workload that looks healthy is no reason to stay. */
   readonly hasFailedWriting?: boolean;
-  /** A revision the person chose; then neither the state before nor the record has a say. */
+  /** A person asked for it: then neither the state before nor a recovered workload has a say. */
+  readonly isByCommand?: boolean;
+  /** The revision the person chose. */
   readonly wanted?: string;
 }
 
@@ -37,7 +40,7 @@ type Finished = Extract<EventBody, { readonly type: 'rollback.finished' }>;
  * CancelledError; a rollback that fails is an event with outcome `failed` and throws its SlipwayError.
  */
 export async function rollBack(options: RollbackOptions): Promise<boolean> {
-  const { deployer, deployed, environment, context, why, wanted } = options;
+  const { deployer, deployed, environment, context, why, wanted, isByCommand } = options;
   const { emit, signal, system } = context;
   const since = () => system.clock.now() - Date.parse(deployed.startedAt);
   const finish = (outcome: Finished['outcome'], target: string, message: string) =>
@@ -50,7 +53,7 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
       ...(outcome === 'restored' && { sinceDeployMs: since() }),
     });
 
-  const refusal = wanted === undefined ? refusalOf(why, deployed) : undefined;
+  const refusal = isByCommand === true ? undefined : refusalOf(why, deployed);
   if (refusal !== undefined) {
     finish('refused', deployed.previous ?? 'none', refusal);
     return false;
@@ -62,8 +65,21 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
     signal,
   });
   if (way.kind === 'none') {
-    finish('nothing-to-restore', 'none', `${way.why} What was deployed is left as it is, for diagnosis.`);
+    finish(
+      'nothing-to-restore',
+      'none',
+      isByCommand ? way.why : `${way.why} What was deployed is left as it is, for diagnosis.`,
+    );
     return false;
+  }
+  if (isByCommand === true) {
+    const live = await inParallel(way.targets, (ref) => options.access.get(ref, signal));
+    refuseObstacles(
+      obstaclesFor(
+        writerOf(environment),
+        live.filter((object) => object !== undefined),
+      ),
+    );
   }
   const lost = await lostImages(options, way);
   if (lost.length > 0) {
@@ -76,7 +92,7 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
   }
   // Rule C7: a verdict may be overtaken by a workload that recovers while the rollback is prepared.
   if (
-    wanted === undefined &&
+    isByCommand !== true &&
     why.reason === 'rollout' &&
     options.hasFailedWriting !== true &&
     (await hasRecovered(options))
@@ -106,7 +122,7 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
     }
     await restored(options, way, baseline, startedAt);
     finish('restored', target, restoredText(target, since(), deployer));
-    if (way.trust === 'verified' || wanted === undefined) {
+    if (way.trust === 'verified' || isByCommand !== true) {
       // Its own watch has just seen it serve: the next failure may come back to it.
       await deployer.markVerified(revision, way.targets, signal).catch((error: unknown) => {
         if (isCancelled(error)) throw error;

@@ -89,7 +89,7 @@ async function targetsOf(
   } catch {
     const { system, secrets, signal } = context;
     const deployer = createDeployer({ system, secrets, access, request: requestOf(spec, context) });
-    return deployer.targets(await deployer.render(signal));
+    return deployer.liveTargets(signal);
   }
 }
 

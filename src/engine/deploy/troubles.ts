@@ -200,7 +200,7 @@ const entries: readonly Entry[] = [
   },
   {
     title: 'The Helm release is locked',
-    fix: 'When no helm works on it any more, unlock it: `slipway rollback --unlock`.',
+    fix: 'When no helm works on it any more, unlock it: `slipway unlock`.',
     find: failed(/helm\.pending|another operation .* in progress/),
   },
   {

@@ -3,7 +3,7 @@
 import { at, fieldsOf, type KubeObject, listOf, refOf, textOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { ClusterAccess } from './access.ts';
-import type { ApplyOptions, WayBack, WayBackOptions } from './deployer.ts';
+import type { ApplyOptions, RevisionView, WayBack, WayBackOptions } from './deployer.ts';
 import { podTemplateOf } from './objects.ts';
 
 /**
@@ -74,6 +74,8 @@ export class WorkloadHistory {
       const earlier = before.get(key);
       if (wanted === undefined && current !== undefined && (current.isVerified || current.hash === earlier)) continue;
       const others = revisions.filter((revision) => revision.hash !== current?.hash);
+      // A person who names one workload means that one.
+      if (wanted !== undefined && !wanted.has(key)) continue;
       const named = wanted?.get(key) ?? earlier;
       const byName = others.find((revision) => revision.hash === named);
       const target =
@@ -135,6 +137,23 @@ export class WorkloadHistory {
       await this.#access.patch(refOf(history.workload), operations, { signal });
       onLine(`${kind} ${name} goes back to revision ${revision.number} (${hash})`);
     }
+  }
+
+  /** Each workload's revisions, newest first; to go back to one names that workload only. */
+  async history(targets: readonly ObjectRef[], signal: AbortSignal): Promise<readonly RevisionView[]> {
+    return (await this.#all(targets, signal)).flatMap(({ workload, revisions, current }) =>
+      revisions.map((revision) => {
+        const images = listOf(at(revision.template, 'spec', 'containers')).map(({ image }) => textOf(image) ?? '?');
+        const created = textOf(revision.object.metadata.creationTimestamp);
+        return {
+          revision: pointText({ ...nameKind(workload), hash: revision.hash }),
+          isLive: revision === current,
+          isVerified: revision.isVerified,
+          description: `revision ${revision.number}: ${images.join(', ')}`,
+          ...(created !== undefined && { at: created }),
+        };
+      }),
+    );
   }
 
   async markVerified(targets: readonly ObjectRef[], signal: AbortSignal): Promise<void> {

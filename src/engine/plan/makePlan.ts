@@ -411,6 +411,7 @@ function stageOf(step: PlannedStep): Stage {
       return 'publish';
     case 'check':
     case 'rollout':
+    case 'rollback':
       return 'deploy';
     default:
       return step.spec.kind;

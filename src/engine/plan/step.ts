@@ -46,7 +46,13 @@ export type StepSpec =
   /** Outputs: {@link DeployOutputs}. */
   | { readonly kind: 'deploy'; readonly environment: EnvironmentConfig; readonly images: readonly DeployedImage[] }
   | { readonly kind: 'rollout'; readonly environment: EnvironmentConfig; readonly deploy: StepId }
-  | { readonly kind: 'smoke'; readonly environment: EnvironmentConfig; readonly deploy: StepId };
+  | { readonly kind: 'smoke'; readonly environment: EnvironmentConfig; readonly deploy: StepId }
+  /** By command: to the revision named, or the last verified one before what is live. */
+  | {
+      readonly kind: 'rollback';
+      readonly environment: EnvironmentConfig;
+      readonly to?: string;
+    };
 
 /** An image of the project as an environment deploys it: from a publish step of this run, or an existing tag. */
 export interface DeployedImage {

@@ -44,6 +44,10 @@ export function stepKinds(): ReadonlyMap<StepKindName, StepKind> {
       const { open, deploy, registry } = await deployWiring();
       return deploy.deployStep({ open, registry });
     }),
+    lazy('rollback', async () => {
+      const { open, deploy, registry } = await deployWiring();
+      return deploy.rollbackStep({ open, registry });
+    }),
     lazy('rollout', async () => (await import('../rollout/rolloutStep.ts')).rolloutStep),
     lazy('smoke', async () => {
       const [{ clusterOf, smokeAccess }, { smokeStep }] = await Promise.all([

@@ -1,0 +1,63 @@
+import type { StepKind } from '../plan/step.ts';
+import { SlipwayError } from '../problems/index.ts';
+import { createDeployer } from './createDeployer.ts';
+import { rollBack } from './rollback.ts';
+import { type OpenCluster, type OpenRegistry, requestOf } from './stepRequest.ts';
+
+export interface RollbackStepOptions {
+  readonly open: OpenCluster;
+  readonly registry: OpenRegistry;
+}
+
+/** Rolls an environment back by command. Fails when there is nothing to go back to or it was refused. */
+export function rollbackStep({ open, registry }: RollbackStepOptions): StepKind<'rollback'> {
+  return {
+    kind: 'rollback',
+    async run({ environment, to }, context) {
+      const { system, secrets } = context;
+      const access = await open(environment, context);
+      const deployer = createDeployer({
+        system,
+        secrets,
+        access,
+        request: requestOf({ environment, images: [] }, context),
+      });
+      let refusal = '';
+      const isRestored = await rollBack({
+        why: { reason: 'rollout', message: 'by command' },
+        deployer,
+        deployed: {
+          environment: environment.name,
+          deployer: deployer.kind,
+          images: {},
+          revision: null,
+          previous: null,
+          targets: [],
+          startedAt: new Date(system.clock.now()).toISOString(),
+          unhealthyBefore: [],
+        },
+        access,
+        registry: registry(context),
+        environment,
+        context: {
+          ...context,
+          emit: (event) => {
+            if (event.type === 'rollback.finished') refusal = event.message;
+            context.emit(event);
+          },
+        },
+        isByCommand: true,
+        ...(to !== undefined && { wanted: to }),
+      });
+      if (!isRestored) {
+        throw new SlipwayError({
+          reason: 'refused',
+          code: 'rollback.none',
+          message: refusal,
+          fix: 'See what there is: slipway rollback --list.',
+        });
+      }
+      return {};
+    },
+  };
+}

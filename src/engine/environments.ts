@@ -1,0 +1,166 @@
+import { join } from 'node:path';
+import type { Answer, Deployer, DeployRequest, Diagnosis, ObjectDiff, RevisionView } from './deploy/index.ts';
+import type { Secrets } from './events/secrets.ts';
+import type { DeployedImage, Plan } from './plan/step.ts';
+import { SlipwayError } from './problems/index.ts';
+import type { EnvironmentConfig, Project } from './project/model.ts';
+import type { System } from './system/index.ts';
+
+/** What is asked of an environment outside of a run. Nothing here writes but {@link unlockEnvironment}. */
+interface Asking {
+  readonly system: System;
+  readonly secrets: Secrets;
+  readonly signal: AbortSignal;
+}
+
+export interface CheckResult {
+  /** Proven ones first. */
+  readonly answers: readonly Answer[];
+  readonly unchecked: readonly string[];
+}
+
+export function environmentOf(project: Project, name: string): EnvironmentConfig {
+  const found = project.environments.find((environment) => environment.name === name);
+  if (found !== undefined) return found;
+  const known = project.environments.map((environment) => environment.name).join(', ');
+  throw new SlipwayError({
+    reason: 'usage',
+    code: 'environment.unknown',
+    message: `There is no environment ${name}; there is ${known || 'none'}.`,
+    fix: 'Name one of them with --env.',
+  });
+}
+
+/** Looks at what would make the planned deploy fail. Images that the plan has yet to build are not asked for. */
+export async function checkEnvironment(plan: Plan, asking: Asking): Promise<CheckResult> {
+  const { deploy, access } = await opened(plan, asking);
+  const spec = deploySpec(plan);
+  const real = deploy.registryLookUp(asking.system, asking.secrets);
+  const toBuild = new Set(
+    spec.images.flatMap(({ image, publish }) => (publish === undefined ? [] : [image.repository])),
+  );
+  const request = requestOf(spec);
+  return deploy.preflight({
+    deployer: deploy.createDeployer({ ...asking, access, request }),
+    request,
+    access,
+    registry: {
+      lookUp: async (reference, signal) =>
+        [...toBuild].some((repository) => reference.startsWith(`${repository}:`))
+          ? { state: 'unknown', why: 'it is built by the run' }
+          : real.lookUp(reference, signal),
+    },
+    signal: asking.signal,
+  });
+}
+
+/** What the planned deploy would change in the cluster, secrets masked. */
+export async function diffEnvironment(plan: Plan, asking: Asking): Promise<readonly ObjectDiff[]> {
+  const { deploy, access } = await opened(plan, asking);
+  const request = requestOf(deploySpec(plan));
+  const registry = deploy.registryLookUp(asking.system, asking.secrets);
+  // A deploy pins digests, so an image that is there already is compared with its digest.
+  const images = await Promise.all(
+    request.images.map(async (image) => {
+      const found = await registry.lookUp(`${image.repository}:${image.tag}`, asking.signal);
+      return found.state === 'present' ? { ...image, digest: found.digest } : image;
+    }),
+  );
+  return deploy.createDeployer({ ...asking, access, request: { ...request, images } }).diff(asking.signal);
+}
+
+/** The deployer's history, newest first. */
+export async function revisionsOf(environment: EnvironmentConfig, asking: Asking): Promise<readonly RevisionView[]> {
+  return (await deployerOf(environment, asking)).history(asking.signal);
+}
+
+/** One sentence on what was unlocked; undefined when nothing was locked. */
+export async function unlockEnvironment(environment: EnvironmentConfig, asking: Asking): Promise<string | undefined> {
+  return (await deployerOf(environment, asking)).unlock(asking.signal);
+}
+
+/** Collects what there is to see now into `folder`. */
+export async function diagnoseEnvironment(
+  environment: EnvironmentConfig,
+  folder: string,
+  asking: Asking,
+): Promise<Diagnosis> {
+  const { deploy, access } = await openedFor(environment, asking);
+  const deployer = deploy.createDeployer({ ...asking, access, request: { environment, images: [] } });
+  return deploy.diagnose({
+    ...asking,
+    access,
+    environment: environment.name,
+    namespace: environment.namespace,
+    ...(environment.deploy.kind === 'helm' && { release: environment.deploy.release }),
+    targets: await deployer.liveTargets(asking.signal),
+    folder,
+  });
+}
+
+/** Where a diagnosis outside of a run goes. */
+export const diagnosisFolder = (root: string, environment: string): string =>
+  join(root, '.slipway', 'diagnostics', environment.replace(/[^A-Za-z0-9._-]/g, '-'));
+
+/** A run of one step: the rollback by command has a journal and takes the environment's lock as every other run. */
+export function rollbackPlan(root: string, environment: EnvironmentConfig, to: string | undefined): Plan {
+  const id = `rollback:${environment.name}`;
+  return {
+    root,
+    environment,
+    steps: [
+      {
+        id,
+        kind: 'rollback',
+        title: `Roll back ${environment.name}${to === undefined ? '' : ` to ${to}`}`,
+        needs: [],
+        spec: { kind: 'rollback', environment, ...(to !== undefined && { to }) },
+        key: null,
+        inputs: [],
+        decision: { action: 'run', why: 'by command' },
+      },
+    ],
+    isDirty: false,
+    tags: [],
+  };
+}
+
+async function deployerOf(environment: EnvironmentConfig, asking: Asking): Promise<Deployer> {
+  const { deploy, access } = await openedFor(environment, asking);
+  return deploy.createDeployer({ ...asking, access, request: { environment, images: [] } });
+}
+
+async function opened(plan: Plan, asking: Asking) {
+  return openedFor(deploySpec(plan).environment, asking);
+}
+
+/** Loaded on first use: planning and reading journals load no cluster client. */
+async function openedFor(environment: EnvironmentConfig, { system, secrets }: Asking) {
+  const [deploy, { clusterOf, deployAccess }] = await Promise.all([
+    import('./deploy/index.ts'),
+    import('./run/clusterAccess.ts'),
+  ]);
+  return { deploy, access: deployAccess(await clusterOf(environment, system, secrets)) };
+}
+
+interface DeploySpec {
+  readonly environment: EnvironmentConfig;
+  readonly images: readonly DeployedImage[];
+}
+
+function deploySpec(plan: Plan): DeploySpec {
+  for (const { spec } of plan.steps) if (spec.kind === 'deploy') return spec;
+  throw new SlipwayError({
+    reason: 'usage',
+    code: 'plan.no-deploy',
+    message: 'Nothing is deployed by this plan.',
+    fix: 'Name an environment with --env.',
+  });
+}
+
+function requestOf({ environment, images }: DeploySpec): DeployRequest {
+  return {
+    environment,
+    images: images.map(({ image, tag }) => ({ name: image.name, repository: image.repository, tag })),
+  };
+}

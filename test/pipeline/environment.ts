@@ -1,0 +1,151 @@
+// The commands for an environment outside of a run, as a person types them: check, diff, rollback, unlock, diagnose.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { environment as labEnvironment } from '../lab/lab.ts';
+import { pushActor } from './support/actor.ts';
+import { run, test } from './support/suite.ts';
+
+const lab = labEnvironment();
+const env = { ...process.env, ...lab.env };
+const repository = `${lab.registry}/deploy/app`;
+const fixtures = join(import.meta.dirname, 'fixtures');
+const root = mkdtempSync(join(tmpdir(), 'slipway-environment-'));
+for (const version of ['1.0.0', '1.1.0']) await pushActor(env, repository, version);
+
+writeFileSync(join(root, 'Dockerfile'), 'FROM scratch\n');
+mkdirSync(join(root, 'k8s'));
+writeFileSync(
+  join(root, 'slipway.yaml'),
+  `version: 1
+images:
+  web: { repository: ${repository} }
+tags: ["{sha}"]
+environments:
+  dev:
+    namespace: deploy-cli
+    deploy: { helm: { chart: ${join(fixtures, 'chart')}, release: web, set: { replicas: "1" }, images: { web: image } } }
+    smoke: [ { get: "service/web:http/healthz", json: { status: ok } } ]
+  live:
+    protected: true
+    namespace: deploy-cli-live
+    deploy: { manifests: { paths: ${join(fixtures, 'manifests')} } }
+`,
+);
+for (const args of [
+  ['init', '-q'],
+  ['add', '-A'],
+  ['commit', '-qm', 'x'],
+]) {
+  const identity = ['-c', 'user.name=t', '-c', 'user.email=t@example.com'];
+  spawnSync('git', [...identity, ...args], { cwd: root, env });
+}
+
+interface Output {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+function slipway(...args: readonly string[]): Output {
+  const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
+  const result = spawnSync(process.execPath, [main, ...args], {
+    cwd: root,
+    env: { ...env, CI: '1' },
+    encoding: 'utf8',
+  });
+  return { code: result.status ?? -1, out: result.stdout, err: result.stderr };
+}
+
+const kubectl = (...args: readonly string[]) => spawnSync('kubectl', args, { env, encoding: 'utf8' });
+const namespaces = ['deploy-cli', 'deploy-cli-live'];
+const clean = () => kubectl('delete', 'namespace', ...namespaces, '--ignore-not-found', '--wait');
+const said = ({ code, out, err }: Output) => `code ${code}\n${out}\n${err}`;
+const live = (): string =>
+  kubectl('-n', 'deploy-cli', 'get', 'deploy', 'web', '-o', 'jsonpath={.spec.template.spec.containers[0].image}')
+    .stdout;
+
+test('check: nothing in the way, and a tag that is not there', async () => {
+  const good = slipway('check', '--env', 'dev', '--tag', '1.0.0');
+  assert.equal(good.code, 0, said(good));
+  assert.match(good.out, /Nothing stands in the way/);
+  const bad = slipway('check', '--env', 'dev', '--tag', '1.0.7');
+  assert.equal(bad.code, 1, said(bad));
+  assert.match(
+    bad.out,
+    /wrong .*image\.missing: .*1\.0\.7 is not in the registry.*\n\s+Fix: Deploy a tag that exists/s,
+  );
+  const json = JSON.parse(slipway('--json', 'check', '--env', 'dev', '--tag', '1.0.7').out);
+  assert.equal(json.answers[0].code, 'image.missing');
+  assert.equal(kubectl('get', 'namespace', 'deploy-cli').status, 1, 'nothing was written');
+});
+
+test('diff, run, diff, and going back by command', async () => {
+  const before = slipway('diff', '--env', 'dev', '--tag', '1.0.0');
+  assert.match(before.out, /\+ Deployment deploy-cli\/web/, said(before));
+  for (const tag of ['1.0.0', '1.1.0']) {
+    const deployed = slipway('run', '--env', 'dev', '--tag', tag);
+    assert.equal(deployed.code, 0, said(deployed));
+  }
+  const after = slipway('diff', '--env', 'dev', '--tag', '1.0.0');
+  assert.match(after.out, /containers\[web\]\.image: .*:1\.1\.0 → .*:1\.0\.0/, said(after));
+  assert.ok(!after.out.includes('changeme'));
+  const list = slipway('rollback', '--env', 'dev', '--list');
+  assert.match(list.out, /^2 .*live, verified.*\n1 .*verified, superseded/, said(list));
+  const back = slipway('rollback', '--env', 'dev');
+  assert.equal(back.code, 0, said(back));
+  assert.match(live(), /:1\.0\.0/);
+  const again = slipway('rollback', '--env', 'dev');
+  assert.equal(again.code, 0, said(again));
+  assert.match(live(), /:1\.1\.0/, 'the last other verified version');
+  const chosen = slipway('rollback', '--env', 'dev', '--to', '1');
+  assert.equal(chosen.code, 0, said(chosen));
+  assert.match(live(), /:1\.0\.0/);
+  const missing = slipway('rollback', '--env', 'dev', '--to', '99');
+  assert.equal(missing.code, 2, said(missing));
+  assert.match(said(missing), /no earlier revision 99/);
+});
+
+test('unlock says what it did, and that there is nothing to do', async () => {
+  const none = slipway('unlock', '--env', 'dev');
+  assert.match(none.out, /Nothing of dev is locked/, said(none));
+  const helm = spawnSync(
+    'timeout',
+    [
+      ...['-s', 'KILL', '2', 'helm', 'upgrade', 'web', join(fixtures, 'chart'), '--wait', '-n', 'deploy-cli'],
+      ...['--set', `image.repository=${repository},image.tag=none`],
+    ],
+    { env },
+  );
+  assert.notEqual(helm.status, 0);
+  const busy = slipway('run', '--env', 'dev', '--tag', '1.1.0');
+  assert.equal(busy.code, 3, said(busy));
+  assert.match(said(busy), /pending-upgrade/);
+  const unlocked = slipway('unlock', '--env', 'dev');
+  assert.match(unlocked.out, /was pending-upgrade and is marked failed/, said(unlocked));
+  assert.equal(slipway('run', '--env', 'dev', '--tag', '1.1.0').code, 0);
+});
+
+test('diagnose leaves a report', async () => {
+  const output = slipway('diagnose', '--env', 'dev');
+  assert.equal(output.code, 0, said(output));
+  assert.match(output.out, /# dev: what was found/);
+  assert.ok(existsSync(join(root, '.slipway', 'diagnostics', 'dev', 'report.md')));
+});
+
+test('a protected environment is not touched unasked, and an unknown one is named', async () => {
+  const refused = slipway('rollback', '--env', 'live');
+  assert.equal(refused.code, 2, said(refused));
+  assert.match(refused.err, /protected/);
+  const unknown = slipway('rollback', '--env', 'prod', '--list');
+  assert.equal(unknown.code, 2, said(unknown));
+  assert.match(unknown.err, /no environment prod; there is dev, live/);
+});
+
+clean();
+await run('environment', async () => {
+  clean();
+  rmSync(root, { recursive: true, force: true });
+});
