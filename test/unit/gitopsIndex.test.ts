@@ -416,6 +416,17 @@ spec:
     ]).toEqual(['web-*', 'semver', '~1.2', ['x'], 'git', 'annotations']);
   });
 
+  it('finds two updaters of one Application', () => {
+    const updater = (name: string, pattern: string): string =>
+      `apiVersion: argoproj.io/v1alpha1\nkind: ImageUpdater\nmetadata: {name: ${name}, namespace: argocd}\nspec:\n  applicationRefs: [{namePattern: '${pattern}'}]\n`;
+    const made = new MarkerIndex();
+    made.update('app.yaml', application({}));
+    made.update('one.yaml', updater('one', 'w*'));
+    made.update('two.yaml', updater('two', 'web'));
+    made.update('three.yaml', updater('three', 'api-?'));
+    expect([codes(made, 'one.yaml'), codes(made, 'three.yaml')]).toEqual([['gitops.updaters-overlap'], []]);
+  });
+
   it('adds a bad tag to ignore-tags', () => {
     const text = application({ 'image-list': 'web=org/web', 'web.ignore-tags': 'a' });
     const app = appOf(text);

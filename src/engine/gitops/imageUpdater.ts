@@ -8,7 +8,7 @@ import type { ApplicationObject, ImageUpdaterObject } from './objects.ts';
 import { compareBytes, type TagReason } from './policy.ts';
 import { compilePattern } from './regexp.ts';
 import { compareVersions, parseLooseVersion, type Version } from './version.ts';
-import { isTrueAt, nodeAt, textAt, textsAt } from './yaml.ts';
+import { isTrueAt, mapAt, nodeAt, textAt, textsAt } from './yaml.ts';
 
 export type UpdateStrategy = 'semver' | 'newest-build' | 'alphabetical' | 'digest';
 
@@ -190,6 +190,20 @@ function writeBackOf(levels: readonly (Node | undefined)[]): WriteBack {
     branch: read('gitConfig', 'branch'),
     repository: read('gitConfig', 'repository'),
   };
+}
+
+/** True when an ImageUpdater looks after an Application: same namespace, a matching name pattern and labels. */
+export function takesApplication(updater: ImageUpdaterObject, app: ApplicationObject): boolean {
+  if (updater.namespace !== undefined && app.namespace !== undefined && updater.namespace !== app.namespace)
+    return false;
+  const references = nodeAt(updater.source.root, ['spec', 'applicationRefs']);
+  if (references?.kind !== 'sequence') return false;
+  const labels = mapAt(app.source.root, ['metadata', 'labels']) ?? {};
+  return references.items.some((reference) => {
+    const wanted = mapAt(reference, ['labelSelectors', 'matchLabels']) ?? {};
+    const isNamed = globTest(textAt(reference, ['namePattern']) ?? '').test(app.name);
+    return isNamed && Object.entries(wanted).every(([key, value]) => labels[key] === value);
+  });
 }
 
 /** A known tag; `created` (milliseconds) is the build date inside the image, needed by `newest-build`. */

@@ -2,6 +2,7 @@
 import type { Diagnostic, Place } from '../problems/index.ts';
 import type { TextEdit } from './edit.ts';
 import { isScannedName, PieceCache } from './file.ts';
+import { takesApplication } from './imageUpdater.ts';
 import { type FileMarkers, findMarkers, type Marker } from './markers.ts';
 import {
   type AutomationObject,
@@ -9,6 +10,7 @@ import {
   type GitOpsObject,
   type ImagePolicyObject,
   type ImageRepositoryObject,
+  type ImageUpdaterObject,
   mayHoldObjects,
   readObjects,
   selectsLabels,
@@ -282,6 +284,7 @@ export class MarkerIndex {
     for (const object of this.#linkage().byFile.get(absolute) ?? []) {
       if (object.kind === 'ImagePolicy') found.push(...this.#policyDiagnostics(object));
       if (object.kind === 'ImageRepository') found.push(...repositoryDiagnostics(object));
+      if (object.kind === 'ImageUpdater') found.push(...this.#updaterDiagnostics(object));
       if (object.kind === 'ImageUpdateAutomation') found.push(...this.#automationDiagnostics(object));
     }
     return found;
@@ -386,6 +389,22 @@ export class MarkerIndex {
       });
     }
     return found;
+  }
+
+  /** Two ImageUpdaters that take the same Application write against each other. */
+  #updaterDiagnostics(updater: ImageUpdaterObject): readonly Diagnostic[] {
+    const others = this.objectsOf('ImageUpdater').filter((one) => one !== updater);
+    return this.objectsOf('Application').flatMap((app) => {
+      const other = takesApplication(updater, app) ? others.find((one) => takesApplication(one, app)) : undefined;
+      if (other === undefined) return [];
+      return {
+        severity: 'warning',
+        code: 'gitops.updaters-overlap',
+        message: `${updater.name} and ${other.name} both look after the Application ${app.name} and write against each other.`,
+        place: updater.place,
+        fix: 'Narrow namePattern or labelSelectors of one of them.',
+      } satisfies Diagnostic;
+    });
   }
 
   #automationDiagnostics(automation: AutomationObject): readonly Diagnostic[] {
