@@ -57,11 +57,11 @@ export function materialise(example: string, folder: string): string {
   writeFileSync(notes, '# Notes\n\n- first version\n');
   commit(folder, 'First version', '2026-01-05T09:00:00Z');
   git(folder, ['tag', 'v0.1.0']);
-  writeFileSync(notes, '# Notes\n\n- first version\n- orders are packed by the worker\n');
-  commit(folder, 'Pack orders in the worker', '2026-02-02T09:00:00Z');
+  writeFileSync(notes, '# Notes\n\n- first version\n- second version\n');
+  commit(folder, 'Second version', '2026-02-02T09:00:00Z');
   git(folder, ['tag', 'v0.2.0']);
   git(folder, ['branch', 'release/0.2.0']);
-  writeFileSync(notes, '# Notes\n\n- first version\n- orders are packed by the worker\n- primes\n');
-  commit(folder, 'Count primes', '2026-03-02T09:00:00Z');
+  writeFileSync(notes, '# Notes\n\n- first version\n- second version\n- third version\n');
+  commit(folder, 'Third version', '2026-03-02T09:00:00Z');
   return folder;
 }
