@@ -492,6 +492,22 @@ jobs:
     expect(project.tags).toEqual(['{sha:40}']);
   });
 
+  it('of a Gitea server leave out those of another host', async () => {
+    const build = (image: string) =>
+      `on: push\njobs: { build: { steps: [{ uses: docker/build-push-action@v6, with: { context: ., push: true, tags: "r.example.com/shop/${image}:\${{ github.sha }}" } }] } }\n`;
+    const files = {
+      '.gitea/workflows/a.yml': build('a'),
+      '.github/workflows/b.yml': build('b'),
+      Dockerfile: DOCKERFILE,
+    };
+    const remote = (url: string) => ({ '.git/config': `[remote "origin"]\n\turl = ${url}\n` });
+    const gitea = await look({ ...files, ...remote('https://git.example.com/acme/shop') });
+    expect(gitea.project.images.map((image) => image.repository)).toEqual(['r.example.com/shop/a']);
+    expect(gitea.project.diagnostics.map((each) => each.code)).toContain('discovery.dead-workflows');
+    const github = await look({ ...files, ...remote('https://github.com/acme/shop') });
+    expect(github.project.diagnostics.map((each) => each.code)).not.toContain('discovery.dead-workflows');
+  });
+
   it('that push moving tags only get one that stays', async () => {
     const { project } = await look({
       '.gitlab-ci.yml':

@@ -110,7 +110,27 @@ describe('lintWorkflow', () => {
     ['signature with a key', job('- run: cosign sign --key env://K x', '    permissions: { contents: read }\n'), []],
     ['write-all', job(`${LOGIN}\n${PUSH}`, '    permissions: write-all\n'), []],
     ['read-all', job(`${LOGIN}\n${PUSH}`, '    permissions: read-all\n'), ['ci.permissions']],
-    ['commit back without write', job('- run: git push', '    permissions: { contents: read }\n'), ['ci.permissions']],
+    ...(
+      [
+        ['commit back without write', '- uses: actions/checkout@v4\n- run: git push', ['ci.permissions']],
+        ['commit back to origin', '- uses: actions/checkout@v4\n- run: git push origin HEAD:main', ['ci.permissions']],
+        ['commit to another remote', '- uses: actions/checkout@v4\n- run: git push trybot HEAD', []],
+        [
+          'commit with a token of its own',
+          '- uses: actions/checkout@v4\n  with: { token: "${{ secrets.PAT }}" }\n- run: git push',
+          [],
+        ],
+        [
+          'commit by an action with its token',
+          '- uses: actions/checkout@v4\n- uses: peter-evans/create-pull-request@v7\n  with: { token: "${{ secrets.PAT }}" }',
+          [],
+        ],
+      ] as const
+    ).map(([what, steps, expected]): [string, string, string[]] => [
+      what,
+      job(steps, '    permissions: { contents: read }\n'),
+      [...expected],
+    ]),
     [
       'code of pull requests',
       job('- uses: actions/checkout@v4\n  with: { ref: "${{ github.event.pull_request.head.sha }}" }').replace(

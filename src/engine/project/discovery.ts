@@ -254,7 +254,16 @@ class Finder {
   async #pipelines(remoteUrl: string | undefined): Promise<readonly PipelineFinding[]> {
     const isPart = (path: RelativePath) => isWorkflowFile(path) || isWorkflowPart(path);
     const texts = new Map<RelativePath, string>();
-    for (const path of this.#paths.filter(isPart)) {
+    const dead = deadWorkflows(this.#paths, remoteUrl);
+    if (dead.length > 0) {
+      this.report(
+        'discovery.dead-workflows',
+        `${dead.join(', ')} never run on ${hostOf(remoteUrl)}: a Gitea or Forgejo server with a workflow folder of its own does not look into .github.`,
+        this.#absolute(dead[0] ?? '.'),
+        'Move them, or remove them when they are not for a mirror.',
+      );
+    }
+    for (const path of this.#paths.filter((each) => isPart(each) && !dead.includes(each))) {
       const text = await this.#read(path);
       if (text !== undefined) texts.set(path, text);
     }
@@ -285,6 +294,17 @@ class Finder {
       return undefined;
     }
   }
+}
+
+const hostOf = (remoteUrl: string | undefined): string =>
+  /^(?:[a-z+]+:\/\/)?(?:[^@/]+@)?([^:/]+)/.exec(remoteUrl ?? '')?.[1] ?? '';
+
+/** Gitea takes `.gitea/workflows` when it is there, and only else `.github/workflows`. */
+function deadWorkflows(paths: readonly RelativePath[], remoteUrl: string | undefined): readonly RelativePath[] {
+  const host = hostOf(remoteUrl);
+  const isGitea = paths.some((path) => /^\.(gitea|forgejo)\/workflows\//.test(path) && isWorkflowFile(path));
+  if (!isGitea || host === '' || /(^|\.)github\.com$|\.ghe\.com$/.test(host)) return [];
+  return paths.filter((path) => path.startsWith('.github/') && isWorkflowFile(path));
 }
 
 /** The URL of `origin`, read from git's own files: planning without configuration must not start a process. */

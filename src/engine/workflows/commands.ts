@@ -65,15 +65,23 @@ export function factsOfCommand(
               kind: 'sign',
               ...common,
               tool: 'cosign',
-              isKeyless: !words.some((word) => /^--(key|sk)\b/.test(textOf(word))),
+              isKeyless: !words.some((word) => /^--(key|sk|identity-token)\b/.test(textOf(word))),
             },
           ]
         : [];
     case 'git':
-      return words.some((word) => literalOf(word) === 'push') ? [{ kind: 'commit', ...common }] : [];
+      return gitPush(words.slice(1), common);
     default:
       return tests(words, command, common, env);
   }
+}
+
+function gitPush(args: readonly Value[], common: Common): readonly Fact[] {
+  const at = args.findIndex((word) => literalOf(word) === 'push');
+  if (at === -1) return [];
+  const remote = readFlags(args.slice(at + 1), ['-o', '--push-option', '--repo']).rest[0];
+  const isOwn = remote === undefined || literalOf(remote) === 'origin';
+  return [{ kind: 'commit', ...common, credentials: isOwn ? 'job' : 'other' }];
 }
 
 /** `sudo`, `env A=b`, `timeout 5m` and the like come before the program that counts. */

@@ -157,7 +157,15 @@ export function factsOfAction(
     case 'endbug/add-and-commit':
     case 'peter-evans/create-pull-request':
     case 'ad-m/github-push-action':
-      return [{ kind: 'commit', ...common }];
+      return [
+        {
+          kind: 'commit',
+          ...common,
+          credentials: /^$|GITHUB_TOKEN|github\.token/.test(textOf(get('token') ?? get('github_token') ?? []))
+            ? 'job'
+            : 'other',
+        },
+      ];
     default:
       return undefined;
   }

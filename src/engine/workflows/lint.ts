@@ -269,7 +269,8 @@ function lintPermissions(job: Job, workflow: Workflow): readonly Diagnostic[] {
       if (fact.tool === 'attest')
         needs.push({ scope: 'attestations', why: 'storing the attestation', place: fact.place });
     }
-    if (fact.kind === 'commit') needs.push({ scope: 'contents', why: 'pushing a commit', place: fact.place });
+    if (fact.kind === 'commit' && fact.credentials === 'job' && keepsToken(job))
+      needs.push({ scope: 'contents', why: 'pushing a commit', place: fact.place });
   }
   for (const step of job.steps) {
     if (step.uses?.action === 'github/codeql-action/upload-sarif')
@@ -309,6 +310,16 @@ function lintPermissions(job: Job, workflow: Workflow): readonly Diagnostic[] {
     ];
   });
 }
+
+/** Whether the checkout leaves the job's token for git to push with. */
+const keepsToken = (job: Job): boolean =>
+  job.steps.some(
+    ({ uses, with: given }) =>
+      uses?.action === 'actions/checkout' &&
+      !given.has('ssh-key') &&
+      given.get('persist-credentials')?.text !== 'false' &&
+      /^$|GITHUB_TOKEN|github\.token/.test(given.get('token')?.text ?? ''),
+  );
 
 const upper = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 

@@ -202,6 +202,8 @@ export interface SignFact extends FactBase {
 
 export interface CommitFact extends FactBase {
   readonly kind: 'commit';
+  /** `job`: pushed to where the checkout came from, with the credentials it left; `other`: somewhere else or with a token of its own. */
+  readonly credentials: 'job' | 'other';
 }
 
 export interface TestFact extends FactBase {

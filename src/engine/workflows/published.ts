@@ -1,7 +1,7 @@
 import type { Place } from '../problems/index.ts';
 import { readFlavor, readTagRules, type TagRule } from './metadata.ts';
 import type { BuildFact, MetadataFact, Workflow } from './model.ts';
-import { literalOf, splitReference, tagTemplate, textOf, type Value } from './values.ts';
+import { literalOf, type Part, splitReference, tagTemplate, textOf, type Value } from './values.ts';
 
 /** An image that a workflow builds, with everything that names it gathered from all of its steps. */
 export interface PublishedImage {
@@ -69,6 +69,10 @@ function unique(values: readonly Value[]): readonly Value[] {
   return [...new Map(values.map((value) => [textOf(value), value])).values()];
 }
 
+/** Stands for what only the run knows, within a line of tags. */
+const UNKNOWN = '\u0000';
+const asField = (part: Part): string => (typeof part === 'string' ? part : (tagTemplate([part]) ?? UNKNOWN));
+
 export interface TagTemplates {
   readonly templates: readonly { readonly template: string; readonly place: Place }[];
   /** Tags without a counterpart in slipway.yaml, and why. */
@@ -85,15 +89,20 @@ export function tagTemplates(image: PublishedImage): TagTemplates {
     else if (!templates.has(template)) templates.set(template, place);
   }
   for (const fact of image.metadata) {
-    const text = literalOf(fact.tags);
-    if (text === undefined) {
-      left.push({ text: textOf(fact.tags), why: 'the list of tags is made by the run', place: fact.tagsPlace });
+    const text = fact.tags.map(asField).join('');
+    const flavorText = literalOf(fact.flavor);
+    if (flavorText === undefined) {
+      left.push({
+        text: textOf(fact.tags),
+        why: 'prefix or suffix of the tags are made by the run',
+        place: fact.tagsPlace,
+      });
       continue;
     }
-    const flavor = readFlavor(literalOf(fact.flavor) ?? '');
+    const flavor = readFlavor(flavorText);
     for (const rule of readTagRules(text).rules) {
-      const made = templateOf(rule, flavor);
-      if ('why' in made) left.push({ text: rule.line, why: made.why, place: fact.tagsPlace });
+      const made = rule.line.includes(UNKNOWN) ? { why: 'it is made by the run' } : templateOf(rule, flavor);
+      if ('why' in made) left.push({ text: rule.line.replaceAll(UNKNOWN, '…'), why: made.why, place: fact.tagsPlace });
       else if (!templates.has(made.template)) templates.set(made.template, fact.tagsPlace);
     }
   }

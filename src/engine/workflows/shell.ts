@@ -219,8 +219,14 @@ class Interpreter {
         return mapText(value, (each) => each.toLowerCase());
       const length = /^(?:cut -c ?1?-(\d+)|head -c ?(\d+))$/.exec(filter);
       if (length !== null) return cut(value, `0:${length[1] ?? length[2]}`) ?? unknown(`$(${text})`);
-      if (/^(tr|sed) .*[/_].*-/.test(filter))
-        return value.some((part) => typeof part !== 'string') ? value : unknown(`$(${text})`);
+      const [only, ...others] = value;
+      if (others.length > 0 || typeof only !== 'object' || !('variable' in only)) return unknown(`$(${text})`);
+      // `s/refs\/heads\///`, with any delimiter and further expressions.
+      const strips = (kind: string) => new RegExp(`^sed .*s(.)\\^?refs\\\\?/${kind}\\\\?/\\1\\1`).test(filter);
+      if (only.variable === 'ref' && strips('heads')) return variable('branch');
+      if (only.variable === 'ref' && strips('tags')) return variable('tag');
+      const isSlug = /^(tr|sed) .*[/_].*-/.test(filter);
+      if (isSlug && (only.variable === 'branch' || only.variable === 'ref-name')) return value;
     }
     return unknown(`$(${text})`);
   }
@@ -279,10 +285,13 @@ function stripped(value: Value, sign: string, pattern: string): Value | undefine
   if (rest.length === 0 && typeof only === 'object' && 'variable' in only) {
     if (only.variable === 'ref' && sign.startsWith('#')) {
       if (pattern === 'refs/tags/') return variable('tag');
+      if (pattern === 'refs/tags/v') return variable('version');
       if (pattern === 'refs/heads/') return variable('branch');
       if (pattern === '*/') return variable('ref-name');
       if (pattern === 'refs/*/') return variable('ref-name');
     }
+    if (sign.startsWith('#') && pattern === 'v' && (only.variable === 'tag' || only.variable === 'ref-name'))
+      return variable('version');
     // Making a branch name fit for a tag.
     if (sign.startsWith('/') && (only.variable === 'branch' || only.variable === 'ref-name')) return value;
   }

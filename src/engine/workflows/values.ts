@@ -21,6 +21,8 @@ export type VariableName =
   | 'sha'
   | 'branch'
   | 'tag'
+  /** The git tag without its leading `v`. */
+  | 'version'
   /** Branch or tag, whichever started the run. */
   | 'ref-name'
   /** `refs/heads/…` or `refs/tags/…`. */
@@ -135,6 +137,7 @@ export function tagTemplate(value: Value): string | undefined {
       text += length === 7 ? '{sha}' : `{sha:${length}}`;
     } else if (part.variable === 'branch' || part.variable === 'ref-name') text += '{branch}';
     else if (part.variable === 'tag') text += '{tag}';
+    else if (part.variable === 'version') text += '{semver}';
     else if (part.variable === 'commit-count') text += '{commits}';
     else if (part.variable === 'date') text += '{date}';
     else return undefined;

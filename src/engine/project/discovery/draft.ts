@@ -67,8 +67,14 @@ function imageConfig(image: DraftImage): NonNullable<Config['images']>[string] {
   };
 }
 
-/** Never the deployed tag: each of these moves to a new digest with the next push. */
-const MOVING = /^(latest|dev|edge|nightly|main|master|stable|\{branch\}|\{minor\}|\{major\}|v?\{major\}|v?\{minor\})$/;
+/**
+ * 0: a version, 1: names one commit, 2: moves to a new digest with a later push. Only what carries a version or a
+ * commit stays: a date or a branch comes again.
+ */
+function rankOf(template: string): 0 | 1 | 2 {
+  if (/\{(semver|tag)\}/.test(template)) return 0;
+  return /\{(sha(:\d+)?|commits)\}/.test(template) ? 1 : 2;
+}
 
 function draftTags(findings: Findings, notes: Note[]): Pick<Config, 'tags' | 'moving'> {
   const seen = new Map<string, Place>();
@@ -76,13 +82,12 @@ function draftTags(findings: Findings, notes: Note[]): Pick<Config, 'tags' | 'mo
     for (const { template, place } of pipeline.tags) if (!seen.has(template)) seen.set(template, place);
   }
   if (seen.size === 0) return {};
-  const rank = (template: string): number => (MOVING.test(template) ? 2 : template.includes('{semver}') ? 0 : 1);
-  const tags = [...seen.keys()].sort((a, b) => rank(a) - rank(b));
+  const tags = [...seen.keys()].sort((a, b) => rankOf(a) - rankOf(b));
   const place = seen.values().next().value ?? { file: findings.root };
   notes.push({ path: ['tags'], text: 'the tags that the CI workflow pushes', place, certainty: 'read' });
-  if (!tags.some((tag) => rank(tag) === 1)) {
+  if (!tags.some((tag) => rankOf(tag) === 1)) {
     // A version alone gives nothing to deploy on a branch; a moving tag must not be deployed at all.
-    tags.splice(tags.filter((tag) => rank(tag) === 0).length, 0, '{branch}-{sha}');
+    tags.splice(tags.filter((tag) => rankOf(tag) === 0).length, 0, '{branch}-{sha}');
     notes.push({
       path: ['tags'],
       text: 'the workflow has no tag that names one commit for good, so "{branch}-{sha}" was added',
@@ -91,7 +96,7 @@ function draftTags(findings: Findings, notes: Note[]): Pick<Config, 'tags' | 'mo
       fix: 'Deploy tags that never move.',
     });
   }
-  const more = tags.filter((tag) => rank(tag) === 2 && !(DEFAULT_MOVING as readonly string[]).includes(tag));
+  const more = tags.filter((tag) => rankOf(tag) === 2 && !(DEFAULT_MOVING as readonly string[]).includes(tag));
   return { tags, ...(more.length > 0 && { moving: [...DEFAULT_MOVING, ...more] }) };
 }
 
