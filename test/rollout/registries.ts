@@ -49,7 +49,14 @@ export function startRegistries(upstream: string): Promise<Server> {
     else pass();
   });
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    let isTold = false;
+    server.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE') return reject(error);
+      // The manifests name the port, so two runs cannot have one each.
+      if (!isTold) console.log(`Port ${PORT} is in use: waiting for the other run of the corpus to end.`);
+      isTold = true;
+      setTimeout(() => server.listen(PORT, '0.0.0.0'), 1000);
+    });
     server.listen(PORT, '0.0.0.0', () => resolve(server));
   });
 }

@@ -131,7 +131,7 @@ function earliest(code: string, events: readonly EventBody[]): string | undefine
   return undefined;
 }
 
-async function makeNamespace(
+export async function makeNamespace(
   cluster: Cluster,
   name: string,
   labels: Readonly<Record<string, string>>,

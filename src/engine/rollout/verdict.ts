@@ -227,8 +227,10 @@ const isProgressing = (one: Looked, now: number): boolean =>
 
 function deadlineMs(object: KubeObject, options: EvaluateOptions): number {
   const own = object.kind === 'Deployment' ? numberOf(at(object, 'spec', 'progressDeadlineSeconds')) : undefined;
-  // The controller's own deadline comes first, so that its word is in the report.
-  return own === undefined ? (options.noProgressMs ?? NO_PROGRESS_MS) : own * 1000 + 5000;
+  if (own === undefined) return options.noProgressMs ?? NO_PROGRESS_MS;
+  // The controller's own deadline comes first, so that its word is in the report. The API server sets it to 600 s where
+  // nobody does, so a limit that was asked for counts as well.
+  return Math.min(own * 1000 + 5000, options.noProgressMs ?? Number.POSITIVE_INFINITY);
 }
 
 interface Frame {
