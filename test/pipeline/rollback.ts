@@ -148,7 +148,7 @@ async function pipeline({ namespace, tag, deploy, set, isTrusting, smoke }: Opti
   });
 }
 
-const namespaces = ['deploy-back', 'deploy-back-first', 'deploy-back-plain', 'deploy-back-hook'];
+const namespaces = ['deploy-back', 'deploy-back-first', 'deploy-back-plain', 'deploy-back-hook', 'deploy-back-set'];
 async function clean(): Promise<void> {
   const namespace = (name: string) => ({ apiVersion: 'v1', kind: 'Namespace', name });
   await Promise.all(namespaces.map((name) => access.remove(namespace(name), { signal })));
@@ -303,6 +303,16 @@ test('manifests: a tag deleted after the look', async () => {
   const view = await pipeline({ namespace: where, tag: 'deleted', deploy: manifests, isTrusting: true, smoke });
   assertRestored(view, 10_000);
   assert.deepEqual(await podsIn(where), ['1.0.0 ready']);
+});
+
+test('manifests: a StatefulSet that waits for its broken pod', async () => {
+  const where = 'deploy-back-set';
+  const deploy: DeployConfig = { ...manifests, paths: [join(fixtures, 'statefulset.yaml')] };
+  const good = await pipeline({ namespace: where, tag: '1.0.0', deploy });
+  assert.equal(good.state, 'succeeded', JSON.stringify(good.failure));
+  const view = await pipeline({ namespace: where, tag: 'deleted', deploy, isTrusting: true });
+  assertRestored(view, 30_000);
+  assert.deepEqual(await podsIn(where), ['1.0.0 ready', '1.0.0 ready']);
 });
 
 await clean();

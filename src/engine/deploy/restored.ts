@@ -1,4 +1,4 @@
-import { at, type KubeObject, listOf, nameOf, refOf, textOf } from '../cluster/index.ts';
+import { at, type KubeObject, listOf, nameOf, textOf } from '../cluster/index.ts';
 import type { ObjectRef, PodView, WorkloadView } from '../events/index.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { Clock } from '../system/index.ts';
@@ -12,9 +12,7 @@ const PATIENCE_MS = 10 * 60_000;
  * Until only the restored version serves: every replica is of the current revision and available, and no pod of
  * another revision is left that is not on its way out. A pod with a deletion time is no endpoint any more
  * (EndpointSlice controller), so the grace of a stopping container is not waited for.
- *
- * Broken pods of a StatefulSet with ordered pods block the controller for ever (kubernetes #67250): they are deleted,
- * highest ordinal first. Throws SlipwayError `rollout` when nothing moves.
+ * Throws SlipwayError `rollout` when nothing moves.
  */
 export async function awaitRestored(
   access: ClusterAccess,
@@ -34,9 +32,6 @@ export async function awaitRestored(
       onProgress(states.map(({ view }) => view));
     }
     if (states.every(({ isRestored }) => isRestored)) return;
-    await Promise.all(
-      states.map(({ stuck }) => (stuck === undefined ? undefined : access.remove(refOf(stuck), { signal }))),
-    );
     if (clock.now() - since > PATIENCE_MS) {
       const open = states.filter(({ isRestored }) => !isRestored);
       throw new SlipwayError({
@@ -54,8 +49,6 @@ export async function awaitRestored(
 interface State {
   readonly view: WorkloadView;
   readonly isRestored: boolean;
-  /** A pod that the controller waits for in vain. */
-  readonly stuck?: KubeObject;
 }
 
 async function stateOf(access: ClusterAccess, target: ObjectRef, signal: AbortSignal): Promise<State> {
@@ -92,8 +85,7 @@ async function stateOf(access: ClusterAccess, target: ObjectRef, signal: AbortSi
     ...counts(desired, updated, ready, available),
     pods: pods.filter((pod) => pod.metadata.deletionTimestamp === undefined).map((pod) => podView(pod, isNew(pod))),
   };
-  const stuck = target.kind === 'StatefulSet' ? brokenPod(others) : undefined;
-  return { view, isRestored, ...(stuck !== undefined && { stuck }) };
+  return { view, isRestored };
 }
 
 const counts = (desired: number, updated: number, ready: number, available: number) => ({
@@ -141,11 +133,6 @@ async function currentMark(
   const newest = revisions.filter(isOwned).sort((a, b) => Number(b.revision) - Number(a.revision))[0];
   const hash = newest?.metadata.labels?.['controller-revision-hash'];
   return (pod) => hash === undefined || pod.metadata.labels?.['controller-revision-hash'] === hash;
-}
-
-function brokenPod(others: readonly KubeObject[]): KubeObject | undefined {
-  const ordinal = (pod: KubeObject) => Number(pod.metadata.name.slice(pod.metadata.name.lastIndexOf('-') + 1));
-  return [...others].filter((pod) => !isReady(pod)).sort((a, b) => ordinal(b) - ordinal(a))[0];
 }
 
 const isReady = (pod: KubeObject): boolean =>
