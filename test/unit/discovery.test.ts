@@ -41,16 +41,43 @@ describe('images', () => {
     ]);
   });
 
-  it.each(['Dockerfile.dev', '.devcontainer/Dockerfile', 'examples/a/Dockerfile', 'Dockerfile.test'])(
-    '%s is left out, and that is said',
-    async (path) => {
-      const { project } = await look({ [path]: DOCKERFILE });
-      expect(project.images).toEqual([]);
-      expect(project.diagnostics.map((each) => each.code)).toContain('discovery.left-out');
-    },
-  );
+  it.each([
+    'Dockerfile.dev',
+    '.devcontainer/Dockerfile',
+    'examples/a/Dockerfile',
+    'Dockerfile.test',
+    '.github/actions/x/Dockerfile',
+    'hack/Dockerfile',
+  ])('%s is left out, and that is said', async (path) => {
+    const { project } = await look({ [path]: DOCKERFILE });
+    expect(project.images).toEqual([]);
+    expect(project.diagnostics.map((each) => each.code)).toContain('discovery.left-out');
+  });
 
-  it.each(['Dockerfile.dockerignore', 'Dockerfile.md', 'Dockerfile.j2', 'dockerfiles.txt'])(
+  it('keeps images apart that one repository would mix up', async () => {
+    const build = (file: string, tag: string) =>
+      `{ uses: docker/build-push-action@v6, with: { context: ., file: ${file}, push: true, tags: "r.example.com/a/b:${tag}" } }`;
+    const { project } = await look({
+      '.github/workflows/w.yml': `on: push\njobs: { build: { steps: [${build('Dockerfile', '${{ github.sha }}')}, ${build('Dockerfile.rootless', '${{ github.sha }}-rootless')}] } }\n`,
+      Dockerfile: DOCKERFILE,
+      'Dockerfile.rootless': DOCKERFILE,
+    });
+    expect(project.images.map((image) => image.repository)).toEqual(['r.example.com/a/b']);
+    expect(project.tags).toEqual(['{sha:40}']);
+    expect(project.diagnostics.map((each) => each.message).join()).toContain('goes to r.example.com/a/b like "b"');
+  });
+
+  it('takes the only image of the manifests when it is of the same owner, and no other', async () => {
+    const files = (image: string) => ({
+      Dockerfile: DOCKERFILE,
+      'k8s/a.yaml': deployment(image),
+      '.git/config': '[remote "origin"]\n\turl = https://github.com/acme/shop\n',
+    });
+    expect((await look(files('ghcr.io/acme/frontend:1'))).project.images[0]?.repository).toBe('ghcr.io/acme/frontend');
+    expect((await look(files('gcr.io/google/sidecar:1'))).project.images[0]?.repository).toBe('ghcr.io/acme/shop');
+  });
+
+  it.each(['Dockerfile.dockerignore', 'Dockerfile.md', 'Dockerfile.j2', 'dockerfiles.txt', 'dockerfile_test.go'])(
     '%s is no Dockerfile',
     async (path) => {
       expect((await look({ [path]: DOCKERFILE })).project.images).toEqual([]);

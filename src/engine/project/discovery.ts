@@ -19,7 +19,7 @@ import type {
   TestFinding,
 } from './discovery/findings.ts';
 import { isKustomizationFile, looksLikeObjects, readKustomization, readObjects } from './discovery/objects.ts';
-import { asName, folderOf, isBelow } from './discovery/paths.ts';
+import { asideFolder, asName, folderOf, isBelow } from './discovery/paths.ts';
 import { isWorkflowFile, isWorkflowPart, readPipeline, readPipelines } from './discovery/pipelines.ts';
 import { servicesOfSettings } from './discovery/services.ts';
 import { findTests } from './discovery/tests.ts';
@@ -30,6 +30,8 @@ import type { Project } from './model.ts';
 /** Larger YAML files are generated; nobody writes a deployment in a megabyte. */
 const LARGEST_BYTES = 1_000_000;
 const MOST_YAML_FILES = 3_000;
+/** Files read at the same time. */
+const BATCH = 32;
 
 /**
  * What can be told of a workspace that has no slipway.yaml. Reads files only: no process, no network. The project's
@@ -173,10 +175,11 @@ class Finder {
       } else if (isBakeJson(path)) builds.push(...readBake(text, path, file));
       else if (isKustomizationFile(path)) {
         const found = readKustomization(text, path, file);
-        if (found !== undefined) kustomizations.push(found);
+        if (found !== undefined && asideFolder(path) === undefined) kustomizations.push(found);
       } else {
         // A chart within a chart is a dependency of it.
-        if (chartFolders.some((folder) => isBelow(path, `${folder}/charts`))) continue;
+        if (chartFolders.some((folder) => isBelow(path, `${folder}/charts`)) || asideFolder(path) !== undefined)
+          continue;
         const chart = await this.#chart(path, text);
         if (chart !== undefined) charts.push(chart);
       }
@@ -219,6 +222,7 @@ class Finder {
         !/(^|\/)(pnpm-lock|mkdocs)\.ya?ml$/.test(path) &&
         !isComposeFile(path) &&
         !isKustomizationFile(path) &&
+        asideFolder(path) === undefined &&
         // Chart templates are not YAML before Helm has filled them.
         !chartFolders.some((folder) => isBelow(path, folder)),
     );
@@ -230,9 +234,14 @@ class Finder {
       );
     }
     const found: ObjectFinding[] = [];
-    for (const path of candidates.slice(0, MOST_YAML_FILES)) {
-      const text = await this.#read(path);
-      if (text !== undefined && looksLikeObjects(text)) found.push(...readObjects(text, path, this.#absolute(path)));
+    const chosen = candidates.slice(0, MOST_YAML_FILES);
+    for (let start = 0; start < chosen.length; start += BATCH) {
+      const batch = chosen.slice(start, start + BATCH);
+      const texts = await Promise.all(batch.map((path) => this.#read(path)));
+      for (const [index, path] of batch.entries()) {
+        const text = texts[index];
+        if (text !== undefined && looksLikeObjects(text)) found.push(...readObjects(text, path, this.#absolute(path)));
+      }
     }
     return found;
   }

@@ -4,7 +4,38 @@
  * parent folder counts for what is below it.
  */
 export function dockerIgnore(text: string): (path: string) => 'sent' | 'ignored' {
-  const rules = text
+  const rules = ignoreRules(text);
+  return (path) => {
+    const parts = path.split('/');
+    return judge(
+      rules,
+      parts.map((_part, index) => parts.slice(0, index + 1).join('/')),
+    );
+  };
+}
+
+/** As {@link dockerIgnore}, for a walk that does not enter ignored folders: parents need no second look. */
+export function dockerIgnoreEntry(text: string): (path: string) => 'sent' | 'ignored' {
+  const rules = ignoreRules(text);
+  return (path) => judge(rules, [path]);
+}
+
+interface Rule {
+  readonly isException: boolean;
+  readonly regex: RegExp;
+}
+
+function judge(rules: readonly Rule[], paths: readonly string[]): 'sent' | 'ignored' {
+  let isIgnored = false;
+  for (const { isException, regex } of rules) {
+    if (isIgnored === !isException) continue;
+    if (paths.some((path) => regex.test(path))) isIgnored = !isException;
+  }
+  return isIgnored ? 'ignored' : 'sent';
+}
+
+function ignoreRules(text: string): readonly Rule[] {
+  return text
     .replace(/^\uFEFF/, '')
     .split(/\r?\n/)
     .filter((line) => !line.startsWith('#'))
@@ -16,16 +47,6 @@ export function dockerIgnore(text: string): (path: string) => 'sent' | 'ignored'
       return { isException, pattern, regex: translate(pattern) };
     })
     .filter((rule) => rule.pattern !== '' && rule.pattern !== '.');
-  return (path) => {
-    let isIgnored = false;
-    const parts = path.split('/');
-    const parents = parts.map((_part, index) => parts.slice(0, index + 1).join('/'));
-    for (const { isException, regex } of rules) {
-      if (isIgnored === !isException) continue;
-      if (parents.some((parent) => regex.test(parent))) isIgnored = !isException;
-    }
-    return isIgnored ? 'ignored' : 'sent';
-  };
 }
 
 /** As Go's filepath.Clean, with the leading slash taken off. */

@@ -294,6 +294,10 @@ function tests(
   env: Readonly<Record<string, string>>,
 ): readonly Fact[] {
   const run = args.map(textOf);
-  if (!TESTS.test(run.join(' ')) || /\b(e2e|collect-only|--version|--help)\b/.test(run.join(' '))) return [];
+  if (
+    !TESTS.test(run.join(' ')) ||
+    /\be2e\b|--collect-only|--version|--help|(^| )-fuzz|(^| )-bench|-run[= ]\^?\$/.test(run.join(' '))
+  )
+    return [];
   return [{ kind: 'test', ...common, run, ...(command.folder !== undefined && { folder: command.folder }), env }];
 }

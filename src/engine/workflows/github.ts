@@ -455,7 +455,10 @@ function merged(facts: readonly Fact[]): readonly Fact[] {
       cacheTo: _to,
       ...identity
     } = { platforms: [], cacheFrom: [], cacheTo: [], ...rest };
-    const key = JSON.stringify(identity);
+    // Tests that a matrix runs with other flags (a report's name, a race detector) are the same tests.
+    const key = JSON.stringify(
+      fact.kind === 'test' ? { ...identity, env: {}, run: fact.run.filter((word) => !word.startsWith('-')) } : identity,
+    );
     const before = found.get(key);
     if (before === undefined) found.set(key, fact);
     else if (before.kind === 'build' && fact.kind === 'build') {

@@ -46,6 +46,7 @@ export function readCompose(
         args: environmentOf(build.get('args')),
         cacheFrom: build.strings('cache_from'),
         cacheTo: build.strings('cache_to'),
+        tags: [],
         place: keyPlace,
       });
     } else if (image !== undefined && isBackingImage(image)) {
@@ -158,6 +159,7 @@ export function readBake(text: string, path: RelativePath, file: string): readon
       args: environmentOf(field(key, 'args')),
       cacheFrom: list('cache-from'),
       cacheTo: list('cache-to'),
+      tags: [],
       place: path === '' ? { file } : keyPlace,
     });
   }

@@ -3,10 +3,14 @@ import { DockerfileParser, type Instruction, JSONInstruction } from 'dockerfile-
 import type { Place } from '../../problems/index.ts';
 import type { DockerfileFinding } from './findings.ts';
 
+/** Templates of Dockerfiles, texts about them, and code that is named after them. */
+const NOT_DOCKERFILES =
+  /\.(dockerignore|md|txt|ya?ml|json|tmpl|tpl|j2|erb|in|bak|orig|swp|go|py|rs|js|ts|java|rb|sh|c|h|html|svg|png|lock|sum)$/i;
+
 /** `Dockerfile`, `api.Dockerfile`, `Dockerfile.api`, `Containerfile`, `dockerfile-api`; not `Dockerfile.dockerignore`. */
 export function isDockerfile(path: string): boolean {
   const name = basename(path);
-  if (/\.(dockerignore|md|txt|ya?ml|json|tmpl|tpl|j2|erb|in|bak|orig|swp)$/i.test(name)) return false;
+  if (NOT_DOCKERFILES.test(name)) return false;
   return /^(Dockerfile|Containerfile)([._-].+)?$/i.test(name) || /^.+\.(Dockerfile|Containerfile)$/i.test(name);
 }
 

@@ -32,7 +32,7 @@ export function makeDraft(findings: Findings): Draft {
   const left: Draft['left'][number][] = [];
   const images = draftImages(findings, notes, left);
   const environments = draftEnvironments(findings, images, notes, left);
-  const tags = draftTags(findings, notes);
+  const tags = draftTags(findings, images, notes);
   const test = draftTests(findings, notes);
   const scan = draftScan(findings, notes);
   const config: Config = {
@@ -76,10 +76,10 @@ function rankOf(template: string): 0 | 1 | 2 {
   return /\{(sha(:\d+)?|commits)\}/.test(template) ? 1 : 2;
 }
 
-function draftTags(findings: Findings, notes: Note[]): Pick<Config, 'tags' | 'moving'> {
+function draftTags(findings: Findings, images: readonly DraftImage[], notes: Note[]): Pick<Config, 'tags' | 'moving'> {
   const seen = new Map<string, Place>();
-  for (const pipeline of findings.pipelines) {
-    for (const { template, place } of pipeline.tags) if (!seen.has(template)) seen.set(template, place);
+  for (const image of images) {
+    for (const { template, place } of image.tags) if (!seen.has(template)) seen.set(template, place);
   }
   if (seen.size === 0) return {};
   const tags = [...seen.keys()].sort((a, b) => rankOf(a) - rankOf(b));
@@ -124,7 +124,12 @@ function family(run: readonly string[]): string {
 function draftTests(findings: Findings, notes: Note[]): NonNullable<Config['test']> {
   const fromCi = findings.pipelines.flatMap((pipeline) => pipeline.tests);
   const covered = (test: TestFinding) =>
-    fromCi.some((other) => other.folder === test.folder && family(other.run) === family(test.run));
+    fromCi.some(
+      (other) =>
+        other.folder === test.folder &&
+        // What make and its like run is most often the very tests of the language.
+        (family(other.run) === family(test.run) || /^(make|task|just)$/.test(other.run[0] ?? '')),
+    );
   const chosen = [...fromCi, ...findings.tests.filter((test) => !covered(test))];
   const names = new Set<string>();
   return chosen.map((test, index) => {

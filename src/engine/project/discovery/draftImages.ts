@@ -3,13 +3,15 @@ import type { Place } from '../../problems/index.ts';
 import { isBackingImage } from './compose.ts';
 import type { Draft, Note } from './draft.ts';
 import type { BuildFinding, DockerfileFinding, Findings, RelativePath } from './findings.ts';
-import { asName, folderOf, isBelow, isRepository, lastPart, repositoryOf } from './paths.ts';
+import { asideFolder, asName, folderOf, isBelow, isRepository, lastPart, repositoryOf } from './paths.ts';
 
 export interface DraftImage {
   readonly name: string;
   readonly repository: string;
-  readonly build: Omit<BuildFinding, 'origin' | 'name' | 'repository' | 'place'>;
+  readonly build: Omit<BuildFinding, 'origin' | 'name' | 'repository' | 'tags' | 'place'>;
   readonly ports: readonly number[];
+  /** Tags that the best source pushes it under. */
+  readonly tags: BuildFinding['tags'];
   readonly place: Place;
 }
 
@@ -37,7 +39,24 @@ export function draftImages(findings: Findings, notes: Note[], left: Draft['left
     names.add(name);
     return { ...group, name };
   });
-  return named.map((group) => draftImage(group, named.length, findings, notes));
+  const byRepository = new Map<string, string>();
+  return named.flatMap((group) => {
+    const own: Note[] = [];
+    const image = draftImage(group, named.length, findings, own);
+    const other = byRepository.get(image.repository);
+    if (other !== undefined) {
+      // Under the same tags one would replace the other.
+      left.push({
+        what: `Image "${image.name}"`,
+        why: `it goes to ${image.repository} like "${other}", and slipway.yaml tells images apart by repository, not by tag`,
+        place: image.place,
+      });
+      return [];
+    }
+    byRepository.set(image.repository, image.name);
+    notes.push(...own);
+    return [image];
+  });
 }
 
 function groupsOf(
@@ -98,8 +117,8 @@ function lastStage(dockerfile: DockerfileFinding): { readonly target?: string } 
 
 /** Why a Dockerfile that nothing publishes is not an image of this project; undefined when it may be. */
 function sideline(path: RelativePath): string | undefined {
-  const aside = /(^|\/)(\.devcontainer|examples?|samples?|fixtures?|testdata|tests?|e2e|benchmarks?)\//.exec(path);
-  if (aside !== null) return `it lies in ${aside[2]}/`;
+  const aside = asideFolder(path);
+  if (aside !== undefined) return `it lies in ${aside}/, and nothing publishes it`;
   const word = variantOf(path);
   if (word !== undefined && /^(dev|development|devcontainer|local|tests?|testing|ci|debug|lint|builder)$/.test(word))
     return `by its name it is for "${word}", and nothing publishes it`;
@@ -197,6 +216,7 @@ function draftImage(
       cacheTo: cacheTo?.value ?? [],
     },
     ports: dockerfile.ports,
+    tags: builds.flatMap((build) => build.tags),
     place,
   };
 }
@@ -271,8 +291,12 @@ function repositoryFor(
   const isSame = (repository: string): boolean =>
     [name, `${findings.name}-${name}`, ...(count === 1 ? [findings.name] : [])].includes(lastPart(repository)) ||
     lastPart(repository).endsWith(`-${name}`);
+  const owner = /([^/:]+)\/[^/]+?(\.git)?\/?$/.exec(findings.remoteUrl ?? '')?.[1]?.toLowerCase();
+  const isOfOwner = ({ repository }: { readonly repository: string }) =>
+    owner !== undefined && repository.split('/').includes(owner);
   const match =
-    used.find((each) => isSame(each.repository)) ?? (count === 1 && used.length === 1 ? used[0] : undefined);
+    used.find((each) => isSame(each.repository)) ??
+    (count === 1 && used.length === 1 ? used.find(isOfOwner) : undefined);
   if (match !== undefined) {
     notes.push({
       path,

@@ -32,6 +32,8 @@ export interface BuildFinding {
   readonly args: Readonly<Record<string, string>>;
   readonly cacheFrom: readonly string[];
   readonly cacheTo: readonly string[];
+  /** Tag templates in slipway.yaml's words that it is pushed under. */
+  readonly tags: readonly { readonly template: string; readonly place: Place }[];
   readonly place: Place;
 }
 
@@ -133,8 +135,6 @@ export interface PipelineFinding {
   readonly path: RelativePath;
   readonly workflow: Workflow;
   readonly builds: readonly BuildFinding[];
-  /** Tag templates in slipway.yaml's words, with the place of each. */
-  readonly tags: readonly { readonly template: string; readonly place: Place }[];
   readonly scan?: {
     readonly severity?: readonly string[];
     readonly ignoreUnfixed?: boolean;

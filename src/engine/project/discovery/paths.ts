@@ -90,3 +90,14 @@ export const lastPart = (repository: string): string => repository.split('/').at
 /** True for a repository that slipway.yaml accepts: lower case, nothing left to fill in. */
 export const isRepository = (text: string): boolean =>
   /^[a-z0-9][a-z0-9.:_/-]*$/.test(text) && !/:[^/]*$/.test(text.replace(/^[^/]+\//, ''));
+
+/** The folder that sets a path aside: hidden, or for examples and tests. What lies there is rarely the app itself. */
+export const asideFolder = (path: RelativePath): string | undefined =>
+  path
+    .split('/')
+    .slice(0, -1)
+    .find((part) =>
+      /^([._].+|examples?|samples?|fixtures?|testdata|testfiles?|testfile-.+|testing|tests?|e2e|integration|benchmarks?|hack|contrib)$/.test(
+        part,
+      ),
+    );

@@ -108,13 +108,11 @@ class Translator {
   finding(): PipelineFinding {
     const images = publishedImages(this.#workflow);
     const builds: BuildFinding[] = [];
-    const tags: PipelineFinding['tags'][number][] = [];
     for (const image of images) {
       const build = this.#build(image);
       if (build === undefined) continue;
-      builds.push(build);
       const made = tagTemplates(image);
-      for (const each of made.templates) if (!tags.some(({ template }) => template === each.template)) tags.push(each);
+      builds.push({ ...build, tags: made.templates });
       for (const each of made.left) this.#left.push({ what: `Tag ${each.text}`, why: each.why, place: each.place });
     }
     const scan = this.#workflow.facts.find(
@@ -128,7 +126,6 @@ class Translator {
       path: this.#path,
       workflow: this.#workflow,
       builds,
-      tags,
       ...(scan?.kind === 'scan' && {
         scan: {
           ...(scan.severity.length > 0 && { severity: scan.severity }),
@@ -203,6 +200,7 @@ class Translator {
       args: Object.fromEntries(args),
       cacheFrom: texts(build.cacheFrom).map(cacheEntry),
       cacheTo: texts(build.cacheTo).map(cacheEntry),
+      tags: [],
       place: build.place,
     };
   }

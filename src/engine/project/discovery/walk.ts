@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { System } from '../../system/index.ts';
-import { dockerIgnore } from '../dockerignore.ts';
+import { dockerIgnoreEntry } from '../dockerignore.ts';
 
 /** Folders that hold other people's files, or none worth reading. */
 const SKIPPED = new Set([
@@ -37,7 +37,7 @@ export interface WorkspaceFiles {
 export async function walkWorkspace(system: System, root: string): Promise<WorkspaceFiles> {
   const paths: string[] = [];
   const rules: string[] = [];
-  let judge = dockerIgnore('');
+  let judge = dockerIgnoreEntry('');
   let isCut = false;
   // Breadth first: when the limit is met, what is missing lies deepest.
   let level: readonly string[] = [''];
@@ -48,7 +48,7 @@ export async function walkWorkspace(system: System, root: string): Promise<Works
       if (entries.some((entry) => entry.name === '.gitignore')) {
         const text = (await system.files.readText(join(root, folder, '.gitignore'))) ?? '';
         rules.push(...contextPatterns(text, folder));
-        judge = dockerIgnore(rules.join('\n'));
+        judge = dockerIgnoreEntry(rules.join('\n'));
       }
       for (const entry of entries) {
         const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
