@@ -80,12 +80,17 @@ export class WatchCache {
     let since = clock.now();
     while (!signal.aborted) {
       try {
-        if (version === '') version = await this.#list();
-        attempt = 0;
+        if (version === '') {
+          version = await this.#list();
+          attempt = 0;
+        }
+        const began = clock.now();
         version = await this.#watch(version, () => {
           attempt = 0;
         });
         since = clock.now();
+        // Servers end watches every few minutes; one that ends them at once must not be asked in a tight loop.
+        if (since - began < FIRST_DELAY_MS) await clock.sleep(FIRST_DELAY_MS, signal);
       } catch (error) {
         if (signal.aborted || isCancelled(error)) break;
         if (isGone(error)) {
