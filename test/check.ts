@@ -13,6 +13,7 @@ const gates: readonly Gate[] = [
   ...(existsSync('webview/rollout')
     ? [{ name: 'types of the webview', argv: ['tsc', '--noEmit', '-p', 'webview'] } satisfies Gate]
     : []),
+  { name: 'types of the editor tests', argv: ['tsc', '--noEmit', '-p', 'test/editor'] },
   { name: 'lint', argv: ['biome', 'check', '.'] },
   { name: 'boundaries', argv: ['node', 'test/boundaries.ts'] },
   { name: 'unused code', argv: ['knip', '--no-progress'] },

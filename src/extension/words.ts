@@ -1,8 +1,9 @@
 // The words of the editor for states, times and amounts: one meaning in tree, webview and screen reader.
 import type { RunView, StepView } from '../engine/run/projection.ts';
 
-/** `0.4 s`, `12 s`, `3 min 5 s`, `1 h 2 min`. */
+/** `41 ms`, `0.4 s`, `12 s`, `3 min 5 s`, `1 h 2 min`. */
 export function duration(ms: number): string {
+  if (ms > 0 && ms < 100) return `${Math.round(ms)} ms`;
   if (ms < 10_000) return `${(Math.max(0, ms) / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
   if (seconds < 60) return `${seconds} s`;
@@ -67,3 +68,9 @@ export const startedByWords: Readonly<Record<RunView['startedBy'], string>> = {
   ci: 'in CI',
   test: 'by a test',
 };
+
+/** `3 of 12 pods`. */
+export function progressWords(progress: NonNullable<StepView['progress']>): string {
+  const { done, total, unit } = progress;
+  return unit === undefined ? `${done} of ${total}` : `${done} of ${total} ${unit}`;
+}

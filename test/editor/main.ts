@@ -6,13 +6,15 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as esbuild from 'esbuild';
 import { hostSuite } from './hostSuite.ts';
+import { pageSuite } from './pageSuite.ts';
+import { rolloutSuite } from './rolloutSuite.ts';
 import { Report, type Suite } from './suite.ts';
 import { treeSuite } from './treeSuite.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 process.chdir(root);
 
-const suites: readonly Suite[] = [hostSuite, treeSuite];
+const suites: readonly Suite[] = [pageSuite, hostSuite, treeSuite, rolloutSuite];
 
 async function build(): Promise<void> {
   execFileSync(process.execPath, ['esbuild.mjs'], { stdio: 'inherit' });

@@ -79,16 +79,24 @@ export class EditorWindow {
     await this.page.context().close();
   }
 
-  /** Runs a command of the palette by its title. */
+  /** Runs a command of the palette by its title, as soon as the palette knows it. */
   async command(title: string): Promise<void> {
-    await this.#quickOpen('F1');
-    const input = this.quickInput;
-    await input.fill(`>${title}`);
     const row = this.page
       .locator('.quick-input-list .monaco-list-row')
       .filter({ has: this.page.locator('.label-name', { hasText: title }) })
       .first();
-    await row.waitFor();
+    for (let attempt = 0; ; attempt += 1) {
+      await this.#quickOpen('F1');
+      await this.quickInput.fill(`>${title}`);
+      try {
+        await row.waitFor({ timeout: 2_000 });
+        break;
+      } catch (error) {
+        // A palette opened before the extension's manifest was read does not learn of its commands.
+        if (attempt === 10) throw error;
+        await this.page.keyboard.press('Escape');
+      }
+    }
     await row.click();
   }
 

@@ -9,6 +9,7 @@ import {
   conditionOf,
   duration,
   firstSentence,
+  progressWords,
   type RunCondition,
   type StepCondition,
   startedByWords,
@@ -181,11 +182,6 @@ export function stepItem(step: StepView, run: RunView, isLive: boolean, now: num
     contextValue: `step.${step.kind}.${condition}`,
     spoken: `${step.title}, ${[condition, ...words.filter((word) => word !== condition)].join(', ')}`,
   };
-}
-
-export function progressWords(progress: NonNullable<StepView['progress']>): string {
-  const { done, total, unit } = progress;
-  return unit === undefined ? `${done} of ${total}` : `${done} of ${total} ${unit}`;
 }
 
 /** A step as it will be, before any run. */

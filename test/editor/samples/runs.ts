@@ -117,7 +117,7 @@ const pod = (name: string, more: Partial<PodView> = {}): PodView => ({
 const workload = (name: string, pods: readonly PodView[], more: Partial<WorkloadView> = {}): WorkloadView => ({
   ref: { apiVersion: 'apps/v1', kind: 'Deployment', name, namespace: 'shop' },
   state: 'ready',
-  message: `All ${pods.length} updated pods are available`,
+  message: pods.length === 1 ? 'The updated pod is available' : `All ${pods.length} updated pods are available`,
   desired: pods.length,
   updated: pods.length,
   ready: pods.length,

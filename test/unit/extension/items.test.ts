@@ -16,6 +16,7 @@ const minutesAfter = (view: RunView, minutes: number) =>
 
 describe('words', () => {
   it.each([
+    [41, '41 ms'],
     [400, '0.4 s'],
     [12_300, '12 s'],
     [60_000, '1 min'],

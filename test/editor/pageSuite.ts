@@ -1,0 +1,217 @@
+// The rollout page by itself: how it looks in four themes, what it says and asks, and that it keeps its own rules.
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { linesOf, PageHarness, stateOf } from './pageHarness.ts';
+import { gatedRun, rolledBackRun, runningRun, type SampleRun, succeededRun } from './samples/runs.ts';
+import type { Suite } from './suite.ts';
+import { themes } from './themes/index.ts';
+import { launchBrowser, screenshots } from './window.ts';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+interface AxeAnswer {
+  readonly violations: readonly {
+    readonly id: string;
+    readonly help: string;
+    readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
+  }[];
+}
+
+/** axe's own script cannot run under the page's policy as a tag; evaluated by the test driver it can. */
+async function axeViolations(harness: PageHarness): Promise<readonly string[]> {
+  await harness.page.evaluate(axe);
+  const answer = await harness.page.evaluate(async () => {
+    const { axe: runner } = window as unknown as { axe: { run(context: Document): Promise<unknown> } };
+    return (await runner.run(document)) as AxeAnswer;
+  });
+  return answer.violations.map(
+    ({ id, help, nodes }) =>
+      `${id}: ${help}\n${nodes
+        .slice(0, 4)
+        .map(({ html, failureSummary }) => `  ${html.slice(0, 200)}\n  ${failureSummary}`)
+        .join('\n')}`,
+  );
+}
+
+const samples: readonly { readonly name: string; readonly run: SampleRun; readonly log?: string }[] = [
+  { name: 'succeeded', run: succeededRun(), log: 'build:api' },
+  { name: 'rolled-back', run: rolledBackRun() },
+  { name: 'gated', run: gatedRun() },
+  { name: 'running', run: runningRun() },
+];
+
+export const pageSuite: Suite = {
+  name: 'page',
+  run: async (report) => {
+    mkdirSync(screenshots, { recursive: true });
+    const browser = await launchBrowser();
+    try {
+      for (const theme of themes) {
+        for (const sample of samples) {
+          await report.test(`${sample.name} in ${theme.name}: no axe violation, no breach of the policy`, async () => {
+            const harness = await PageHarness.open(browser, { theme: theme.name });
+            try {
+              await harness.show(stateOf(sample.run, sample.log === undefined ? {} : { focus: sample.log }));
+              if (sample.log !== undefined) {
+                await harness.deliver({
+                  kind: 'log',
+                  run: sample.run.id,
+                  step: sample.log,
+                  isFirst: true,
+                  dropped: 0,
+                  lines: linesOf(sample.run, sample.log),
+                });
+                await harness.page.locator('.log-line').first().waitFor();
+              }
+              await harness.page.evaluate(() => document.fonts.ready);
+              // Before the screenshot: to stop animations the driver adds styles of its own, against the policy.
+              assert.deepEqual(await harness.violations(), []);
+              await harness.page.screenshot({
+                path: join(screenshots, `page-${sample.name}-${theme.name}.png`),
+                animations: 'disabled',
+                fullPage: true,
+              });
+              assert.deepEqual(await axeViolations(harness), []);
+            } finally {
+              await harness.close();
+            }
+          });
+        }
+      }
+
+      await report.test('narrow: nothing is cut off sideways', async () => {
+        const harness = await PageHarness.open(browser, { theme: 'dark', size: { width: 420, height: 900 } });
+        await harness.show(stateOf(rolledBackRun()));
+        const wide = await harness.page.evaluate(() =>
+          [...document.querySelectorAll('body *')]
+            .filter((element) => element.closest('.table-scroll table') === null)
+            .filter((element) => element.getBoundingClientRect().right > document.documentElement.clientWidth)
+            .map((element) => `${element.tagName} ${element.className}`),
+        );
+        assert.deepEqual(wide, []);
+        await harness.page.screenshot({ path: join(screenshots, 'page-narrow.png'), fullPage: true });
+        await harness.close();
+      });
+
+      await report.test('says ready first, with what it remembers', async () => {
+        const harness = await PageHarness.open(browser, {
+          theme: 'dark',
+          remembered: { folder: '/work/shop', environment: 'dev', run: 'r1', step: 'build:api' },
+        });
+        assert.deepEqual(await harness.posted(), [{ kind: 'ready', version: 1, run: 'r1', step: 'build:api' }]);
+        await harness.close();
+      });
+
+      await report.test('an older snapshot does not replace a newer one', async () => {
+        const harness = await PageHarness.open(browser, { theme: 'dark' });
+        await harness.deliver({ kind: 'snapshot', seq: 5, state: stateOf(succeededRun()) });
+        await harness.deliver({ kind: 'snapshot', seq: 4, state: stateOf(rolledBackRun()) });
+        assert.match(await harness.page.locator('.pill').innerText(), /Succeeded/);
+        await harness.close();
+      });
+
+      await report.test('by keyboard alone: steps, log, history, buttons', async () => {
+        const run = rolledBackRun();
+        const harness = await PageHarness.open(browser, { theme: 'dark' });
+        await harness.show(stateOf(run));
+        const { page } = harness;
+        await page.locator('.step-list [role=option]').first().focus();
+        await page.keyboard.press('ArrowDown');
+        await page.keyboard.press('Enter');
+        const followed = (await harness.posted()).filter(({ kind }) => kind === 'followLog');
+        assert.deepEqual(followed, [{ kind: 'followLog', step: 'build:api' }]);
+        assert.deepEqual(await harness.remembered(), {
+          folder: '/work/shop',
+          environment: 'dev',
+          run: run.id,
+          step: 'build:api',
+        });
+        await page.locator('.history [aria-selected=true]').focus();
+        await page.keyboard.press('ArrowLeft');
+        assert.deepEqual((await harness.posted()).at(-1), { kind: 'showRun', run: '20261121T081502Z-11aa22' });
+        await page.locator('vscode-button', { hasText: 'Run again' }).focus();
+        await page.keyboard.press('Enter');
+        assert.deepEqual((await harness.posted()).at(-1), { kind: 'do', offer: 'runAgain' });
+        // One tab stop for all steps: Tab leaves the list.
+        await page.locator('.step-list [role=option][tabindex="0"]').focus();
+        await page.keyboard.press('Tab');
+        assert.equal(await page.evaluate(() => document.activeElement?.closest('.step-list') === null), true);
+        await harness.close();
+      });
+
+      await report.test('tells a screen reader of a failure at once', async () => {
+        const harness = await PageHarness.open(browser, { theme: 'dark' });
+        const failed = rolledBackRun();
+        const running: SampleRun = { ...failed, events: failed.events.filter(({ type }) => type !== 'run.finished') };
+        await harness.show(stateOf(running, { isLive: true }));
+        assert.equal((await harness.page.locator('[role=alert]').innerText()).trim(), '');
+        await harness.show(stateOf(failed));
+        assert.match(await harness.page.locator('[role=alert]').innerText(), /rolled back.*does not exist/);
+        await harness.close();
+      });
+
+      await report.test(
+        '10,000 log lines: only what is seen is in the document, and every place can be reached',
+        async () => {
+          const run = succeededRun(undefined, undefined, 10_000);
+          const harness = await PageHarness.open(browser, { theme: 'dark' });
+          await harness.show(stateOf(run, { focus: 'build:api' }));
+          const lines = linesOf(run, 'build:api');
+          await harness.deliver({ kind: 'log', run: run.id, step: 'build:api', isFirst: true, dropped: 0, lines });
+          const { page } = harness;
+          await page.locator('.log-line').first().waitFor();
+          // At the end first, as a terminal would be.
+          await page.getByText('package-9999 ', { exact: false }).waitFor();
+          const frames = await page.evaluate(async () => {
+            const log = document.querySelector('slipway-log') as HTMLElement;
+            const seen: number[] = [];
+            let most = 0;
+            for (let at = 0; at < log.scrollHeight; at += 6000) {
+              log.scrollTop = at;
+              const from = performance.now();
+              await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+              seen.push(performance.now() - from);
+              most = Math.max(most, log.querySelectorAll('.log-line').length);
+            }
+            log.scrollTop = 0;
+            await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+            return { most, worst: Math.max(...seen), first: log.querySelector('.log-line')?.textContent ?? '' };
+          });
+          assert.ok(frames.most < 200, `${frames.most} rows in the document`);
+          assert.equal(frames.first, lines[0]?.text);
+          console.log(`     worst pair of frames while scrolling: ${frames.worst.toFixed(0)} ms, ${frames.most} rows`);
+          await page.locator('vscode-textfield').locator('input').fill('linux/arm64');
+          await page.waitForFunction(
+            () => !(document.querySelector('slipway-log')?.textContent ?? '').includes('Collecting'),
+          );
+          await harness.close();
+        },
+      );
+
+      await report.test('text of a cluster is text: markup in a message stays a message', async () => {
+        const run = rolledBackRun();
+        const evil = '<img src=x onerror="document.title=1"><b>bold</b>';
+        const events = JSON.parse(
+          JSON.stringify(run.events).replaceAll('Revision 6 serves again, alone', JSON.stringify(evil).slice(1, -1)),
+        );
+        const harness = await PageHarness.open(browser, { theme: 'dark' });
+        await harness.show(stateOf({ ...run, events }));
+        assert.equal(await harness.page.locator('main img, main b').count(), 0);
+        assert.match(await harness.page.locator('.rollback').innerText(), /<b>bold<\/b>/);
+        await harness.close();
+      });
+
+      await report.test('does not move for who wants no motion', async () => {
+        const harness = await PageHarness.open(browser, { theme: 'dark', reducedMotion: 'reduce' });
+        await harness.show(stateOf(runningRun()));
+        const moving = await harness.page.evaluate(() => document.getAnimations().length);
+        assert.equal(moving, 0);
+        await harness.close();
+      });
+    } finally {
+      await browser.close();
+    }
+  },
+};

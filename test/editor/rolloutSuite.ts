@@ -1,0 +1,115 @@
+// The rollout page inside the real VS Code: what it shows, what its links open, that it survives a reload.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { rolledBackRun, succeededRun, writeRun } from './samples/runs.ts';
+import { sampleWorkspace } from './samples/workspace.ts';
+import { startServer } from './server.ts';
+import { eventually, type Report, type Suite } from './suite.ts';
+import { themes } from './themes/index.ts';
+import { EditorWindow, launchBrowser } from './window.ts';
+
+const extension = join(import.meta.dirname, '..', '..');
+
+export const rolloutSuite: Suite = {
+  name: 'rollout',
+  run: async (report) => {
+    const browser = await launchBrowser();
+    try {
+      await behaviour(browser, report);
+      for (const theme of themes) await report.test(`looks right in ${theme.name}`, () => look(browser, theme));
+    } finally {
+      await browser.close();
+    }
+  },
+};
+
+async function behaviour(browser: Browser, report: Report): Promise<void> {
+  const workspace = sampleWorkspace();
+  writeRun(workspace.path, succeededRun());
+  const server = await startServer({
+    settings: { 'security.workspace.trust.enabled': false, 'workbench.colorTheme': 'Light 2026' },
+  });
+  try {
+    const window = await EditorWindow.open(browser, server, {
+      open: workspace.path,
+      extensionDevelopmentPath: extension,
+    });
+    const page = window.webview();
+
+    await report.test('a step of the tree opens its run with the log of the step', async () => {
+      await window.activity('Slipway');
+      await window.row('dev').click();
+      await window.row('Build api').click();
+      await page.getByRole('heading', { name: 'Log of Build api' }).waitFor();
+      assert.match(await page.locator('.pill').innerText(), /Succeeded/);
+      await page.getByText('package-399 ', { exact: false }).waitFor();
+    });
+
+    await report.test('a newer run of the environment can be picked in its history', async () => {
+      writeRun(workspace.path, rolledBackRun());
+      const bars = page.locator('.history [role=option]');
+      await eventually(
+        'history',
+        () => bars.count(),
+        (count) => count === 2,
+      );
+      await bars.last().click();
+      await page.getByText('Revision 6 serves again', { exact: false }).first().waitFor();
+      assert.match(await page.locator('.outcome .headline').innerText(), /does not exist in the registry/);
+    });
+
+    await report.test('the page breaks no policy and leaves no error', async () => {
+      const problems = window.console.filter(
+        (line) => /Content Security Policy|Uncaught/.test(line) && /rollout|slipway/.test(line),
+      );
+      assert.deepEqual(problems, []);
+    });
+
+    await report.test('opens the log as a document', async () => {
+      await page.locator('vscode-button', { hasText: 'Open as document' }).click();
+      const tab = window.page.locator('.tab', { hasText: '.log' });
+      await tab.waitFor();
+      await window.page.locator('.view-lines').getByText('Collecting').first().waitFor();
+      await window.command('View: Close Editor');
+    });
+
+    await report.test('comes back with the run and the step after a reload of the window', async () => {
+      await window.page.reload();
+      await window.page.locator('.monaco-workbench').waitFor();
+      await page.getByRole('heading', { name: 'Log of Build api' }).waitFor({ timeout: 60_000 });
+      assert.match(await page.locator('.pill').innerText(), /Rolled back/);
+    });
+    await window.close();
+  } finally {
+    await server.stop();
+    workspace.remove();
+  }
+}
+
+async function look(browser: Browser, theme: (typeof themes)[number]): Promise<void> {
+  const workspace = sampleWorkspace();
+  const run = rolledBackRun(undefined, new Date(Date.now() - 4 * 60_000).toISOString());
+  writeRun(workspace.path, succeededRun());
+  writeRun(workspace.path, run);
+  const server = await startServer({
+    settings: { 'security.workspace.trust.enabled': false, 'workbench.colorTheme': theme.label },
+  });
+  try {
+    const window = await EditorWindow.open(browser, server, {
+      open: workspace.path,
+      extensionDevelopmentPath: extension,
+      size: { width: 1500, height: 900 },
+    });
+    await window.activity('Slipway');
+    await window.row('Roll out on dev').waitFor();
+    await window.row('Roll out on dev').click();
+    await window.webview().getByText('Revision 6 serves again', { exact: false }).first().waitFor();
+    await window.screenshot(`editor-rolled-back-${theme.name}`);
+    assert.deepEqual(await window.notifications(), []);
+    await window.close();
+  } finally {
+    await server.stop();
+    workspace.remove();
+  }
+}

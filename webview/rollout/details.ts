@@ -1,0 +1,272 @@
+import { html, nothing, type TemplateResult } from 'lit';
+import type { FindingView, PodView, WorkloadView } from '../../src/engine/events/index.ts';
+import type { RunView } from '../../src/engine/run/projection.ts';
+import { age, duration } from '../../src/extension/words.ts';
+import { capital, icon, link, plural, type Send, section, type Tone } from './parts.ts';
+
+const workloadTone: Readonly<Record<WorkloadView['state'], readonly [string, Tone]>> = {
+  ready: ['pass', 'good'],
+  progressing: ['sync', 'busy'],
+  failed: ['error', 'bad'],
+  unknown: ['question', 'warn'],
+  paused: ['debug-pause', 'warn'],
+};
+
+export function workloads(run: RunView, now: number): TemplateResult | typeof nothing {
+  if (run.workloads.length === 0) return nothing;
+  const { verdict, rollback } = run;
+  const elapsed =
+    rollback?.finished?.outcome === 'restored'
+      ? html`as restored`
+      : verdict === undefined
+        ? nothing
+        : html`${verdict.state} after ${duration(verdict.elapsedMs)}`;
+  return section(
+    'workloads',
+    'Workloads',
+    elapsed,
+    html`${run.workloads.map((workload) => {
+      const [name, tone] = workloadTone[workload.state];
+      const title = `${workload.ref.kind} ${workload.ref.name}`;
+      return html`<div class="workload">
+        <p class="workload-head">
+          <span class="codicon codicon-${name} tone-${tone} ${workload.state === 'progressing' ? 'spinning' : ''}" aria-hidden="true"></span>
+          <span class="kind">${workload.ref.kind}</span> <strong>${workload.ref.name}</strong>
+          <span class="hidden">, ${workload.state}</span>
+          <span class="grow"></span>
+          <span class="count">${workload.available} of ${workload.desired} available</span>
+        </p>
+        <p class="workload-words">${workload.message}</p>
+        ${
+          workload.pods.length === 0
+            ? nothing
+            : html`<div class="table-scroll" tabindex="0" role="region" aria-label="Pods of ${title}">
+                <table>
+                  <thead>
+                    <tr>
+                      <th scope="col">Pod</th>
+                      <th scope="col">Version</th>
+                      <th scope="col">State</th>
+                      <th scope="col" class="number">Restarts</th>
+                      <th scope="col" class="number">Age</th>
+                    </tr>
+                  </thead>
+                  <tbody>
+                    ${workload.pods.map((pod) => podRow(pod, now))}
+                  </tbody>
+                </table>
+              </div>`
+        }
+      </div>`;
+    })}`,
+  );
+}
+
+function podRow(pod: PodView, now: number): TemplateResult {
+  const [name, tone]: readonly [string, Tone] = pod.isReady
+    ? ['pass', 'good']
+    : pod.reason !== undefined && /Err|BackOff|Crash|Invalid|Failed|OOM/.test(pod.reason)
+      ? ['error', 'bad']
+      : ['circle-outline', 'busy'];
+  const state = pod.isReady ? 'Ready' : (pod.reason ?? (pod.phase === 'Running' ? 'Not ready' : pod.phase));
+  return html`<tr>
+    <td class="name" title=${pod.name}><span class="pod-name">${pod.name}</span></td>
+    <td>${pod.isNew ? 'new' : html`<span class="faint">old</span>`}</td>
+    <td title=${pod.message ?? ''}>${icon(name, tone)} ${state}</td>
+    <td class="number ${pod.restarts > 0 ? 'tone-warn' : 'faint'}">${pod.restarts}</td>
+    <td class="number faint">${pod.createdAt === undefined ? '' : age(pod.createdAt, now).replace(' ago', '')}</td>
+  </tr>`;
+}
+
+export function smoke(run: RunView, send: Send): TemplateResult | typeof nothing {
+  if (run.smoke.length === 0) return nothing;
+  const passed = run.smoke.filter(({ isOk }) => isOk).length;
+  return section(
+    'smoke',
+    'Smoke tests',
+    `${passed} of ${run.smoke.length} passed`,
+    html`<ul class="plain">
+      ${run.smoke.map(
+        (check) =>
+          html`<li class="check">
+            ${icon(check.isOk ? 'pass' : 'error', check.isOk ? 'good' : 'bad')}
+            <span class="check-words"
+              ><span class="hidden">${check.isOk ? 'Passed: ' : 'Failed: '}</span><code>${check.check}</code
+              ><span class="faint"> ${check.message}</span>
+              ${check.url === undefined ? nothing : link('open', () => send({ kind: 'openEndpoint', url: check.url ?? '' }), check.url)}</span
+            >
+            <span class="number faint"
+              >${check.attempts > 1 ? `${check.attempts} attempts, ` : ''}${duration(check.durationMs)}</span
+            >
+          </li>`,
+      )}
+    </ul>`,
+  );
+}
+
+export function images(run: RunView): TemplateResult | typeof nothing {
+  if (run.published.length === 0) return nothing;
+  return section(
+    'images',
+    'Images',
+    nothing,
+    html`<ul class="plain">
+      ${run.published.map(
+        (image) =>
+          html`<li class="image">
+            <strong>${image.image}</strong>
+            <span class="image-words"
+              ><code>${image.repository}:${image.tags[0] ?? ''}</code
+              >${image.tags.length > 1 ? html`<span class="faint"> and ${image.tags.slice(1).join(', ')}</span>` : nothing}<br /><span
+                class="faint digest"
+                title=${image.digest}
+                >${image.digest.slice(0, 19)}</span
+              ><span class="faint"> for ${image.platforms.join(', ')}</span></span
+            >
+          </li>`,
+      )}
+    </ul>`,
+  );
+}
+
+const severities = ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'] as const;
+/** Beyond this many findings a filter helps more than it costs. */
+const MANY_FINDINGS = 8;
+
+export interface ScanOptions {
+  readonly run: RunView;
+  readonly filter: string;
+  readonly onFilter: (text: string) => void;
+  readonly send: Send;
+}
+
+export function scans({ run, filter, onFilter, send }: ScanOptions): TemplateResult | typeof nothing {
+  if (run.scans.length === 0) return nothing;
+  const database = run.scans.find(({ database: used }) => used?.updatedAt !== undefined)?.database;
+  const all = run.scans.flatMap((scan) => scan.gating.map((finding) => ({ scan, finding })));
+  // The same finding on two platforms is one thing to mend.
+  const grouped = new Map<
+    string,
+    { readonly finding: FindingView; readonly scan: (typeof all)[number]['scan']; readonly platforms: string[] }
+  >();
+  for (const { scan, finding } of all) {
+    const key = `${scan.image} ${finding.id} ${finding.package}`;
+    const known = grouped.get(key);
+    if (known === undefined) grouped.set(key, { finding, scan, platforms: [scan.platform] });
+    else known.platforms.push(scan.platform);
+  }
+  const wanted = filter.trim().toLowerCase();
+  const findings = [...grouped.values()].filter(
+    ({ finding, scan }) =>
+      wanted === '' ||
+      `${finding.id} ${finding.package} ${finding.severity} ${finding.title ?? ''} ${scan.image}`
+        .toLowerCase()
+        .includes(wanted),
+  );
+  return section(
+    'scans',
+    'Scans',
+    database === undefined ? nothing : html`${database.engine} advisories of ${database.updatedAt?.slice(0, 10)}`,
+    html`<div class="table-scroll" tabindex="0" role="region" aria-label="Findings by image">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Image</th>
+              <th scope="col">Platform</th>
+              ${severities.map((severity) => html`<th scope="col" class="number">${capital(severity.toLowerCase())}</th>`)}
+              <th scope="col">Gate</th>
+              <th scope="col"><span class="hidden">Report</span></th>
+            </tr>
+          </thead>
+          <tbody>
+            ${run.scans.map(
+              (scan) =>
+                html`<tr>
+                  <td>${scan.image}</td>
+                  <td class="faint">${scan.platform}</td>
+                  ${severities.map(
+                    (severity) =>
+                      html`<td class="number ${scan.counts[severity] === 0 ? 'faint' : `severity-${severity}`}">
+                        ${scan.counts[severity]}
+                      </td>`,
+                  )}
+                  <td title=${scan.message}>
+                    ${
+                      scan.outcome === 'clean'
+                        ? html`${icon('pass', 'good')} passed`
+                        : html`${icon(scan.outcome === 'findings' ? 'error' : 'warning', scan.outcome === 'findings' ? 'bad' : 'warn')}
+                          ${scan.outcome === 'findings' ? plural(scan.gating.length, 'finding') : scan.outcome.replace('-', ' ')}`
+                    }
+                  </td>
+                  <td>
+                    ${scan.reports[0] === undefined ? nothing : link('report', () => send({ kind: 'openReport', path: scan.reports[0] ?? '' }))}
+                  </td>
+                </tr>`,
+            )}
+          </tbody>
+        </table>
+      </div>
+      ${
+        grouped.size > MANY_FINDINGS
+          ? html`<vscode-textfield
+              class="filter"
+              type="search"
+              label="Filter findings"
+              placeholder="Filter by package, id or severity"
+              .value=${filter}
+              @input=${(event: Event) => onFilter((event.target as HTMLInputElement).value)}
+            ></vscode-textfield>`
+          : nothing
+      }
+      ${
+        grouped.size === 0
+          ? nothing
+          : html`<ul class="plain findings" aria-label="Findings that stop the run">
+              ${findings.map(({ finding, scan, platforms }) => findingRow(finding, scan, platforms, send))}
+              ${findings.length === 0 ? html`<li class="faint">No finding matches “${filter}”.</li>` : nothing}
+            </ul>`
+      }`,
+  );
+}
+
+function findingRow(
+  finding: FindingView,
+  scan: { readonly image: string; readonly platform: string },
+  platforms: readonly string[],
+  send: Send,
+): TemplateResult {
+  const ask = (what: 'advisory' | 'dockerfile') =>
+    send({
+      kind: 'openFinding',
+      image: scan.image,
+      platform: scan.platform,
+      id: finding.id,
+      package: finding.package,
+      what,
+    });
+  return html`<li class="finding">
+    <span class="severity"
+      >${icon('circle-filled', finding.severity === 'CRITICAL' ? 'bad' : finding.severity === 'HIGH' ? 'warn' : 'quiet')}
+      ${capital(finding.severity.toLowerCase())}</span
+    >
+    <span class="finding-words">
+      <strong>${finding.package}</strong> ${finding.installed}${
+        finding.fixed === undefined
+          ? html`<span class="faint">, no fix yet</span>`
+          : html`, fixed in <strong>${finding.fixed}</strong>`
+      }
+      ${finding.isNew === true ? html`<span class="chip">new</span>` : nothing}<br />
+      ${finding.url === undefined ? finding.id : link(finding.id, () => ask('advisory'), finding.url)}
+      <span class="faint"
+        >${finding.title === undefined ? '' : ` ${finding.title}`} · ${scan.image}, ${platforms.join(', ')}${
+          finding.origin === 'base' ? ' · from the base image' : ''
+        }</span
+      >
+      ${
+        finding.dockerfileLine === undefined
+          ? nothing
+          : html`<span class="faint"> · </span>${link(`Dockerfile line ${finding.dockerfileLine + 1}`, () => ask('dockerfile'))}`
+      }
+    </span>
+  </li>`;
+}

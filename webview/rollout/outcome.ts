@@ -1,0 +1,160 @@
+import { html, nothing, type TemplateResult } from 'lit';
+import type { CauseView } from '../../src/engine/events/index.ts';
+import type { Failure } from '../../src/engine/problems/index.ts';
+import type { RunView } from '../../src/engine/run/projection.ts';
+import type { RolloutState } from '../../src/extension/rollout/protocol.ts';
+import { activityOf, conditionOf, duration } from '../../src/extension/words.ts';
+import { conditionMark, icon, link, plural, type Send } from './parts.ts';
+
+/** The one thing to know now: what happens, what came out, or why it failed and what to do. */
+export function outcome(state: RolloutState, send: Send, showLog: (step: string) => void): TemplateResult {
+  const { run } = state;
+  const condition = conditionOf(run, state.isLive);
+  switch (condition) {
+    case 'running':
+      return html`<section class="outcome busy" aria-label="Now">
+        <p class="headline">${conditionMark('running')} ${activityOf(run)}</p>
+        ${doing(run)} ${contact(run)} ${run.warnings.map((warning) => warningLine(warning))}
+      </section>`;
+    case 'succeeded':
+      return succeeded(run, send);
+    case 'failed':
+    case 'rolled back':
+      return failed(run, send, showLog);
+    case 'interrupted':
+      return html`<section class="outcome warn" aria-label="Outcome">
+        <p class="headline">${conditionMark(condition)} The process of this run has ended without a word</p>
+        <p class="fix">Resume looks at the registry and the cluster, and goes on without doing anything twice.</p>
+      </section>`;
+    case 'cancelled':
+      return html`<section class="outcome quiet" aria-label="Outcome">
+        <p class="headline">${conditionMark(condition)} Cancelled${
+          run.deployed === undefined
+            ? '; nothing was deployed'
+            : ` after the deploy of ${run.deployed.revision ?? 'a new version'}`
+        }</p>
+        ${rollback(run)}
+      </section>`;
+  }
+}
+
+function succeeded(run: RunView, send: Send): TemplateResult {
+  const passed = run.smoke.filter(({ isOk }) => isOk).length;
+  const facts = [
+    ...(run.verdict === undefined ? [] : [`${run.verdict.message} after ${duration(run.verdict.elapsedMs)}`]),
+    ...(run.smoke.length === 0 ? [] : [`${passed} of ${plural(run.smoke.length, 'smoke check')} passed`]),
+  ];
+  return html`<section class="outcome good" aria-label="Outcome">
+    <p class="headline">
+      ${conditionMark('succeeded')}
+      ${
+        run.environment === null
+          ? html`${plural(run.published.length, 'image')} published`
+          : html`${run.tag === undefined ? 'The new version' : html`<code>${run.tag}</code>`} is live on ${run.environment}`
+      }
+    </p>
+    ${facts.length === 0 ? nothing : html`<p>${facts.join('. ')}.</p>`}
+    ${
+      run.endpoints.length === 0
+        ? nothing
+        : html`<p class="endpoints">
+            ${run.endpoints.map(
+              ({ title, url }) =>
+                html`<span>${icon('link-external')} ${title}: ${link(url, () => send({ kind: 'openEndpoint', url }))}</span>`,
+            )}
+          </p>`
+    }
+  </section>`;
+}
+
+function failed(run: RunView, send: Send, showLog: (step: string) => void): TemplateResult {
+  const step = run.steps.find(({ state }) => state === 'failed');
+  const cause = run.verdict?.state === 'failed' ? run.verdict.causes[0] : undefined;
+  const failure: Failure | undefined = step?.failure ?? run.failure;
+  const message = cause?.message ?? failure?.message ?? 'The run failed without naming a cause.';
+  const fix = cause?.fix ?? failure?.fix;
+  const evidence = cause?.evidence ?? failure?.evidence ?? [];
+  const others = run.verdict?.causes.slice(1) ?? [];
+  return html`<section class="outcome bad" aria-label="Outcome">
+    <p class="headline">${icon('error', 'bad')} ${message}</p>
+    ${
+      cause === undefined
+        ? nothing
+        : html`<p class="where">
+            ${cause.object.kind} <code>${cause.object.name}</code>${
+              cause.container === undefined ? '' : html`, container <code>${cause.container}</code>`
+            }${namedAfter(cause)}
+          </p>`
+    }
+    ${fix === undefined ? nothing : html`<p class="fix"><strong>Fix:</strong> ${fix}</p>`}
+    ${
+      evidence.length === 0
+        ? nothing
+        : html`<details ?open=${failure?.reason !== 'gate'}>
+            <summary>Evidence</summary>
+            <pre tabindex="0">${evidence.join('\n')}</pre>
+          </details>`
+    }
+    ${others.map((other) => html`<p class="also">Also: ${other.message} ${other.fix}</p>`)} ${rollback(run)}
+    <div class="actions">
+      ${
+        step === undefined
+          ? nothing
+          : html`<vscode-button secondary icon="output" @click=${() => showLog(step.id)}
+              >Log of ${step.title}</vscode-button
+            >`
+      }
+      ${
+        failure?.place === undefined
+          ? nothing
+          : html`<vscode-button
+              secondary
+              icon="go-to-file"
+              @click=${() => send({ kind: 'openFailure', ...(step !== undefined && { step: step.id }) })}
+              >Open ${failure.place.file.split(/[\\/]/).at(-1)}${
+                failure.place.range === undefined ? '' : `, line ${failure.place.range.start.line + 1}`
+              }</vscode-button
+            >`
+      }
+    </div>
+  </section>`;
+}
+
+function namedAfter({ firstSeen, namedAt }: CauseView): string {
+  if (firstSeen === undefined || namedAt === undefined) return '';
+  return `, named ${duration(Date.parse(namedAt) - Date.parse(firstSeen))} after the cluster first reported it`;
+}
+
+function rollback(run: RunView): TemplateResult | typeof nothing {
+  if (run.rollback === undefined) return nothing;
+  const { finished, target } = run.rollback;
+  if (finished === undefined) {
+    return html`<p class="rollback">${conditionMark('running')} Rolling back to ${target}</p>`;
+  }
+  const after =
+    finished.sinceDeployMs === undefined ? '' : `, ${duration(finished.sinceDeployMs)} after the deploy began`;
+  const isGood = finished.outcome === 'restored';
+  return html`<p class="rollback">
+    ${icon('discard', isGood ? 'good' : 'bad')}
+    <span><strong>${isGood ? 'Rolled back' : 'Rollback'}:</strong> ${finished.message}${after}.</span>
+  </p>`;
+}
+
+/** What the steps under way say of themselves. */
+const doing = (run: RunView): readonly TemplateResult[] =>
+  run.steps
+    .filter(({ state, message }) => state === 'running' && message !== undefined)
+    .map(({ message }) => html`<p class="doing">${message}</p>`);
+
+function contact(run: RunView): TemplateResult | typeof nothing {
+  if (run.contact === undefined || run.contact.state === 'connected') return nothing;
+  return html`<p class="warning">
+    ${icon('debug-disconnect', 'warn')} Contact to the cluster ${run.contact.state} since
+    ${run.contact.since.slice(11, 19)}${run.contact.message === undefined ? '' : `: ${run.contact.message}`}
+  </p>`;
+}
+
+const warningLine = (warning: CauseView): TemplateResult =>
+  html`<p class="warning">
+    ${icon('warning', 'warn')} <span>${warning.object.kind} <code>${warning.object.name}</code>: ${warning.message}</span>
+  </p>`;
