@@ -8,6 +8,7 @@ import { addEnvironmentCommands } from './commands/environment.ts';
 import { addHistoryCommands } from './commands/history.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addPlanCommand } from './commands/plan.ts';
+import { addPolicyCommands } from './commands/policies.ts';
 import { addRunCommands } from './commands/run.ts';
 import type { CliContext } from './context.ts';
 import { failureLines } from './words.ts';
@@ -51,6 +52,7 @@ async function main(argv: readonly string[]): Promise<number> {
   addPlanCommand(program, context);
   addEnvironmentCommands(program, context);
   addHistoryCommands(program, context);
+  addPolicyCommands(program, context);
   addInitCommand(program, context);
   try {
     await program.parseAsync([...argv], { from: 'user' });

@@ -1,0 +1,79 @@
+import type { Secrets } from '../events/secrets.ts';
+import { SlipwayError } from '../problems/index.ts';
+import type { System } from '../system/index.ts';
+import { platformsOf } from './manifest.ts';
+import { describeImage } from './publishStep.ts';
+import { isHelperTag, parseReference } from './reference.ts';
+import { Registry } from './registry.ts';
+
+export interface TagView {
+  readonly tag: string;
+  readonly digest: string;
+  /** Empty when the image names none. */
+  readonly platforms: readonly string[];
+  /** ISO time from the image; absent for reproducible builds. */
+  readonly created?: string;
+  /** Commit it was built from, by its label. */
+  readonly revision?: string;
+  readonly isSigned: boolean;
+}
+
+/** At most so many look-ups at once: registries throttle by connection. */
+const PARALLEL = 5;
+
+/**
+ * The tags of a repository with what can be told of them, newest first. Registries list tags by name, so all of them are
+ * listed and the last `most` by name order of versions are looked at. Throws SlipwayError `usage` when there is none.
+ */
+export async function listTags(
+  system: System,
+  repository: string,
+  options: { readonly most: number; readonly signal: AbortSignal; readonly secrets?: Secrets },
+): Promise<readonly TagView[]> {
+  const registry = new Registry(system, options.secrets);
+  const reference = parseReference(repository);
+  const listed = await registry.tags(reference.registry, reference.repository, options.signal);
+  if (listed === undefined) {
+    throw new SlipwayError({
+      reason: 'usage',
+      code: 'registry.not-found',
+      message: `${repository} does not exist, or you may not see it.`,
+      fix: 'Check the name; log in with docker login if it is private.',
+    });
+  }
+  const signatures = new Set(
+    listed.filter((tag) => /\.sig$/.test(tag)).map((tag) => tag.replace(/\.sig$/, '').replace('-', ':')),
+  );
+  const byVersion = new Intl.Collator('en', { numeric: true });
+  const wanted = listed
+    .filter((tag) => !isHelperTag(tag))
+    .toSorted((a, b) => byVersion.compare(b, a))
+    .slice(0, options.most);
+  const views: TagView[] = [];
+  const waiting = [...wanted];
+  await Promise.all(
+    Array.from({ length: PARALLEL }, async () => {
+      for (let tag = waiting.shift(); tag !== undefined; tag = waiting.shift()) {
+        const manifest = await registry.manifest({ ...reference, tag }, options.signal);
+        if (manifest === undefined) continue;
+        const facts = await describeImage(registry, reference, manifest.digest, options.signal).catch(() => ({}));
+        const referrers = signatures.has(manifest.digest)
+          ? []
+          : await registry
+              .referrers(reference.registry, reference.repository, manifest.digest, options.signal)
+              .catch(() => []);
+        views.push({
+          tag,
+          digest: manifest.digest,
+          platforms: Object.keys(platformsOf(manifest)),
+          ...('created' in facts && typeof facts.created === 'string' && { created: facts.created }),
+          ...('revision' in facts && typeof facts.revision === 'string' && { revision: facts.revision }),
+          isSigned:
+            signatures.has(manifest.digest) ||
+            referrers.some(({ artifactType }) => /sigstore|cosign/.test(artifactType ?? '')),
+        });
+      }
+    }),
+  );
+  return views.toSorted((a, b) => (b.created ?? '').localeCompare(a.created ?? '') || byVersion.compare(b.tag, a.tag));
+}
