@@ -11,7 +11,7 @@ const HEADER = ` Slipway: from commit to a verified rollout. Reference: docs/con
 export function draftText(draft: Draft, findings: Findings): string {
   const document = new Document(draft.config, { aliasDuplicateObjects: false });
   document.commentBefore = HEADER;
-  for (const [path, notes] of grouped(draft.notes)) {
+  for (const [path, notes] of grouped(draft.notes.filter((note) => !isSaidAbove(note, draft.notes)))) {
     const target = document.getIn(path.slice(0, -1), true);
     const last = path.at(-1);
     const comment = notes.map((note) => ` ${noteText(note, findings)}`).join('\n');
@@ -40,6 +40,16 @@ function spaceBefore(document: Document, key: string): void {
   const pair = root.items.find((item) => isPair(item) && isScalar(item.key) && item.key.value === key);
   if (pair !== undefined && isNode(pair.key)) (pair.key as Node).spaceBefore = true;
 }
+
+/** The map a value is in has the same comment already. */
+const isSaidAbove = (note: Note, notes: readonly Note[]): boolean =>
+  notes.some(
+    (other) =>
+      other.path.length < note.path.length &&
+      other.path.every((part, index) => part === note.path[index]) &&
+      other.text === note.text &&
+      other.place === note.place,
+  );
 
 /** Notes by path; several of one path become several comment lines. */
 function grouped(notes: readonly Note[]): readonly (readonly [readonly (string | number)[], readonly Note[]])[] {
