@@ -86,20 +86,17 @@ type Rule =
 
 /** Byte order of UTF-8. Tags are ASCII, where UTF-16 order is the same; anything else takes the slow road. */
 export function compareBytes(a: string, b: string): number {
-  if (a === b) return 0;
-  const length = Math.min(a.length, b.length);
+  const length = a.length < b.length ? a.length : b.length;
   for (let at = 0; at < length; at += 1) {
     const x = a.charCodeAt(at);
     const y = b.charCodeAt(at);
-    // Surrogates stand for code points above all others, so they sort after U+E000..U+FFFF.
-    if (x !== y)
-      return (
-        (x >= 0xd800 ? (x >= 0xe000 ? x - 0x800 : x + 0x2000) : x) -
-        (y >= 0xd800 ? (y >= 0xe000 ? y - 0x800 : y + 0x2000) : y)
-      );
+    if (x !== y) return x < 0xd800 && y < 0xd800 ? x - y : rank(x) - rank(y);
   }
   return a.length - b.length;
 }
+
+/** Surrogates stand for code points above all others, so they come after U+E000..U+FFFF. */
+const rank = (unit: number): number => (unit < 0xd800 ? unit : unit >= 0xe000 ? unit - 0x800 : unit + 0x2000);
 
 /** A policy ready to run over many tags. */
 export class CompiledPolicy {
