@@ -18,6 +18,7 @@ const suites: readonly Suite[] = [
   { name: 'main job', argv: ['node', 'test/pipeline/mainJob.ts'], lab: ['core'] },
   { name: 'rollback', argv: ['node', 'test/pipeline/rollback.ts'], lab: ['core'] },
   { name: 'environment', argv: ['node', 'test/pipeline/environment.ts'], lab: ['core'] },
+  { name: 'kill', argv: ['node', 'test/faults/main.ts', 'kill', '--count', '5'], lab: ['core'] },
 ];
 
 interface Result {

@@ -106,7 +106,6 @@ function crashFacts(scene: Scene, container: ContainerScene, exits: readonly Exi
   );
   const known = logs.filter((log) => log !== undefined);
   const texts = known.flatMap((log) => (log.text === undefined ? [] : [log.text]));
-  const signatures = new Set(texts.map(logSignature));
   const codes = new Set(exits.map((exit) => `${exit.code} ${exit.reason === 'OOMKilled' ? 'oom' : ''}`));
   const lastLog = logs.at(-1);
   const tail = texts.at(-1);
@@ -120,11 +119,24 @@ function crashFacts(scene: Scene, container: ContainerScene, exits: readonly Exi
     finals.every((line) => line !== undefined && logSignature(line) === logSignature(finalLine));
   return {
     tail: tail ?? (termination === '' ? undefined : termination),
-    isAlike: codes.size === 1 && signatures.size === 1 && texts.length >= Math.min(exits.length, 2),
+    isAlike: codes.size === 1 && texts.length >= Math.min(exits.length, 2) && sayTheSame(texts),
     isAsking: lastLog === undefined,
     isDependency: SAYS_DEPENDENCY.test(spoken),
     finalLine: isSameFinal ? finalLine : undefined,
   };
+}
+
+/**
+ * Whether the ends say the same. The first restart comes at once (kubelet, all versions), so the log asked for one end may
+ * already be the empty or half-written one of the next run: one that differs from all others proves nothing.
+ */
+export function sayTheSame(texts: readonly string[]): boolean {
+  const spoken = texts.map(logSignature).filter((signature) => signature !== '');
+  if (spoken.length === 0) return true;
+  const counts = new Map<string, number>();
+  for (const signature of spoken) counts.set(signature, (counts.get(signature) ?? 0) + 1);
+  const most = Math.max(...counts.values());
+  return most === spoken.length || (most >= 2 && spoken.length - most <= 1);
 }
 
 type Due = Pick<Finding, 'strength' | 'dueAt'>;
