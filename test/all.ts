@@ -43,7 +43,7 @@ function run(suite: Suite): Promise<Result> {
     child.stderr.on('data', take(process.stderr));
     child.on('error', (error) => console.log(error.message));
     child.on('close', (code) => {
-      const count = [...tail.matchAll(/^(?:\S+: )?(\d+) passed, (\d+) failed/gm)].at(-1);
+      const count = [...tail.matchAll(/^(?:[\w -]+: )?(\d+) passed, (\d+) failed/gm)].at(-1);
       const passed = Number(count?.[1] ?? 0);
       const failed = Number(count?.[2] ?? 0);
       const isBroken = code !== 0 || count === undefined;

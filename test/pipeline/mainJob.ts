@@ -296,7 +296,7 @@ test('20 cancelled runs leave no process, no container and an honest journal', a
   assert.equal(containers(), '');
 });
 
-await run('main job', async () => {
+await run('main-job', async () => {
   spawnSync('kubectl', ['delete', 'namespace', namespace, '--wait=false'], { env });
   rmSync(work, { recursive: true, force: true });
   for (const line of timings) console.log(`     ${line}`);
