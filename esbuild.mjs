@@ -9,7 +9,7 @@ const isWatch = process.argv.includes('--watch');
 const shared = {
   bundle: true,
   minify: isProduction,
-  sourcemap: true,
+  sourcemap: !isProduction,
   legalComments: 'none',
   logLevel: 'warning',
   metafile: true,

@@ -12,6 +12,7 @@ interface Suite {
 
 const suites: readonly Suite[] = [
   { name: 'check', argv: ['node', 'test/check.ts'] },
+  { name: 'package', argv: ['node', 'test/package/main.ts', '--test'] },
   { name: 'lab', argv: ['node', 'test/lab/main.ts', 'check'], lab: ['core'] },
   { name: 'deploy', argv: ['node', 'test/pipeline/deploy.ts'], lab: ['core'] },
   { name: 'preflight', argv: ['node', 'test/pipeline/preflight.ts'], lab: ['core'] },
@@ -19,6 +20,7 @@ const suites: readonly Suite[] = [
   { name: 'rollback', argv: ['node', 'test/pipeline/rollback.ts'], lab: ['core'] },
   { name: 'environment', argv: ['node', 'test/pipeline/environment.ts'], lab: ['core'] },
   { name: 'kill', argv: ['node', 'test/faults/main.ts', 'kill', '--count', '5'], lab: ['core'] },
+  { name: 'editor', argv: ['node', 'test/editor/main.ts', 'host', 'tree', 'page'], lab: ['core', 'vscode'] },
 ];
 
 interface Result {
