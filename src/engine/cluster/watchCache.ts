@@ -85,12 +85,13 @@ export class WatchCache {
           attempt = 0;
         }
         const began = clock.now();
-        version = await this.#watch(version, () => {
-          attempt = 0;
+        version = await this.#watch(version, (sign) => {
+          // An answer that begins is contact; only an event shows that it lasts.
+          attempt = sign === 'event' ? 0 : Math.min(attempt, 2);
         });
-        since = clock.now();
+        const ended = clock.now();
         // Servers end watches every few minutes; one that ends them at once must not be asked in a tight loop.
-        if (since - began < FIRST_DELAY_MS) await clock.sleep(FIRST_DELAY_MS, signal);
+        if (ended - began < FIRST_DELAY_MS) await clock.sleep(FIRST_DELAY_MS, signal);
       } catch (error) {
         if (signal.aborted || isCancelled(error)) break;
         if (isGone(error)) {
@@ -101,7 +102,7 @@ export class WatchCache {
           this.#setContact({ state: 'lost', since: clock.now(), error });
           break;
         }
-        if (attempt === 0) since = clock.now();
+        if (this.#contact.state !== 'reconnecting') since = clock.now();
         attempt += 1;
         this.#setContact({ state: 'reconnecting', since, attempt, why: toFailure(error).message });
         // Full jitter: many watches that lost one server must not come back in step.
@@ -127,7 +128,7 @@ export class WatchCache {
   }
 
   /** Watches until the server ends it (it does so every few minutes) and gives the version to go on from. */
-  async #watch(from: string, onAlive: () => void): Promise<string> {
+  async #watch(from: string, onAlive: (sign: 'answer' | 'event') => void): Promise<string> {
     const { signal } = this.#options;
     const { apiVersion, kind, namespace, labels, fields } = this.query;
     const base = await this.#cluster.collection(apiVersion, kind, namespace, signal);
@@ -137,9 +138,10 @@ export class WatchCache {
     if (fields !== undefined) parameters.set('fieldSelector', fields);
     const answer = await this.#cluster.api.stream({ method: 'GET', path: `${base}?${parameters}`, signal });
     this.#setContact({ state: 'connected' });
+    onAlive('answer');
     let version = from;
     await readLines(answer, SILENCE_MS, (line) => {
-      onAlive();
+      onAlive('event');
       const event = fieldsOf(JSON.parse(line));
       const object = event.object;
       if (event.type === 'ERROR') throw new WatchError(object);
