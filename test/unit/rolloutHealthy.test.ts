@@ -256,6 +256,25 @@ describe('slow, and never called failed', () => {
     expect(story.wait(2).state).toBe('ready');
   });
 
+  test("ends that may be a probe's doing are not called a crash before the event had time to come", () => {
+    const story = deployed();
+    story.reply = reply({ kind: 'logs', text: 'listening' });
+    const container = {
+      livenessProbe: { httpGet: { path: '/live', port: 80 }, periodSeconds: 1, failureThreshold: 2 },
+    };
+    for (const run of [0, 1, 2]) {
+      const state = ended(story, 0, run);
+      story.put(
+        webPod({ container, phase: 'Running', restarts: run, state: waiting('CrashLoopBackOff'), lastState: state }),
+      );
+      expect(story.wait(10).state).toBe('progressing');
+    }
+    story.put(
+      event('web-new-1', 'Killing', 'Container app failed liveness probe, will be restarted', { type: 'Normal' }),
+    );
+    expect(story.look().causes[0]?.code).toBe('probe.kill');
+  });
+
   test('learned restarts and a setting of the person raise what counts as a crash loop', () => {
     for (const options of [
       { learnedRestarts: { 'Deployment/shop/web': 3 } },

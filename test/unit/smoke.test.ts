@@ -316,17 +316,18 @@ describe('checks', () => {
   });
 
   test('a command on this machine', async () => {
-    const command = (code: string): SmokeConfig => ({
+    // A busy machine takes its time to start a process; a check that fails is tried until its deadline.
+    const command = (code: string, deadlineMs: number): SmokeConfig => ({
       kind: 'command',
       name: 'run',
-      deadlineMs: 300,
+      deadlineMs,
       place,
       run: [process.execPath, '-e', `console.error('why'); process.exit(${code})`],
       cwd: process.cwd(),
       env: {},
     });
-    expect(await runCheck(command('0'), around(cluster([])), system, never)).toMatchObject({ isOk: true });
-    const failed = await runCheck(command('3'), around(cluster([])), system, never);
+    expect(await runCheck(command('0', 20_000), around(cluster([])), system, never)).toMatchObject({ isOk: true });
+    const failed = await runCheck(command('3', 3000), around(cluster([])), system, never);
     expect(failed.isOk).toBe(false);
     expect(failed.message).toMatch(/ended with code 3: why$/);
   });

@@ -1,5 +1,5 @@
 // Programs that end: when it is proof of a broken version and when it is a program that waits for its database.
-import { at, fieldsOf, numberOf, textOf } from '../cluster/object.ts';
+import { at, fieldsOf, isFields, numberOf, textOf } from '../cluster/object.ts';
 import { type ContainerScene, cleanText, type Finding, type Scene } from './causes.ts';
 import { exitMeaning, FAILED_START, lastWords, logSignature, SAYS_DEPENDENCY, SAYS_FINAL } from './crashText.ts';
 import { type Exit, targetKey } from './snapshot.ts';
@@ -174,20 +174,45 @@ function decide(
     if (isOom) return { strength: 'proven' };
     if (facts.finalLine !== undefined && amount >= 2 && spreadMs >= 2000) return { strength: 'proven' };
   }
-  const needed = (wanted ?? (facts.isAlike ? ALIKE_EXITS : UNLIKE_EXITS)) + learned;
+  // The kubelet may have ended it for a probe, and the event that says so may be on its way.
+  const isUnclear = exits.every((exit) => looksLikeProbeKill(container, exit));
+  const needed = (wanted ?? (facts.isAlike && !isUnclear ? ALIKE_EXITS : UNLIKE_EXITS)) + learned;
   if (amount < needed) return { strength: 'warning' };
   // The log of this exit decides whether they are alike: it is on its way.
   if (facts.isAsking) return { strength: 'pending', dueAt: scene.now + 1000 };
   return { strength: 'proven' };
 }
 
-/** Ends by the kubelet after failed liveness or startup probes are the probe's finding. */
+/**
+ * Ends by the kubelet after failed liveness or startup probes are the probe's finding. Events come late on a busy node, so
+ * one of them is enough when all ends look like one.
+ */
 export function isProbeKill(scene: Scene, container: ContainerScene, exits: readonly Exit[]): boolean {
   const kills = probeKills(scene, container);
-  return kills > 0 && kills >= exits.length - 1;
+  if (kills === 0) return false;
+  return kills >= exits.length - 1 || exits.every((exit) => looksLikeProbeKill(container, exit));
 }
 
-export function probeKills(scene: Scene, container: ContainerScene): number {
+/** Ended as SIGTERM or SIGKILL ends a program, and after as long as the probe takes to give up. */
+function looksLikeProbeKill(container: ContainerScene, exit: Exit): boolean {
+  if (exit.reason === 'OOMKilled' || ![0, 137, 143].includes(exit.code)) return false;
+  return ['livenessProbe', 'startupProbe'].some((field) => {
+    const probe = container.spec[field];
+    if (!isFields(probe)) return false;
+    const attempts = (numberOf(probe.failureThreshold) ?? 3) - 1;
+    const seconds = (numberOf(probe.initialDelaySeconds) ?? 0) + attempts * (numberOf(probe.periodSeconds) ?? 10);
+    // Times of containers are whole seconds.
+    return exit.ranMs + 1000 >= seconds * 1000;
+  });
+}
+
+/** How often the kubelet ended it because of a probe: by its events, and by ends that look alike once it has said so. */
+export function probeKillCount(scene: Scene, container: ContainerScene, exits: readonly Exit[]): number {
+  const kills = probeKills(scene, container);
+  return kills === 0 ? 0 : Math.max(kills, exits.filter((exit) => looksLikeProbeKill(container, exit)).length);
+}
+
+function probeKills(scene: Scene, container: ContainerScene): number {
   const pattern = new RegExp(
     `^Container ${container.name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')} failed (liveness|startup) probe`,
   );

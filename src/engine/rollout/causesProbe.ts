@@ -1,7 +1,7 @@
 // Probes: a kill by a liveness or startup probe that repeats is proof; a readiness probe that fails is never proof early.
 import { at, fieldsOf, isFields, listOf, numberOf, textOf } from '../cluster/object.ts';
 import { asWarning, type ContainerScene, cleanText, type Finding, type Scene } from './causes.ts';
-import { exitFacts, isProbeKill, probeKills } from './causesCrash.ts';
+import { exitFacts, isProbeKill, probeKillCount } from './causesCrash.ts';
 import { conditionOf, isPodReady } from './readiness.ts';
 
 const KILLS = 3;
@@ -20,7 +20,7 @@ export function probeFindings(scene: Scene, containers: readonly ContainerScene[
 
 function killFinding(scene: Scene, container: ContainerScene): Finding | undefined {
   const { exits } = exitFacts(scene, container);
-  const kills = probeKills(scene, container);
+  const kills = probeKillCount(scene, container, exits);
   if (kills === 0 || !isProbeKill(scene, container, exits)) return undefined;
   const uid = container.pod.metadata.uid ?? '';
   const key = `kill ${uid}/${container.name}`;
