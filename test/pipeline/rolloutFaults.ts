@@ -237,7 +237,7 @@ test('a StatefulSet that is put back while its broken pod holds it up is freed',
   expectVerdict((await watch(direct, back, { stabilityMs: 0 })).result, 'ready');
 });
 
-await run('rollout faults', async () => {
+await run('rolloutFaults', async () => {
   front.stop();
   for (const name of namespaces) await direct.remove({ apiVersion: 'v1', kind: 'Namespace', name }, { signal });
   system.processes.dispose();

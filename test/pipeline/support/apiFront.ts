@@ -51,8 +51,8 @@ export class ApiFront {
         (answer) => {
           outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
           // A watch without news has no body yet: its headers must not wait for one.
-        outgoing.flushHeaders();
-        answer.pipe(outgoing);
+          outgoing.flushHeaders();
+          answer.pipe(outgoing);
           answer.on('error', () => outgoing.destroy());
           outgoing.on('close', () => answer.destroy());
           if (isWatch) {
