@@ -50,9 +50,16 @@ export const builds = [
     define: { SLIPWAY_VERSION: JSON.stringify(version) },
     // `vscode` is not external here: an import that strays into the engine fails this build.
     external: optionalNative,
-    // Some dependencies are CommonJS and call require for Node's own modules.
+    // Some dependencies are CommonJS: they call require for Node's own modules, and ssh2 (below dockerode) asks for __dirname.
     banner: {
-      js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
+      js: [
+        "import { createRequire as __createRequire } from 'node:module';",
+        "import { dirname as __dirnameOf } from 'node:path';",
+        "import { fileURLToPath as __fileURLToPath } from 'node:url';",
+        'const require = __createRequire(import.meta.url);',
+        'const __filename = __fileURLToPath(import.meta.url);',
+        'const __dirname = __dirnameOf(__filename);',
+      ].join('\n'),
     },
   },
   {

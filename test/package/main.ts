@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { createVSIX, listFiles } from '@vscode/vsce';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -47,7 +48,16 @@ const entry = size('dist/extension.cjs');
 check(`the entry is small (${Math.round(entry / 1024)} KB of 300)`, entry <= 300 * 1024 ? undefined : `${entry} bytes`);
 const heavy = readdirSync(join(root, 'dist/chunks')).length;
 check('heavy parts are chunks of their own', heavy > 5 ? undefined : `${heavy} chunks`);
+// A CommonJS dependency that cannot live in an ES module fails when its chunk is first loaded, not when it is built.
+for (const chunk of readdirSync(join(root, 'dist/chunks')).filter((file) => file.endsWith('.mjs'))) {
+  const problem = await import(pathToFileURL(join(root, 'dist/chunks', chunk)).href).then(
+    () => undefined,
+    (error: unknown) => `${chunk}: ${error instanceof Error ? error.message : String(error)}`,
+  );
+  if (problem !== undefined) check('every chunk loads', problem);
+}
+check('the chunks were loaded', undefined);
 console.log(`${packagePath}: ${Math.round(statSync(packagePath).size / 1024)} KB, ${files.length} files`);
 if (isTest) rmSync(folder, { recursive: true });
 console.log(`package: ${passed} passed, ${failed} failed`);
-process.exitCode = failed === 0 ? 0 : 1;
+process.exit(failed === 0 ? 0 : 1);
