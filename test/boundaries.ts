@@ -14,7 +14,7 @@ const floors: readonly (readonly string[])[] = [
   ['engine/project'],
   ['engine/plan'],
   ['engine/cluster', 'engine/images'],
-  ['engine/rollout'],
+  ['engine/rollout', 'engine/argocd'],
   ['engine/deploy', 'engine/smoke', 'engine/ci', 'engine/tests'],
   ['engine/run'],
   ['engine'],
@@ -24,6 +24,7 @@ const floors: readonly (readonly string[])[] = [
 /** Rooms and files that compute only: no Node I/O modules, no package that does I/O, no value from `system`. */
 const pure: readonly RegExp[] = [
   /^engine\/(problems|yaml|events|gitops|workflows|plan)\//,
+  /^engine\/argocd\/(application|judge|operations)/,
   /^engine\/rollout\/(verdict|causes|snapshot|attribution|readiness|memory|fits|crashText|cleanText)/,
 ];
 const inputOutput =

@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { Engine } from '../engine/main.ts';
 import { exitCodeOf, isCancelled, toFailure } from '../engine/problems/index.ts';
 import { createSystem, type System } from '../engine/system/index.ts';
+import { addArgoCdCommands } from './commands/argocd.ts';
 import { addEnvironmentCommands } from './commands/environment.ts';
 import { addHistoryCommands } from './commands/history.ts';
 import { addInitCommand } from './commands/init.ts';
@@ -54,6 +55,7 @@ async function main(argv: readonly string[]): Promise<number> {
   addHistoryCommands(program, context);
   addPolicyCommands(program, context);
   addInitCommand(program, context);
+  addArgoCdCommands(program, context);
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return exitCode;
