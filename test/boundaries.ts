@@ -14,7 +14,7 @@ const floors: readonly (readonly string[])[] = [
   ['engine/project'],
   ['engine/plan'],
   ['engine/cluster', 'engine/images'],
-  ['engine/rollout', 'engine/argocd'],
+  ['engine/rollout', 'engine/argocd', 'engine/flux'],
   ['engine/deploy', 'engine/smoke', 'engine/ci', 'engine/tests'],
   ['engine/run'],
   ['engine'],
@@ -25,6 +25,7 @@ const floors: readonly (readonly string[])[] = [
 const pure: readonly RegExp[] = [
   /^engine\/(problems|yaml|events|gitops|workflows|plan)\//,
   /^engine\/argocd\/(application|judge|operations)/,
+  /^engine\/flux\/(causes|chain|choose|kinds|link|links|reminder|standing|workloads)\.ts$/,
   /^engine\/rollout\/(verdict|causes|snapshot|attribution|readiness|memory|fits|crashText|cleanText)/,
 ];
 const inputOutput =

@@ -6,6 +6,7 @@ import { exitCodeOf, isCancelled, toFailure } from '../engine/problems/index.ts'
 import { createSystem, type System } from '../engine/system/index.ts';
 import { addArgoCdCommands } from './commands/argocd.ts';
 import { addEnvironmentCommands } from './commands/environment.ts';
+import { addFluxCommands } from './commands/flux.ts';
 import { addHistoryCommands } from './commands/history.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addPlanCommand } from './commands/plan.ts';
@@ -54,6 +55,7 @@ async function main(argv: readonly string[]): Promise<number> {
   addEnvironmentCommands(program, context);
   addHistoryCommands(program, context);
   addPolicyCommands(program, context);
+  addFluxCommands(program, context);
   addInitCommand(program, context);
   addArgoCdCommands(program, context);
   try {

@@ -1,3 +1,4 @@
+import type { FluxActions } from './delivery.ts';
 import type { Diagnosis, ObjectDiff, RevisionView } from './deploy/index.ts';
 import {
   type CheckResult,
@@ -33,6 +34,7 @@ import {
 import { diagnose, recordVerified, rollback, stepKinds } from './run/stepKinds.ts';
 import type { System } from './system/index.ts';
 
+export type * from './delivery.ts';
 export type { Answer, Diagnosis, ObjectDiff, RevisionView } from './deploy/index.ts';
 export type { CheckResult } from './environments.ts';
 export type { RunEvent, RunId } from './events/index.ts';
@@ -214,6 +216,13 @@ export class Engine {
     const folder = diagnosisFolder(this.root, environment);
     const found = environmentOf(await this.project(), environment);
     return { ...(await diagnoseEnvironment(found, folder, this.#asking(signal))), folder };
+  }
+
+  /** Flux in the cluster: status, reconcile, suspend, resume, rollback. Contacts nothing before a method is called. */
+  async flux(): Promise<FluxActions> {
+    const { FluxActions } = await import('./delivery.ts');
+    const system = this.#system;
+    return new FluxActions({ system, secrets: secretsOf(system), root: this.root, project: () => this.project() });
   }
 
   #asking(signal: AbortSignal) {

@@ -48,12 +48,14 @@ export { type DeadMarker, type FileMarkers, findMarkers, type Marker, type Span,
 export {
   type ApplicationObject,
   type AutomationObject,
+  cleanPath,
   coversFile,
   type GitOpsObject,
   type ImagePolicyObject,
   type ImageRepositoryObject,
   mayHoldObjects,
   readObjects,
+  selectsLabels,
 } from './objects.ts';
 export {
   CompiledPolicy,
