@@ -15,7 +15,7 @@ const floors: readonly (readonly string[])[] = [
   ['engine/plan'],
   ['engine/cluster', 'engine/images'],
   ['engine/rollout', 'engine/argocd', 'engine/flux'],
-  ['engine/deploy', 'engine/smoke', 'engine/ci', 'engine/tests'],
+  ['engine/deploy', 'engine/smoke', 'engine/ci', 'engine/tests', 'engine/lint'],
   ['engine/run'],
   ['engine'],
   ['cli', 'extension'],

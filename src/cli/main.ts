@@ -9,6 +9,7 @@ import { addEnvironmentCommands } from './commands/environment.ts';
 import { addFluxCommands } from './commands/flux.ts';
 import { addHistoryCommands } from './commands/history.ts';
 import { addInitCommand } from './commands/init.ts';
+import { addLintCommand } from './commands/lint.ts';
 import { addPlanCommand } from './commands/plan.ts';
 import { addPolicyCommands } from './commands/policies.ts';
 import { addRunCommands } from './commands/run.ts';
@@ -58,6 +59,7 @@ async function main(argv: readonly string[]): Promise<number> {
   addFluxCommands(program, context);
   addInitCommand(program, context);
   addArgoCdCommands(program, context);
+  addLintCommand(program, context);
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return exitCode;

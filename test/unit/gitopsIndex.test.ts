@@ -418,7 +418,7 @@ spec:
 
   it('finds two updaters of one Application', () => {
     const updater = (name: string, pattern: string): string =>
-      `apiVersion: argoproj.io/v1alpha1\nkind: ImageUpdater\nmetadata: {name: ${name}, namespace: argocd}\nspec:\n  applicationRefs: [{namePattern: '${pattern}'}]\n`;
+      `apiVersion: argocd-image-updater.argoproj.io/v1alpha1\nkind: ImageUpdater\nmetadata: {name: ${name}, namespace: argocd}\nspec:\n  applicationRefs: [{namePattern: '${pattern}'}]\n`;
     const made = new MarkerIndex();
     made.update('app.yaml', application({}));
     made.update('one.yaml', updater('one', 'w*'));

@@ -216,7 +216,7 @@ function toObject(source: YamlObject, defaultNamespace: string | undefined): Git
         annotations: mapAt(root, ['metadata', 'annotations']) ?? {},
       };
     }
-    case 'argoproj.io ImageUpdater':
+    case 'argocd-image-updater.argoproj.io ImageUpdater':
       return { ...common, kind: 'ImageUpdater' };
     default:
       return undefined;

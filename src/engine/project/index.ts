@@ -1,6 +1,8 @@
 // What is here: slipway.yaml or what discovery finds, and what git knows, each with its place. Reads the workspace only.
 export { CONFIG_FILES, readConfig } from './config.ts';
 export { type ContextFacts, readContexts } from './contexts.ts';
+export type { Findings, PipelineFinding } from './discovery/findings.ts';
+export { findEverything } from './discovery.ts';
 export { type GitFacts, readGitFacts, type TrackedFile } from './gitFacts.ts';
 export { type InitProposal, lineDiff, proposeConfig, writeProposal } from './init.ts';
 export { type CiKind, proposeCi } from './initCi.ts';

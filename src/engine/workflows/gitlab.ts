@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import type { Diagnostic, Place } from '../problems/index.ts';
 import { readYamlDocuments, type YamlNode } from '../yaml/index.ts';
 import { factsOfCommand } from './commands.ts';
+import { readLegacyRules, readRules } from './gitlabRules.ts';
 import type { Fact, Job, JobService, ReadLocal, Trigger, Workflow } from './model.ts';
 import { scriptPlace } from './places.ts';
 import { severitiesFrom } from './scanCommands.ts';
@@ -82,6 +83,7 @@ class Reader {
     });
     this.#templateFacts(found.length);
     const rules = this.#entries.get('workflow')?.node.get('rules');
+    const workflowRules = readRules(rules);
     const trigger: Trigger = {
       event: 'pipeline',
       branches: [],
@@ -98,6 +100,7 @@ class Reader {
       name: 'GitLab CI',
       place: { file: this.#file },
       triggers: [trigger],
+      ...(workflowRules !== undefined && { rules: workflowRules }),
       jobs: found,
       facts: this.#facts,
       diagnostics: this.#diagnostics,
@@ -207,6 +210,9 @@ class Reader {
       .flatMap((item) => item.string('if') ?? [])
       .join(' || ');
     const when = this.#property(entry, 'when')?.node.text();
+    const rules =
+      readRules(this.#property(entry, 'rules')?.node) ??
+      readLegacyRules(this.#property(entry, 'only')?.node, this.#property(entry, 'except')?.node);
     const condition = rule !== undefined && rule !== '' ? rule : when === 'manual' ? 'manual' : undefined;
     for (const combination of matrix) this.#jobFacts(name, entry, index, combination, condition);
     const scope = this.#resolved(entry, matrix[0] ?? new Map());
@@ -215,6 +221,7 @@ class Reader {
       place: entry.keyPlace,
       needs: needs ?? earlier,
       ...(condition !== undefined && { condition }),
+      ...(rules !== undefined && { rules }),
       ...(container !== undefined && image !== undefined && { container: { image, place: container.place } }),
       services: this.#services(entry),
       steps: [],

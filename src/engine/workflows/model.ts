@@ -1,4 +1,5 @@
 import type { Diagnostic, Place } from '../problems/index.ts';
+import type { JobRule } from './gitlabRules.ts';
 import type { Value } from './values.ts';
 
 export type CiHost = 'github' | 'gitea' | 'gitlab';
@@ -14,6 +15,8 @@ export interface Workflow {
   readonly name: string;
   readonly place: Place;
   readonly triggers: readonly Trigger[];
+  /** GitLab: `workflow:rules`; absent = every push of a branch or tag. */
+  readonly rules?: readonly JobRule[];
   readonly jobs: readonly Job[];
   readonly facts: readonly Fact[];
   /** Syntax errors and parts that could not be followed. */
@@ -37,6 +40,8 @@ export interface Job {
   readonly place: Place;
   readonly needs: readonly string[];
   readonly condition?: string;
+  /** GitLab: `rules`, or `only` and `except` in their words; absent = on branches and tags. */
+  readonly rules?: readonly JobRule[];
   readonly environment?: { readonly name: Value; readonly place: Place };
   /** Effective permissions: the job's own, else the workflow's; undefined = the host's default. */
   readonly permissions?: Permissions;
