@@ -402,7 +402,7 @@ spec:
     - {alias: web, imageName: 'ghcr.io/org/web:~1.2', commonUpdateSettings: {updateStrategy: semver}}
   - namePattern: old
     useAnnotations: true
-`.replace('argocd-image-updater.argoproj.io/v1alpha1', 'argoproj.io/v1alpha1');
+`;
     const [object] = readObjects(text, 'u.yaml');
     if (object?.kind !== 'ImageUpdater') throw new Error('no updater');
     const [web, old] = referencesOf(object);
