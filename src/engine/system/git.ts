@@ -8,6 +8,8 @@ export interface Git {
   readonly top: string;
   /** Runs one git command and gives its stdout. Throws SlipwayError `tool-failed` with git's own words. */
   raw(...args: readonly string[]): Promise<string>;
+  /** The same repository with another index file, so that a tree can be made beside what the person has staged. */
+  withIndex(file: string): Git;
 }
 
 /**
@@ -23,18 +25,31 @@ export async function openGit(system: System, folder: string): Promise<Git | und
     });
   }
   const { simpleGit } = await import('simple-git');
-  const git = simpleGit({
-    baseDir: folder,
-    timeout: { block: 60_000 },
-    // The two that keep git from waiting for a person and from taking locks that the person's own git may want.
-    allowEnvironment: ['GIT_OPTIONAL_LOCKS', 'GIT_TERMINAL_PROMPT'],
-  });
-  const raw = (args: readonly string[]): Promise<string> => run(git, args);
-  try {
+  const open = (index?: string): SimpleGit => {
+    const git = simpleGit({
+      baseDir: folder,
+      timeout: { block: 60_000 },
+      // Those that keep git from waiting for a person and from taking locks or files that the person's own git may want.
+      allowEnvironment: ['GIT_OPTIONAL_LOCKS', 'GIT_TERMINAL_PROMPT', 'GIT_INDEX_FILE'],
+    });
     // Prompts would hang behind a pipe; optional locks would fight with the person's own git.
-    git.env({ ...definedEnv(system), GIT_OPTIONAL_LOCKS: '0', GIT_TERMINAL_PROMPT: '0', LC_ALL: 'C' });
-    const top = (await raw(['rev-parse', '--show-toplevel'])).trim();
-    return { top, raw: (...args) => raw(args) };
+    return git.env({
+      ...definedEnv(system),
+      GIT_OPTIONAL_LOCKS: '0',
+      GIT_TERMINAL_PROMPT: '0',
+      LC_ALL: 'C',
+      ...(index !== undefined && { GIT_INDEX_FILE: index }),
+    });
+  };
+  try {
+    const git = open();
+    const top = (await run(git, ['rev-parse', '--show-toplevel'])).trim();
+    const asGit = (one: SimpleGit): Git => ({
+      top,
+      raw: (...args) => run(one, args),
+      withIndex: (file) => asGit(open(file)),
+    });
+    return asGit(git);
   } catch (error) {
     if (error instanceof SlipwayError && /not a git repository/i.test(error.message)) return undefined;
     throw error;
