@@ -129,6 +129,18 @@ export function setValue(
   return actual === wanted && restOf(again.root, path) === restOf(object.root, path) ? edits : undefined;
 }
 
+/**
+ * As {@link setValue} for a mapping deep inside the object, such as an item of a list, and without reading it back: the
+ * caller looks at the result.
+ */
+export const setInside = (
+  text: string,
+  object: YamlObject,
+  mapping: MappingNode,
+  path: readonly string[],
+  value: NewValue,
+): readonly TextEdit[] | undefined => editsToSet(text, { ...object, root: mapping }, path, value);
+
 /** The data of an object without what is at the path, for comparing. */
 function restOf(node: Node, path: readonly string[]): string {
   switch (node.kind) {
