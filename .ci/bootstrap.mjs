@@ -22,7 +22,8 @@ const node = join(root, 'node_modules', '.bin', process.platform === 'win32' ? '
 if (!existsSync(node) || !existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
   console.log('Installing the locked npm dependencies …');
   const npm = process.env.npm_execpath;
-  const args = ['ci', '--no-audit', '--no-fund'];
+  // Warnings are about the Node that is here now; what is installed runs on the pinned one.
+  const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
   const installed =
     npm === undefined
       ? spawnSync('npm', args, { cwd: root, stdio: 'inherit' })

@@ -13,7 +13,10 @@ import { run, test } from './support/suite.ts';
 
 const lab = labEnvironment();
 const env = { ...process.env, ...lab.env };
-const cli = join(import.meta.dirname, '../../src/cli/main.ts');
+// The bundle that ships, not the sources: what a bundler breaks is seen here.
+const top = join(import.meta.dirname, '../..');
+spawnSync(process.execPath, ['esbuild.mjs'], { cwd: top, stdio: 'inherit' });
+const cli = join(top, 'dist/cli.mjs');
 const work = mkdtempSync(join(tmpdir(), 'slipway-main-'));
 const namespace = 'main-job';
 const prefix = `${lab.registry}/main-job-${process.pid}`;
