@@ -40,18 +40,34 @@ export async function checkEnvironment(plan: Plan, asking: Asking): Promise<Chec
     spec.images.flatMap(({ image, publish }) => (publish === undefined ? [] : [image.repository])),
   );
   const request = requestOf(spec);
-  return deploy.preflight({
-    deployer: deploy.createDeployer({ ...asking, access, request }),
-    request,
-    access,
-    registry: {
-      lookUp: async (reference, signal) =>
-        [...toBuild].some((repository) => reference.startsWith(`${repository}:`))
-          ? { state: 'unknown', why: 'it is built by the run' }
-          : real.lookUp(reference, signal),
-    },
-    signal: asking.signal,
-  });
+  const [found, signatures] = await Promise.all([
+    deploy.preflight({
+      deployer: deploy.createDeployer({ ...asking, access, request }),
+      request,
+      access,
+      registry: {
+        lookUp: async (reference, signal) =>
+          [...toBuild].some((repository) => reference.startsWith(`${repository}:`))
+            ? { state: 'unknown', why: 'it is built by the run' }
+            : real.lookUp(reference, signal),
+      },
+      signal: asking.signal,
+    }),
+    deploy.checkSignatures(
+      spec.images.filter(({ publish }) => publish === undefined),
+      {
+        system: asking.system,
+        registry: real,
+        folder: join(plan.root, '.slipway', 'keys'),
+        object: deploy.namespaceRef(spec.environment.namespace),
+        signal: asking.signal,
+      },
+    ),
+  ]);
+  return {
+    answers: [...found.answers, ...signatures.answers],
+    unchecked: [...found.unchecked, ...signatures.unchecked],
+  };
 }
 
 /** What the planned deploy would change in the cluster, secrets masked. */

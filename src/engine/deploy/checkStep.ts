@@ -1,5 +1,8 @@
-import type { StepKind } from '../plan/step.ts';
+import { join } from 'node:path';
+import type { ObjectRef } from '../events/index.ts';
+import type { PublishOutputs, StepKind } from '../plan/step.ts';
 import type { Answer } from './answers.ts';
+import { checkSignatures } from './checkSignatures.ts';
 import { createDeployer } from './createDeployer.ts';
 import { failureOf, preflight } from './preflight.ts';
 import { type OpenCluster, type OpenRegistry, requestOf } from './stepRequest.ts';
@@ -18,13 +21,25 @@ export function checkStep({ open, registry }: CheckStepOptions): StepKind<'check
       const access = await open(spec.environment, context);
       const request = requestOf(spec, context);
       const deployer = createDeployer({ system, secrets, access, request });
-      const { answers, unchecked } = await preflight({
-        deployer,
-        request,
-        access,
-        registry: registry(context),
-        signal,
-      });
+      const registries = registry(context);
+      const [found, signatures] = await Promise.all([
+        preflight({ deployer, request, access, registry: registries, signal }),
+        checkSignatures(
+          spec.images.map((image) => ({
+            ...image,
+            ...(image.publish !== undefined && { digest: context.outputs<PublishOutputs>(image.publish).digest }),
+          })),
+          {
+            system,
+            registry: registries,
+            folder: join(context.folder, 'reports'),
+            object: namespaceRef(spec.environment.namespace),
+            signal,
+          },
+        ),
+      ]);
+      const answers = [...found.answers, ...signatures.answers];
+      const unchecked = [...found.unchecked, ...signatures.unchecked];
       for (const answer of answers) if (answer.certainty === 'suspicious') emit(warningOf(answer));
       for (const text of unchecked) emit({ type: 'log', stream: 'err', text: `not checked: ${text}` });
       const failure = failureOf(answers, spec.environment.name);
@@ -33,6 +48,9 @@ export function checkStep({ open, registry }: CheckStepOptions): StepKind<'check
     },
   };
 }
+
+/** A signature belongs to no object of the deploy, so it is told of the place that all of them go to. */
+export const namespaceRef = (name: string): ObjectRef => ({ apiVersion: 'v1', kind: 'Namespace', name });
 
 function warningOf({ code, object, container, message, fix, evidence }: Answer) {
   return {

@@ -1,4 +1,5 @@
 // Images: references, the registry client, buildx, scanners and the gate, publish, signatures.
+export { type CosignTarget, signatureOf } from './cosign.ts';
 export { type GateResult, gate } from './gate.ts';
 export { type Manifest, platformsOf } from './manifest.ts';
 export { describeImage, type ImageFacts } from './publishStep.ts';

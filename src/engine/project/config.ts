@@ -124,7 +124,10 @@ class ConfigReader {
       ...(image.provenance !== undefined && { provenance: image.provenance }),
       ...(image.sbom !== undefined && { sbom: image.sbom }),
       ...(image.sign !== undefined && {
-        sign: { key: image.sign.key, ...(image.sign.publicKey !== undefined && { publicKey: image.sign.publicKey }) },
+        sign: {
+          key: this.#key(image.sign.key),
+          ...(image.sign.publicKey !== undefined && { publicKey: this.#key(image.sign.publicKey) }),
+        },
       }),
       place,
     };
@@ -324,6 +327,11 @@ class ConfigReader {
       place: this.#yaml.placeOf(path),
       ...(fix !== undefined && { fix }),
     });
+  }
+
+  /** A key is a file, or a place of its own such as `awskms://…` or `k8s://…`. */
+  #key(key: string): string {
+    return /^[a-z0-9]+:\/\//.test(key) ? key : this.#path(key);
   }
 
   #path(path: string): string {
