@@ -50,7 +50,7 @@ export interface EngineOptions {
   readonly root: string;
   /** Absolute path of the configuration instead of slipway.yaml in the root. */
   readonly configFile?: string;
-  /** Finished runs kept in the journal; older ones are removed after a run. Default 100. */
+  /** Finished runs kept in the journal, instead of what the configuration says. */
   readonly keepRuns?: number;
 }
 
@@ -65,13 +65,13 @@ export class Engine {
   readonly root: string;
   readonly #system: System;
   readonly #configFile: string | undefined;
-  readonly #keepRuns: number;
+  readonly #keepRuns: number | undefined;
 
   constructor(options: EngineOptions) {
     this.root = options.root;
     this.#system = options.system;
     this.#configFile = options.configFile;
-    this.#keepRuns = options.keepRuns ?? 100;
+    this.#keepRuns = options.keepRuns;
   }
 
   /** Reads the workspace only: no process, no network. */
@@ -250,7 +250,17 @@ export class Engine {
       ...(request.onEvent !== undefined && { onEvent: request.onEvent }),
       ...(resume !== undefined && { resume }),
     });
-    await pruneRuns(system.files, this.root, this.#keepRuns, (events) => projectRun(events)?.state === 'running');
+    const retention = this.#keepRuns === undefined ? (await this.project()).history : { keep: this.#keepRuns };
+    await pruneRuns(
+      system.files,
+      this.root,
+      {
+        keep: retention.keep,
+        ...('days' in retention && retention.days !== undefined && { maxAgeMs: retention.days * 86_400_000 }),
+      },
+      system.clock.now(),
+      (events) => projectRun(events)?.state === 'running',
+    );
     return view;
   }
 }

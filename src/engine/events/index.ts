@@ -14,6 +14,7 @@ export type StepKindName =
   | 'test'
   | 'build'
   | 'scan'
+  | 'config'
   | 'publish'
   | 'sign'
   | 'check'

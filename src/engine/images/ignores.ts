@@ -17,8 +17,9 @@ export interface Ignore {
 export function readIgnores(
   text: string,
   file: string,
+  section: 'vulnerabilities' | 'misconfigurations' = 'vulnerabilities',
 ): { readonly ignores: readonly Ignore[]; readonly diagnostics: readonly Diagnostic[] } {
-  return /\.ya?ml$/.test(file) ? readYamlIgnores(text, file) : readPlainIgnores(text, file);
+  return /\.ya?ml$/.test(file) ? readYamlIgnores(text, file, section) : readPlainIgnores(text, file);
 }
 
 function readPlainIgnores(
@@ -68,6 +69,7 @@ function readPlainIgnores(
 function readYamlIgnores(
   text: string,
   file: string,
+  section: string,
 ): { readonly ignores: readonly Ignore[]; readonly diagnostics: readonly Diagnostic[] } {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
@@ -90,7 +92,7 @@ function readYamlIgnores(
       place: place(error.pos[0], error.pos[1]),
     }),
   );
-  const list = isMap(document.contents) ? document.contents.get('vulnerabilities') : undefined;
+  const list = isMap(document.contents) ? document.contents.get(section) : undefined;
   if (!isSeq(list)) return { ignores: [], diagnostics };
   const ignores = list.items.flatMap((item): Ignore[] => {
     if (!isMap(item)) return [];

@@ -185,6 +185,60 @@ async function runGrype(
   return readGrypeReport((await system.files.readText(target.reportFile)) ?? '');
 }
 
+/** Runs `trivy config` on a file or folder and gives its JSON. Charts are rendered by Trivy itself, with the values files. */
+export async function scanConfig(
+  system: System,
+  target: {
+    readonly path: string;
+    readonly values: readonly string[];
+    readonly reportFile: string;
+    readonly timeoutMs: number;
+  },
+  signal: AbortSignal,
+  onText: (text: string) => void,
+): Promise<string> {
+  await trivyVersion(system, signal);
+  const folder = join(target.reportFile, '..');
+  await system.files.writeAtomic(join(folder, 'no-trivyignore'), '');
+  await system.files.writeAtomic(join(folder, 'no-trivy.yaml'), '{}\n');
+  await system.files.remove(target.reportFile);
+  const run = () =>
+    system.processes.run({
+      file: 'trivy',
+      args: [
+        'config',
+        '--format',
+        'json',
+        '--output',
+        target.reportFile,
+        '--exit-code',
+        '0',
+        '--config',
+        join(folder, 'no-trivy.yaml'),
+        '--ignorefile',
+        join(folder, 'no-trivyignore'),
+        ...target.values.flatMap((file) => ['--helm-values', file]),
+        target.path,
+      ],
+      timeoutMs: target.timeoutMs,
+      signal,
+      onStderr: onText,
+    });
+  const queued = trivyQueue.then(run, run);
+  trivyQueue = queued.catch(() => {});
+  const result = await queued;
+  if (result.code !== 0) {
+    throw new SlipwayError({
+      reason: 'tool-failed',
+      code: 'scan.failed',
+      message: `Trivy could not check the configuration of ${target.path}: ${result.stderr.trim().split('\n').at(-1) ?? ''}`,
+      fix: 'See the log of the step.',
+      evidence: result.stderr.trim().split('\n').slice(-12),
+    });
+  }
+  return (await system.files.readText(target.reportFile)) ?? '';
+}
+
 /** Writes SARIF beside a Trivy report for code hosts and editors. Best effort: the gate does not depend on it. */
 export async function writeSarif(
   system: System,

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import type { Outputs, StepId } from '../events/index.ts';
+import type { StepId } from '../events/index.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type {
   CommandConfig,
@@ -10,48 +9,11 @@ import type {
   Stage,
   TestConfig,
 } from '../project/model.ts';
-import type { DeployedImage, KeyInput, Plan, PlannedStep, StepSpec } from './step.ts';
+import { hashOf } from './hash.ts';
+import type { PlanFacts, PlanRequest } from './request.ts';
+import type { ConfigTarget, DeployedImage, KeyInput, Plan } from './step.ts';
+import { StepList } from './stepList.ts';
 import { expandTags, type TagFacts } from './tags.ts';
-
-/** What a person asks for. */
-export interface PlanRequest {
-  /** Deploy to this environment; absent = up to publish. */
-  readonly environment?: string;
-  /** Only these images; absent = all (with an environment: all it deploys). */
-  readonly images?: readonly string[];
-  /** Stop after this stage. */
-  readonly until?: Stage;
-  /** Only this stage for what was built before: `--only smoke`, `--only deploy`. */
-  readonly only?: readonly Stage[];
-  /** Deploy this existing tag instead of building. */
-  readonly tag?: string;
-  /** Run everything, whatever is unchanged. */
-  readonly isForced?: boolean;
-}
-
-/** Everything about the world that the plan depends on; gathered before, so that planning is a pure function. */
-export interface PlanFacts extends TagFacts {
-  readonly isDirty: boolean;
-  readonly contexts: ReadonlyMap<
-    string,
-    { readonly hash?: string; readonly files: number; readonly dockerfileHash?: string }
-  >;
-  /** Hash over all files the tests of a name depend on. */
-  readonly testInputs: ReadonlyMap<string, string>;
-  readonly records: ReadonlyMap<StepId, EarlierSuccess>;
-  /** Hash of the ignore file's content, when there is one. */
-  readonly ignoreFileHash?: string;
-  /** Tool → version text; part of the keys of the steps that use it. Absent when it was not asked. */
-  readonly toolVersions: Readonly<Record<string, string>>;
-}
-
-export interface EarlierSuccess {
-  readonly key: string;
-  readonly outputs: Outputs;
-  readonly run: string;
-  readonly finishedAt: string;
-  readonly inputs?: readonly KeyInput[];
-}
 
 /**
  * The plan of a request: which steps, in which order, and for each whether it runs or is skipped, and why.
@@ -61,46 +23,52 @@ export function makePlan(project: Project, facts: PlanFacts, request: PlanReques
   return new Planner(project, facts, request).plan();
 }
 
-/** The stages in their order; test and build have no order between them. */
-const STAGES: readonly Stage[] = ['test', 'build', 'scan', 'publish', 'deploy', 'smoke'];
-
 class Planner {
   readonly #project: Project;
   readonly #facts: PlanFacts;
   readonly #request: PlanRequest;
-  readonly #steps = new Map<StepId, PlannedStep>();
+  readonly #steps: StepList;
 
   constructor(project: Project, facts: PlanFacts, request: PlanRequest) {
     this.#project = project;
     this.#facts = facts;
     this.#request = request;
+    this.#steps = new StepList(facts.records, request);
   }
 
   plan(): Plan {
     const environment = this.#environment();
-    const templates = environment?.tags ?? this.#project.tags;
-    const expanded = expandTags(templates, this.#facts);
-    const tags = this.#request.tag === undefined ? expanded.tags : [this.#request.tag];
-    if (tags.length === 0) {
-      throw new SlipwayError({
-        reason: 'config',
-        code: 'tags.none',
-        message: `No tag can be made: ${expanded.left.map(({ template, why }) => `"${template}": ${why}`).join('; ')}.`,
-        fix: 'Commit first, or add a template such as "{branch}-{sha}" under "tags".',
-      });
-    }
     const images = this.#images(environment);
-    if (this.#isBuilding()) this.#addBuildStages(images, tags);
-    if (environment !== null) this.#addDeployStages(environment, images, tags[0] ?? '');
+    const templates = environment?.tags ?? this.#project.tags;
+    const tagsOf = new Map(images.map((image) => [image.name, this.#tags(templates, image)]));
+    if (this.#isBuilding()) {
+      refuseSharedTags(images, tagsOf);
+      this.#addBuildStages(images, tagsOf);
+    }
+    if (environment !== null) this.#addDeployStages(environment, images, tagsOf);
+    const tags = [...new Set(tagsOf.size === 0 ? this.#tags(templates, undefined) : [...tagsOf.values()].flat())];
     return {
       root: this.#project.root,
       environment,
-      steps: this.#selected(),
+      steps: this.#steps.selected(),
       ...(this.#facts.commit !== undefined && { commit: this.#facts.commit }),
       ...(this.#facts.branch !== undefined && { branch: this.#facts.branch }),
       isDirty: this.#facts.isDirty,
       tags,
     };
+  }
+
+  /** Expanded for one image; the first is the one deployed. */
+  #tags(templates: readonly string[], image: ImageConfig | undefined): readonly string[] {
+    if (this.#request.tag !== undefined) return [this.#request.tag];
+    const { tags, left } = expandTags(templates, factsFor(this.#facts, image));
+    if (tags.length > 0) return tags;
+    throw new SlipwayError({
+      reason: 'config',
+      code: 'tags.none',
+      message: `No tag can be made: ${left.map(({ template, why }) => `"${template}": ${why}`).join('; ')}.`,
+      fix: 'Commit first, or add a template such as "{branch}-{sha}" under "tags".',
+    });
   }
 
   /** Without a publish step in the run, what is deployed is a tag that exists already. */
@@ -141,7 +109,7 @@ class Planner {
     });
   }
 
-  #addBuildStages(images: readonly ImageConfig[], tags: readonly string[]): void {
+  #addBuildStages(images: readonly ImageConfig[], tagsOf: ReadonlyMap<string, readonly string[]>): void {
     const { scan } = this.#project;
     const gates: StepId[] = [];
     const beforeBuild = this.#addCommands('before', 'build', []);
@@ -163,11 +131,13 @@ class Planner {
       );
       gates.push(...scans, ...this.#addCommands('after', 'scan', scans));
     }
+    if (scan.config !== 'off') gates.push(...this.#configTargets(images).map((target) => this.#addConfig(target)));
     // One image that fails the gate keeps all of them unpublished: they are one version of the app.
     const beforePublish = this.#addCommands('before', 'publish', gates);
-    const moving = expandTags(this.#project.movingTags, this.#facts).tags;
     const published = images.map((image) => {
-      const id = this.#add({
+      const tags = tagsOf.get(image.name) ?? [];
+      const moving = expandTags(this.#project.movingTags, factsFor(this.#facts, image)).tags;
+      const id = this.#steps.add({
         id: `publish:${image.name}`,
         title: `Publish ${image.name}`,
         needs: [`build:${image.name}`, ...gates, ...beforePublish],
@@ -186,7 +156,7 @@ class Planner {
         keyNeeds: [`build:${image.name}`],
       });
       if (image.sign === undefined) return id;
-      return this.#add({
+      return this.#steps.add({
         id: `sign:${image.name}`,
         title: `Sign ${image.name}`,
         needs: [id],
@@ -201,7 +171,7 @@ class Planner {
   #addTest(test: TestConfig, needs: readonly StepId[]): StepId {
     const { place: _place, ...config } = test;
     const imageName = test.container?.startsWith('image:') ? test.container.slice('image:'.length) : undefined;
-    return this.#add({
+    return this.#steps.add({
       id: `test:${test.name}`,
       title: `Test ${test.name}`,
       needs,
@@ -221,7 +191,7 @@ class Planner {
     const { place: _place, name: _name, sign: _sign, ...config } = image;
     const context = this.#facts.contexts.get(image.name);
     const id: StepId = `build:${image.name}`;
-    return this.#add({
+    return this.#steps.add({
       id,
       title: `Build ${image.name}`,
       needs,
@@ -244,7 +214,7 @@ class Planner {
   #addScan(image: ImageConfig, platform: Platform, needs: readonly StepId[]): StepId {
     const { scan } = this.#project;
     const { place: _place, ignoreFile: _file, timeoutMs: _timeout, ...config } = scan;
-    return this.#add({
+    return this.#steps.add({
       id: `scan:${image.name}:${platform}`,
       title: `Scan ${image.name}${platform === 'default' ? '' : ` for ${platform}`}`,
       needs: [`build:${image.name}`, ...needs],
@@ -260,33 +230,65 @@ class Planner {
     });
   }
 
-  #addDeployStages(environment: EnvironmentConfig, images: readonly ImageConfig[], tag: string): void {
+  /** What is built from and what the environment of this request deploys, each file or folder once. */
+  #configTargets(images: readonly ImageConfig[]): readonly ConfigTarget[] {
+    const { environment: name } = this.#request;
+    const deploy = this.#project.environments.find((environment) => environment.name === name)?.deploy;
+    const remote = /^(oci|https?):\/\//;
+    const deployed: readonly ConfigTarget[] =
+      deploy?.kind === 'helm' && !remote.test(deploy.chart)
+        ? [{ name: 'chart', path: deploy.chart, values: deploy.values }]
+        : deploy?.kind === 'manifests'
+          ? deploy.paths.map((path, index) => ({ name: `manifests-${index + 1}`, path, values: [] }))
+          : [];
+    const dockerfiles = images.map((image) => ({ name: image.name, path: image.dockerfile, values: [] }));
+    return [...dockerfiles, ...deployed].filter(
+      (target, index, all) => all.findIndex((other) => other.path === target.path) === index,
+    );
+  }
+
+  #addConfig(target: ConfigTarget): StepId {
+    return this.#steps.add({
+      id: `config:${target.name}`,
+      title: `Check the configuration of ${target.name}`,
+      needs: [],
+      spec: { kind: 'config', target, scan: this.#project.scan },
+      alwaysWhy: 'it takes a second',
+    });
+  }
+
+  #addDeployStages(
+    environment: EnvironmentConfig,
+    images: readonly ImageConfig[],
+    tagsOf: ReadonlyMap<string, readonly string[]>,
+  ): void {
     const publishes = images.map((image) => `publish:${image.name}`).filter((id) => this.#steps.has(id));
-    const late = [...this.#steps.values()]
+    const late = this.#steps
+      .values()
       .filter((step) => step.kind === 'sign' || (step.spec.kind === 'command' && step.spec.command.after === 'publish'))
       .map((step) => step.id);
     const deployed: readonly DeployedImage[] = images.map((image) => ({
       image,
-      tag,
+      tag: tagsOf.get(image.name)?.[0] ?? '',
       ...(this.#steps.has(`publish:${image.name}`) && { publish: `publish:${image.name}` }),
     }));
     const { name } = environment;
     const before = this.#addCommands('before', 'deploy', [...publishes, ...late]);
-    const check = this.#add({
+    const check = this.#steps.add({
       id: `check:${name}`,
       title: `Check ${name} before the deploy`,
       needs: [...publishes, ...late, ...before],
       spec: { kind: 'check', environment, images: deployed },
       alwaysWhy: 'the cluster may have changed',
     });
-    const deploy = this.#add({
+    const deploy = this.#steps.add({
       id: `deploy:${name}`,
       title: `Deploy to ${name}`,
       needs: [check],
       spec: { kind: 'deploy', environment, images: deployed },
       alwaysWhy: 'the cluster may have changed',
     });
-    const rollout = this.#add({
+    const rollout = this.#steps.add({
       id: `rollout:${name}`,
       title: `Roll out on ${name}`,
       needs: [deploy],
@@ -296,7 +298,7 @@ class Planner {
     const afterDeploy = this.#addCommands('after', 'deploy', [rollout]);
     if (environment.smoke.length === 0) return;
     const beforeSmoke = this.#addCommands('before', 'smoke', [rollout, ...afterDeploy]);
-    const smoke = this.#add({
+    const smoke = this.#steps.add({
       id: `smoke:${name}`,
       title: `Smoke test ${name}`,
       needs: [deploy, rollout, ...afterDeploy, ...beforeSmoke],
@@ -313,10 +315,21 @@ class Planner {
   }
 
   #addCommand(command: CommandConfig, needs: readonly StepId[]): StepId {
-    return this.#add({
+    const built = imagesIn(command).map((name) => `build:${name}`);
+    const early = built.find((id) => !this.#steps.has(id));
+    if (early !== undefined && this.#isBuilding()) {
+      throw new SlipwayError({
+        reason: 'config',
+        code: 'command.image',
+        message: `Command "${command.name}" uses {image.${early.slice('build:'.length)}}, which is not built before it.`,
+        fix: 'Run it after "build" or a later stage, and name an image that this run builds.',
+        place: command.place,
+      });
+    }
+    return this.#steps.add({
       id: `command:${command.name}`,
       title: command.name,
-      needs,
+      needs: [...needs, ...built],
       spec: { kind: 'command', command },
       alwaysWhy: 'what a command depends on is not known',
       isOptional: command.isOptional,
@@ -327,94 +340,36 @@ class Planner {
     const version = this.#facts.toolVersions[name];
     return version === undefined ? [] : [{ name, value: version }];
   }
-
-  #add(step: {
-    readonly id: StepId;
-    readonly title: string;
-    readonly needs: readonly StepId[];
-    readonly spec: StepSpec;
-    readonly inputs?: readonly KeyInput[];
-    /** Needs whose keys enter this key; all of them when absent. */
-    readonly keyNeeds?: readonly StepId[];
-    readonly alwaysWhy?: string;
-    readonly isOptional?: boolean;
-  }): StepId {
-    const inputs = [
-      ...(step.inputs ?? []),
-      ...(step.inputs === undefined
-        ? []
-        : (step.keyNeeds ?? step.needs).map((id) => ({ name: id, value: this.#steps.get(id)?.key ?? 'always' }))),
-    ];
-    const key = step.inputs === undefined ? null : hashOf([step.spec.kind, inputs]);
-    const record = this.#facts.records.get(step.id);
-    const isUnchanged = key !== null && record?.key === key && this.#request.isForced !== true;
-    this.#steps.set(step.id, {
-      id: step.id,
-      kind: step.spec.kind,
-      title: step.title,
-      needs: [...new Set(step.needs)].filter((id) => this.#steps.has(id)),
-      spec: step.spec,
-      key,
-      inputs,
-      decision: isUnchanged
-        ? { action: 'skip', why: `unchanged since run ${record.run}` }
-        : { action: 'run', why: this.#whyRun(step.alwaysWhy, record, inputs) },
-      ...(isUnchanged && { outputs: record.outputs }),
-      ...(step.isOptional === true && { isOptional: true }),
-    });
-    return step.id;
-  }
-
-  #whyRun(always: string | undefined, record: EarlierSuccess | undefined, inputs: readonly KeyInput[]): string {
-    if (always !== undefined) return always;
-    if (record === undefined) return 'it has not run here before';
-    if (this.#request.isForced === true) return 'everything was asked to run';
-    const before = new Map(record.inputs?.map(({ name, value }) => [name, value]));
-    const changed = inputs.filter(({ name, value }) => before.get(name) !== value).map(({ name }) => name);
-    return record.inputs === undefined || changed.length === 0
-      ? 'its inputs changed'
-      : `changed: ${changed.join(', ')}`;
-  }
-
-  /** The steps in an order that respects needs, cut down to the stages that were asked for. */
-  #selected(): readonly PlannedStep[] {
-    const { until, only } = this.#request;
-    const last = until === undefined ? STAGES.length : STAGES.indexOf(until);
-    const isWanted = (step: PlannedStep): boolean => {
-      const stage = stageOf(step);
-      if (only !== undefined) return only.includes(stage);
-      return STAGES.indexOf(stage) <= last;
-    };
-    const chosen = [...this.#steps.values()].filter(isWanted);
-    const ids = new Set(chosen.map((step) => step.id));
-    const ordered: PlannedStep[] = [];
-    const placed = new Set<StepId>();
-    const place = (step: PlannedStep): void => {
-      if (placed.has(step.id)) return;
-      placed.add(step.id);
-      for (const need of step.needs) {
-        const needed = this.#steps.get(need);
-        if (needed !== undefined && ids.has(need)) place(needed);
-      }
-      ordered.push({ ...step, needs: step.needs.filter((need) => ids.has(need)) });
-    };
-    for (const step of chosen.toSorted((a, b) => STAGES.indexOf(stageOf(a)) - STAGES.indexOf(stageOf(b)))) place(step);
-    return ordered;
-  }
 }
 
-function stageOf(step: PlannedStep): Stage {
-  switch (step.spec.kind) {
-    case 'command':
-      return step.spec.command.before ?? step.spec.command.after ?? 'test';
-    case 'sign':
-      return 'publish';
-    case 'check':
-    case 'rollout':
-    case 'rollback':
-      return 'deploy';
-    default:
-      return step.spec.kind;
+/** Names of the images whose digest a command is given. */
+function imagesIn({ run, env }: CommandConfig): readonly string[] {
+  const texts = [...run, ...Object.values(env)];
+  return [...new Set(texts.flatMap((text) => [...text.matchAll(/\{image\.([^}]+)\}/g)].map(([, name = '']) => name)))];
+}
+
+function factsFor(facts: PlanFacts, image: ImageConfig | undefined): TagFacts {
+  return image === undefined ? facts : { ...facts, image: image.name };
+}
+
+/** Two images under one name and tag: the second push would replace the first, and the cluster would run one for both. */
+function refuseSharedTags(images: readonly ImageConfig[], tagsOf: ReadonlyMap<string, readonly string[]>): void {
+  const owners = new Map<string, string>();
+  for (const image of images) {
+    for (const tag of tagsOf.get(image.name) ?? []) {
+      const name = `${image.repository}:${tag}`;
+      const owner = owners.get(name);
+      if (owner === undefined) owners.set(name, image.name);
+      else {
+        throw new SlipwayError({
+          reason: 'config',
+          code: 'tags.shared',
+          message: `Images "${owner}" and "${image.name}" would both be published as ${name}.`,
+          fix: 'Give each a repository of its own, or tell them apart in the tag: tags: ["{image}-{branch}-{sha}"].',
+          place: image.place,
+        });
+      }
+    }
   }
 }
 
@@ -431,21 +386,4 @@ function deployedNames(environment: EnvironmentConfig | null): readonly string[]
     default:
       return undefined;
   }
-}
-
-/** SHA-256 over JSON with sorted keys, so that the order of keys in a file does not matter. */
-export function hashOf(value: unknown): string {
-  return createHash('sha256').update(stable(value)).digest('hex');
-}
-
-function stable(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(stable).join(',')}]`;
-  if (value !== null && typeof value === 'object') {
-    return `{${Object.entries(value)
-      .filter(([, item]) => item !== undefined)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, item]) => `${JSON.stringify(key)}:${stable(item)}`)
-      .join(',')}}`;
-  }
-  return JSON.stringify(value) ?? 'null';
 }

@@ -32,6 +32,8 @@ export type StepSpec =
       readonly scan: ScanConfig;
       readonly build: StepId;
     }
+  /** Looks for misconfiguration in files that are built from or deployed. */
+  | { readonly kind: 'config'; readonly target: ConfigTarget; readonly scan: ScanConfig }
   | { readonly kind: 'sign'; readonly image: ImageConfig; readonly build: StepId }
   /** Gives the gated digest its final tags. Outputs: {@link PublishOutputs}. */
   | {
@@ -53,6 +55,15 @@ export type StepSpec =
       readonly environment: EnvironmentConfig;
       readonly to?: string;
     };
+
+/** A Dockerfile, or a folder or file that an environment deploys. */
+export interface ConfigTarget {
+  readonly name: string;
+  /** Absolute. */
+  readonly path: string;
+  /** Absolute values files of a chart. */
+  readonly values: readonly string[];
+}
 
 /** An image of the project as an environment deploys it: from a publish step of this run, or an existing tag. */
 export interface DeployedImage {

@@ -10,6 +10,8 @@ export interface TagFacts {
   readonly dirtyHash?: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** Name of the image that the tags are for. */
+  readonly image?: string;
 }
 
 export interface ExpandedTags {
@@ -24,7 +26,7 @@ const SEMVER = /^v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+
 
 /**
  * Fills the templates: `{branch}`, `{sha}` (7 characters), `{sha:n}`, `{semver}`, `{major}`, `{minor}` (major.minor),
- * `{tag}`, `{commits}`, `{date}` (YYYYMMDD). A template whose value does not exist here (no git tag, no branch) is left
+ * `{tag}`, `{commits}`, `{date}` (YYYYMMDD), `{image}` (its name in slipway.yaml). A template whose value does not exist here (no git tag, no branch) is left
  * out with the reason. A commit with uncommitted changes gets `-dirty-<hash>` behind its sha, so that an immutable tag
  * never names two contents.
  */
@@ -40,7 +42,7 @@ export function expandTags(templates: readonly string[], facts: TagFacts): Expan
           reason: 'config',
           code: 'tags.unknown-field',
           message: `Tag template "${template}" has the unknown field ${whole}.`,
-          fix: 'Known: {branch} {sha} {sha:8} {semver} {major} {minor} {tag} {commits} {date}.',
+          fix: 'Known: {branch} {sha} {sha:8} {semver} {major} {minor} {tag} {commits} {date} {image}.',
         });
       }
       if (typeof value !== 'string') missing.push(value.missing);
@@ -84,6 +86,8 @@ function fieldValue(
         : String(facts.commitCount);
     case 'date':
       return new Date(facts.now).toISOString().slice(0, 10).replaceAll('-', '');
+    case 'image':
+      return facts.image ?? { missing: 'there is no image' };
     default:
       return undefined;
   }

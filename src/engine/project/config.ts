@@ -1,6 +1,7 @@
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import type { Diagnostic, Place } from '../problems/index.ts';
 import { type PlacedYaml, readYaml } from '../yaml/index.ts';
+import { cellEnv, cellName, cellsOf, fill } from './matrix.ts';
 import type {
   DeployConfig,
   EnvironmentConfig,
@@ -21,6 +22,7 @@ export const DEFAULT_TAGS = ['{branch}-{sha}'] as const;
 export const DEFAULT_MOVING = ['latest', 'dev', 'edge', 'nightly', '{branch}'] as const;
 const DEFAULT_SCAN_TIMEOUT_MS = 10 * 60_000;
 const DEFAULT_SMOKE_MS = 30_000;
+export const DEFAULT_KEEP = 100;
 
 /**
  * Reads the text of a slipway.yaml. Never throws: what is wrong becomes diagnostics, and a part that is wrong is left
@@ -66,12 +68,13 @@ class ConfigReader {
       images,
       tags: config.tags ?? DEFAULT_TAGS,
       movingTags: config.moving ?? DEFAULT_MOVING,
-      tests: (config.test ?? []).map((test, index) => this.#test(test, ['test', index])),
+      tests: (config.test ?? []).flatMap((test, index) => this.#tests(test, ['test', index])),
       commands: (config.commands ?? []).map((command, index) => ({
         name: command.name,
         run: command.run as [string, ...string[]],
         cwd: this.#path(command.cwd ?? '.'),
         env: strings(command.env),
+        ...(command.envFile !== undefined && { envFile: this.#path(command.envFile) }),
         ...(command.before !== undefined && { before: command.before }),
         ...(command.after !== undefined && { after: command.after }),
         reports: (command.reports ?? []).map((path) => this.#path(path)),
@@ -83,6 +86,10 @@ class ConfigReader {
       environments: Object.entries(config.environments ?? {}).flatMap(([name, environment]) =>
         this.#environment(name, environment, images, config.name ?? basename(this.#root)),
       ),
+      history: {
+        keep: config.history?.keep ?? DEFAULT_KEEP,
+        ...(config.history?.days !== undefined && { days: config.history.days }),
+      },
     };
     this.#checkNames(project);
     return { ...project, diagnostics: [...broken, ...this.#diagnostics] };
@@ -133,6 +140,28 @@ class ConfigReader {
     };
   }
 
+  /** One test, or one for each cell of its matrix. */
+  #tests(test: NonNullable<Config['test']>[number], path: readonly [string, number]): readonly TestConfig[] {
+    const { matrix, ...rest } = test;
+    const unknown = new Set<string>();
+    const tests = cellsOf(matrix).map((cell) => {
+      const filled = fill(rest, cell, (axis) => unknown.add(axis));
+      const read = this.#test({ ...filled, name: cellName(test.name, cell) }, path);
+      return { ...read, env: { ...cellEnv(cell), ...read.env } };
+    });
+    for (const axis of unknown) {
+      const known = Object.keys(matrix ?? {});
+      const near = suggest(axis, known);
+      this.#report(
+        'config.matrix',
+        `Test "${test.name}" uses {matrix.${axis}}, which its matrix does not have${near === undefined ? '.' : `; did you mean "${near}"?`}`,
+        path,
+        known.length === 0 ? 'Add "matrix:" with its values.' : `Use one of ${known.join(', ')}.`,
+      );
+    }
+    return tests;
+  }
+
   #test(test: NonNullable<Config['test']>[number], path: readonly [string, number]): TestConfig {
     const services = Object.entries(test.services ?? {}).map(
       ([name, service]): ServiceConfig => ({
@@ -168,6 +197,7 @@ class ConfigReader {
       ...(scan.ignoreFile !== undefined && { ignoreFile: this.#path(scan.ignoreFile) }),
       databaseMaxAgeDays: scan.databaseMaxAge ?? 0,
       isEnabled: scan.enabled ?? true,
+      config: scan.config ?? 'off',
       timeoutMs: milliseconds(scan.timeout) ?? DEFAULT_SCAN_TIMEOUT_MS,
       place: this.#place('scan'),
     };

@@ -69,8 +69,11 @@ export interface CommandConfig {
   readonly run: readonly [string, ...string[]];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Absolute. */
+  readonly envFile?: string;
   readonly before?: Stage;
   readonly after?: Stage;
+  /** Absolute paths or globs of files to keep with the run; SARIF and JUnit are read. */
   readonly reports: readonly string[];
   /** A failing optional command is a warning. */
   readonly isOptional: boolean;
@@ -89,6 +92,8 @@ export interface ScanConfig {
   /** The gate answers `stale-database` when the database is older. 0 = never. */
   readonly databaseMaxAgeDays: number;
   readonly isEnabled: boolean;
+  /** Misconfiguration of Dockerfiles, charts and manifests: not looked for, told, or counted by the gate. */
+  readonly config: 'off' | 'report' | 'gate';
   readonly timeoutMs: number;
   readonly place: Place;
 }
@@ -211,6 +216,13 @@ export interface EnvironmentConfig {
   readonly place: Place;
 }
 
+/** Which finished runs stay in the journal. */
+export interface HistoryConfig {
+  readonly keep: number;
+  /** Absent = age does not count. */
+  readonly days?: number;
+}
+
 /** What is here: read from slipway.yaml, or discovered. Mistakes are diagnostics, so there is always a project. */
 export interface Project {
   /** Absolute. */
@@ -227,5 +239,6 @@ export interface Project {
   readonly commands: readonly CommandConfig[];
   readonly scan: ScanConfig;
   readonly environments: readonly EnvironmentConfig[];
+  readonly history: HistoryConfig;
   readonly diagnostics: readonly Diagnostic[];
 }

@@ -82,7 +82,10 @@ const service = v.strictObject({
 
 const test = v.strictObject({
   name,
-  run: v.pipe(argv, v.description('Program and arguments; no shell.')),
+  run: v.pipe(
+    argv,
+    v.description('Program and arguments; no shell. {image.<name>} is the digest that this run built.'),
+  ),
   cwd: v.optional(text),
   env: v.optional(environment),
   envFile: v.optional(text),
@@ -97,6 +100,12 @@ const test = v.strictObject({
   ),
   junit: v.optional(v.pipe(v.array(text), v.description('JUnit XML reports to read afterwards (globs).'))),
   timeout: v.optional(duration),
+  matrix: v.optional(
+    v.pipe(
+      v.record(name, v.pipe(v.array(scalar), v.minLength(1, 'needs at least one value'))),
+      v.description('Runs the test once for each combination; {matrix.<name>} stands for the value in every text.'),
+    ),
+  ),
   inputs: v.optional(
     v.pipe(v.array(text), v.description('Globs of what the result depends on. Default: every file of the repository.')),
   ),
@@ -104,12 +113,21 @@ const test = v.strictObject({
 
 const command = v.strictObject({
   name,
-  run: v.pipe(argv, v.description('Program and arguments; no shell.')),
+  run: v.pipe(
+    argv,
+    v.description('Program and arguments; no shell. {image.<name>} is the digest that this run built.'),
+  ),
   cwd: v.optional(text),
   env: v.optional(environment),
+  envFile: v.optional(v.pipe(text, v.description('File of KEY=value lines.'))),
   before: v.optional(v.pipe(stage, v.description('Run before this stage.'))),
   after: v.optional(v.pipe(stage, v.description('Run after this stage.'))),
-  reports: v.optional(v.array(text)),
+  reports: v.optional(
+    v.pipe(
+      v.array(text),
+      v.description('Files to keep with the run (globs). SARIF becomes Problems, JUnit XML is counted.'),
+    ),
+  ),
   optional: v.optional(v.pipe(v.boolean(), v.description('A failure is a warning. Default: false.'))),
   timeout: v.optional(duration),
 });
@@ -137,8 +155,25 @@ const scan = v.strictObject({
       v.description('Days after which the database is too old for a verdict; 0 = never. Default: 0.'),
     ),
   ),
+  config: v.optional(
+    v.pipe(
+      v.picklist(['off', 'report', 'gate']),
+      v.description(
+        'Look for misconfiguration in Dockerfiles, charts and manifests: report it, or let it fail the gate. Default: off.',
+      ),
+    ),
+  ),
   enabled: v.optional(v.boolean()),
   timeout: v.optional(duration),
+});
+
+const history = v.strictObject({
+  keep: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(1), v.description('Runs to keep in .slipway. Default: 100.')),
+  ),
+  days: v.optional(
+    v.pipe(v.number(), v.minValue(0), v.description('Days to keep a run; the newest always stays. Default: no limit.')),
+  ),
 });
 
 const paths = v.union([text, v.array(text)]);
@@ -257,7 +292,7 @@ export const configSchema = v.strictObject({
       v.array(text),
       v.minLength(1, 'needs at least one template'),
       v.description(
-        'Tag templates, the first is the one deployed: {branch} {sha} {sha:8} {semver} {tag} {commits} {date} and plain text.',
+        'Tag templates, the first is the one deployed: {branch} {sha} {sha:8} {semver} {tag} {commits} {date} {image} and plain text.',
       ),
     ),
   ),
@@ -273,6 +308,7 @@ export const configSchema = v.strictObject({
   ),
   scan: v.optional(scan),
   environments: v.optional(v.record(name, environmentConfig)),
+  history: v.optional(v.pipe(history, v.description('How long runs are kept.'))),
 });
 
 export type Config = v.InferOutput<typeof configSchema>;

@@ -140,18 +140,36 @@ export async function readLog(files: Files, root: string, run: RunId, step: Step
   return parseEvents((await files.readText(logFile(root, run, step))) ?? '');
 }
 
-/** Removes whole runs beyond the newest `keep`. A run that has no end and whose process lives is kept. */
+/** Which finished runs stay. */
+export interface Retention {
+  readonly keep: number;
+  /** ms; absent = age does not count. */
+  readonly maxAgeMs?: number;
+}
+
+/**
+ * Removes whole runs beyond the newest `keep`, and older ones than `maxAgeMs`; the newest of all stays whatever its age.
+ * A run that goes on is kept.
+ */
 export async function pruneRuns(
   files: Files,
   root: string,
-  keep: number,
+  { keep, maxAgeMs }: Retention,
+  now: number,
   isLive: (events: readonly RunEvent[]) => boolean,
 ): Promise<readonly RunId[]> {
   const removed: RunId[] = [];
-  for (const run of (await listRuns(files, root)).slice(keep)) {
+  for (const [index, run] of (await listRuns(files, root)).entries()) {
+    const isOld = maxAgeMs !== undefined && now - startOf(run) > maxAgeMs;
+    if (index === 0 || (index < keep && !isOld)) continue;
     if (isLive(await readEvents(files, root, run))) continue;
     await files.remove(runFolder(root, run));
     removed.push(run);
   }
   return removed;
+}
+
+/** ms since the epoch, from the id. */
+function startOf(run: RunId): number {
+  return Date.parse(run.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*$/, '$1-$2-$3T$4:$5:$6Z'));
 }

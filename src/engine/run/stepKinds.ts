@@ -32,6 +32,7 @@ export function stepKinds(): ReadonlyMap<StepKindName, StepKind> {
   const kinds = [
     lazy('build', async () => (await import('../images/buildStep.ts')).buildStep),
     lazy('scan', async () => (await import('../images/scanStep.ts')).scanStep),
+    lazy('config', async () => (await import('../images/configStep.ts')).configStep),
     lazy('publish', async () => (await import('../images/publishStep.ts')).publishStep),
     lazy('sign', async () => (await import('../images/signStep.ts')).signStep),
     lazy('test', async () => (await import('../tests/testStep.ts')).testStep),

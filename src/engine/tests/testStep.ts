@@ -1,11 +1,12 @@
-import { basename, join, relative, resolve, sep } from 'node:path';
+import { basename, relative, resolve, sep } from 'node:path';
 import type Docker from 'dockerode';
-import picomatch from 'picomatch';
 import type { BuildOutputs, StepContext, StepKind } from '../plan/step.ts';
 import { CancelledError, SlipwayError } from '../problems/index.ts';
 import type { TestConfig } from '../project/model.ts';
 import { openDocker } from './dockerEndpoint.ts';
-import { readJunit, type TestReport } from './junit.ts';
+import { readEnvFile } from './envFile.ts';
+import type { TestReport } from './junit.ts';
+import { readTestReports } from './reportFiles.ts';
 import { type RunningService, type Services, startServices } from './services.ts';
 
 /** Runs the app's tests, with services beside them when they need some, on this machine or inside an image. */
@@ -13,7 +14,7 @@ export const testStep: StepKind<'test'> = {
   kind: 'test',
   async run({ test, image }, context) {
     const { system, emit, signal } = context;
-    const env = { ...(await readEnvFile(test, context)), ...test.env };
+    const env = { ...(await readEnvFile(`test "${test.name}"`, test, context)), ...test.env };
     const needsDocker = test.services.length > 0 || test.container !== undefined;
     const docker = needsDocker ? await openDocker(system) : undefined;
     let services: Services | undefined;
@@ -29,7 +30,7 @@ export const testStep: StepKind<'test'> = {
         docker !== undefined && reference !== undefined
           ? await runInside(docker, reference, test, all, services?.network, context)
           : await runHere(test, all, context);
-      const report = await readReports(test, context, started);
+      const report = await readTestReports(test.junit, system, started);
       if (code !== 0) throw failed(test, code, report, context);
       if (report !== undefined && report.failed > 0) throw failed(test, code, report, context);
       return report === undefined ? { code } : { code, passed: report.passed, skipped: report.skipped };
@@ -155,70 +156,6 @@ export function serviceEnv(services: readonly RunningService[], isInside: boolea
     }
   }
   return env;
-}
-
-async function readEnvFile(
-  test: TestConfig,
-  { system, secrets }: StepContext,
-): Promise<Readonly<Record<string, string>>> {
-  if (test.envFile === undefined) return {};
-  const text = await system.files.readText(test.envFile);
-  if (text === undefined) {
-    throw new SlipwayError({
-      reason: 'config',
-      code: 'config.missing-file',
-      message: `The env file ${test.envFile} of test "${test.name}" does not exist.`,
-      place: test.place,
-      fix: 'Correct "envFile".',
-    });
-  }
-  const env: Record<string, string> = {};
-  for (const line of text.split(/\r?\n/)) {
-    const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line);
-    if (match === null || line.trimStart().startsWith('#')) continue;
-    const [, name = '', raw = ''] = match;
-    const value = /^(["'])(.*)\1$/.exec(raw)?.[2] ?? raw;
-    env[name] = value;
-    if (/(TOKEN|SECRET|PASSWORD|KEY)$/i.test(name)) secrets.add(value);
-  }
-  return env;
-}
-
-/** All JUnit reports written since the tests began; an old one from before would tell of other tests. */
-async function readReports(test: TestConfig, { system }: StepContext, since: number): Promise<TestReport | undefined> {
-  let sum: TestReport | undefined;
-  for (const pattern of test.junit) {
-    for (const path of await expand(pattern, system)) {
-      const stat = await system.files.stat(path);
-      if (stat === undefined || stat.mtimeMs < since - 1_000) continue;
-      const report = readJunit((await system.files.readText(path)) ?? '');
-      if (report === undefined) continue;
-      sum = {
-        passed: (sum?.passed ?? 0) + report.passed,
-        failed: (sum?.failed ?? 0) + report.failed,
-        skipped: (sum?.skipped ?? 0) + report.skipped,
-        failures: [...(sum?.failures ?? []), ...report.failures],
-      };
-    }
-  }
-  return sum;
-}
-
-async function expand(pattern: string, system: StepContext['system']): Promise<readonly string[]> {
-  const { base, isGlob } = picomatch.scan(pattern.split(sep).join('/'));
-  if (!isGlob) return [pattern];
-  const isMatch = picomatch(pattern.split(sep).join('/'));
-  const found: string[] = [];
-  const walk = async (folder: string): Promise<void> => {
-    for (const entry of (await system.files.list(folder)) ?? []) {
-      const path = join(folder, entry.name);
-      if (entry.isDirectory()) {
-        if (entry.name !== 'node_modules' && entry.name !== '.git') await walk(path);
-      } else if (isMatch(path.split(sep).join('/'))) found.push(path);
-    }
-  };
-  await walk(base);
-  return found;
 }
 
 function failed(test: TestConfig, code: number, report: TestReport | undefined, context: StepContext): SlipwayError {
