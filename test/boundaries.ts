@@ -17,6 +17,7 @@ const floors: readonly (readonly string[])[] = [
   ['engine/rollout', 'engine/argocd', 'engine/flux'],
   ['engine/deploy', 'engine/smoke', 'engine/ci', 'engine/tests', 'engine/lint'],
   ['engine/run'],
+  ['engine/markers'],
   ['engine'],
   ['cli', 'extension'],
 ];
@@ -26,6 +27,7 @@ const pure: readonly RegExp[] = [
   /^engine\/(problems|yaml|events|gitops|workflows|plan)\//,
   /^engine\/argocd\/(application|judge|operations)/,
   /^engine\/flux\/(causes|chain|choose|kinds|link|links|reminder|standing|workloads)\.ts$/,
+  /^engine\/markers\/(states|words)/,
   /^engine\/rollout\/(verdict|causes|snapshot|attribution|readiness|memory|fits|crashText|cleanText)/,
 ];
 const inputOutput =

@@ -306,3 +306,6 @@ function refuseErrors(project: Project): void {
     evidence: errors.map((error) => error.message),
   });
 }
+
+/** Markers, policies and tags, loaded when somebody first looks at one: nothing else of the engine needs them. */
+export const loadMarkers = () => import('./markers/index.ts');

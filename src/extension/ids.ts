@@ -1,4 +1,5 @@
 // Every id the manifest also holds; a unit test compares the two.
+import { imagesViewId, markerCommandIds } from './markers/ids.ts';
 
 export const commandIds = [
   'slipway.run',
@@ -7,6 +8,7 @@ export const commandIds = [
   'slipway.showRollout',
   'slipway.openLog',
   'slipway.openReport',
+  ...markerCommandIds,
   'slipway.openEndpoint',
   'slipway.openConfiguration',
   'slipway.init',
@@ -16,7 +18,7 @@ export const commandIds = [
 
 export type CommandId = (typeof commandIds)[number];
 
-export const viewIds = { container: 'slipway', pipelines: 'slipway.pipelines' } as const;
+export const viewIds = { container: 'slipway', pipelines: 'slipway.pipelines', images: imagesViewId } as const;
 
 export const rolloutViewType = 'slipway.rollout';
 

@@ -6,6 +6,7 @@ import { openPlace, refuseUntrusted, registerCommands, showError } from './comma
 import { type RunCommandParts, runCommands, startRun } from './commands/runCommands.ts';
 import { openLog, openReport, viewCommands } from './commands/viewCommands.ts';
 import { Owner } from './events.ts';
+import { registerMarkers } from './markers/index.ts';
 import type { PanelActions } from './rollout/panel.ts';
 import { RolloutPanels } from './rollout/panels.ts';
 import { EngineLoader } from './run/engineLoader.ts';
@@ -55,7 +56,13 @@ export function activate(context: vscode.ExtensionContext): void {
   const tree = owner.own(new PipelinesTree(workspace));
   const parts: RunCommandParts = { workspace, runner, panels, tree };
   owner.own(new LogDocuments(workspace, system));
-  owner.own(registerCommands([...runCommands(parts), ...viewCommands({ workspace, panels, loader, log })], log));
+  const markers = owner.own(registerMarkers({ system, loader, workspace, log }));
+  owner.own(
+    registerCommands(
+      [...markers.commands, ...runCommands(parts), ...viewCommands({ workspace, panels, loader, log })],
+      log,
+    ),
+  );
   context.subscriptions.push(owner);
   // VS Code waits a few seconds for this when a window closes: time for every child to be ended.
   stop = () => runner.stopAll();

@@ -31,6 +31,7 @@ export {
   takesApplication,
   type UpdaterChoice,
   type UpdaterImage,
+  type WriteBack,
   writeBackOfApplication,
 } from './imageUpdater.ts';
 export {
@@ -82,7 +83,17 @@ export {
   skipMarker,
 } from './pushFilters.ts';
 export { formatReference, type ImageRef, splitReference, whyInvalidReference } from './reference.ts';
+export { markerEdits, repairMarker } from './repair.ts';
 export { type FileEdit, type Recipe, type RollbackRequest, rollbackRecipes, whoUndoes } from './rollback.ts';
 export type { MarkerPart, Setter } from './setter.ts';
 export { compareVersions, parseVersion, type Version } from './version.ts';
-export { formatScalar, readYamlObjects, removeKey, setValue, textAt, type YamlObject } from './yaml.ts';
+export {
+  formatScalar,
+  nodeAt,
+  placeAt,
+  readYamlObjects,
+  removeKey,
+  setValue,
+  textAt,
+  type YamlObject,
+} from './yaml.ts';

@@ -27,6 +27,7 @@ interface Entry {
   readonly cache: PieceCache;
   markers?: FileMarkers;
   lines?: Lines;
+  linked?: { readonly by: Linkage; readonly markers: readonly LinkedMarker[] };
   objects?: readonly GitOpsObject[];
   objectsNamespace?: string | undefined;
 }
@@ -99,6 +100,21 @@ export class MarkerIndex {
     this.#files.delete(file);
   }
 
+  /** Files that hold a marker or an object: all that {@link diagnostics} can say something about. */
+  get files(): readonly string[] {
+    return [...this.#files.keys()];
+  }
+
+  /** The text as it was given last; undefined for a file without markers and objects. */
+  textOf(file: string): string | undefined {
+    return this.#files.get(file)?.text;
+  }
+
+  /** The objects of one file. */
+  objectsIn(file: string): readonly GitOpsObject[] {
+    return this.#linkage().byFile.get(this.#toAbsolute(file)) ?? [];
+  }
+
   get filesWithMarkers(): readonly string[] {
     return [...this.#files].filter(([, { hasMarkers }]) => hasMarkers).map(([file]) => file);
   }
@@ -118,18 +134,28 @@ export class MarkerIndex {
     return (this.#linkage().byKind.get(kind) ?? []) as readonly Extract<GitOpsObject, { kind: Kind }>[];
   }
 
+  /** Reads one file ahead of the first question about it, so that a caller can spread the work over time. */
+  warm(file: string): void {
+    const entry = this.#files.get(file);
+    if (entry === undefined) return;
+    this.markersOf(file);
+    this.#objectsOfEntry(file, entry);
+  }
+
+  #objectsOfEntry(file: string, entry: Entry): readonly GitOpsObject[] {
+    if (!entry.hasObjects) return [];
+    const namespace = this.#namespaces.get(folderOf(file));
+    if (entry.objects === undefined || entry.objectsNamespace !== namespace) {
+      entry.objects = readObjects(entry.text, this.#toAbsolute(file), namespace);
+      entry.objectsNamespace = namespace;
+    }
+    return entry.objects;
+  }
+
   /** Everything derived from all objects; made once until one of them changes. */
   #linkage(): Linkage {
     if (this.#linked !== undefined) return this.#linked;
-    const objects = [...this.#files].flatMap(([file, entry]) => {
-      if (!entry.hasObjects) return [];
-      const namespace = this.#namespaces.get(folderOf(file));
-      if (entry.objects === undefined || entry.objectsNamespace !== namespace) {
-        entry.objects = readObjects(entry.text, this.#toAbsolute(file), namespace);
-        entry.objectsNamespace = namespace;
-      }
-      return entry.objects;
-    });
+    const objects = [...this.#files].flatMap(([file, entry]) => this.#objectsOfEntry(file, entry));
     const policies = objects.filter((object) => object.kind === 'ImagePolicy');
     this.#linked = {
       objects,
@@ -194,7 +220,16 @@ export class MarkerIndex {
     );
   }
 
+  /** The markers of a file with what they lead to. The same objects until a file with objects or this file changes. */
   linked(file: string): readonly LinkedMarker[] {
+    const entry = this.#files.get(file);
+    if (entry === undefined) return [];
+    const by = this.#linkage();
+    if (entry.linked?.by !== by) entry.linked = { by, markers: this.#link(file) };
+    return entry.linked.markers;
+  }
+
+  #link(file: string): readonly LinkedMarker[] {
     return this.markersOf(file).markers.map((marker) => {
       const policy = this.policy(marker.setter.namespace, marker.setter.policy);
       return {
@@ -314,7 +349,8 @@ export class MarkerIndex {
       const fix = 'Correct the name, or add the ImagePolicy; ignore this when the policy lives in another repository.';
       return [
         {
-          severity: 'warning',
+          // A repository without any policy is fed from another one.
+          severity: this.objectsOf('ImagePolicy').length === 0 ? 'info' : 'warning',
           code: 'gitops.no-policy',
           message: `There is no ImagePolicy ${label} in this repository.`,
           place,
@@ -338,7 +374,7 @@ export class MarkerIndex {
       const paths = inNamespace.map(({ path }) => `./${path}`).join(', ');
       const isOutside = inNamespace.length > 0;
       found.push({
-        severity: 'warning',
+        severity: isOutside || this.objectsOf('ImageUpdateAutomation').length > 0 ? 'warning' : 'info',
         code: isOutside ? 'gitops.outside-path' : 'gitops.no-automation',
         message: isOutside
           ? `No automation writes this file: the update paths for ${label} are ${paths}.`

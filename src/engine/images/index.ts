@@ -5,3 +5,4 @@ export { type Manifest, platformsOf } from './manifest.ts';
 export { describeImage, type ImageFacts } from './publishStep.ts';
 export { formatReference, isHelperTag, normalPlatform, parseReference, type Reference } from './reference.ts';
 export { Registry } from './registry.ts';
+export { describeTags, newestByName, type TagView } from './tags.ts';

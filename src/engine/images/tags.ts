@@ -3,7 +3,7 @@ import { SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import { platformsOf } from './manifest.ts';
 import { describeImage } from './publishStep.ts';
-import { isHelperTag, parseReference } from './reference.ts';
+import { isHelperTag, parseReference, type Reference } from './reference.ts';
 import { Registry } from './registry.ts';
 
 export interface TagView {
@@ -41,27 +41,39 @@ export async function listTags(
       fix: 'Check the name; log in with docker login if it is private.',
     });
   }
+  const wanted = newestByName(listed.filter((tag) => !isHelperTag(tag))).slice(0, options.most);
+  const views = await describeTags(registry, reference, wanted, listed, options.signal);
+  return views.toSorted((a, b) => (b.created ?? '').localeCompare(a.created ?? '') || byVersion.compare(b.tag, a.tag));
+}
+
+const byVersion = new Intl.Collator('en', { numeric: true });
+
+/** Tags by the order of their names as versions, the highest first. */
+export const newestByName = (tags: readonly string[]): readonly string[] =>
+  tags.toSorted((a, b) => byVersion.compare(b, a));
+
+/** What can be told of the tags; those that are gone by now are left out. `listed` are all tags of the repository. */
+export async function describeTags(
+  registry: Registry,
+  reference: Reference,
+  wanted: readonly string[],
+  listed: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly TagView[]> {
   const signatures = new Set(
     listed.filter((tag) => /\.sig$/.test(tag)).map((tag) => tag.replace(/\.sig$/, '').replace('-', ':')),
   );
-  const byVersion = new Intl.Collator('en', { numeric: true });
-  const wanted = listed
-    .filter((tag) => !isHelperTag(tag))
-    .toSorted((a, b) => byVersion.compare(b, a))
-    .slice(0, options.most);
   const views: TagView[] = [];
   const waiting = [...wanted];
   await Promise.all(
     Array.from({ length: PARALLEL }, async () => {
       for (let tag = waiting.shift(); tag !== undefined; tag = waiting.shift()) {
-        const manifest = await registry.manifest({ ...reference, tag }, options.signal);
+        const manifest = await registry.manifest({ ...reference, tag }, signal);
         if (manifest === undefined) continue;
-        const facts = await describeImage(registry, reference, manifest.digest, options.signal).catch(() => ({}));
+        const facts = await describeImage(registry, reference, manifest.digest, signal).catch(() => ({}));
         const referrers = signatures.has(manifest.digest)
           ? []
-          : await registry
-              .referrers(reference.registry, reference.repository, manifest.digest, options.signal)
-              .catch(() => []);
+          : await registry.referrers(reference.registry, reference.repository, manifest.digest, signal).catch(() => []);
         views.push({
           tag,
           digest: manifest.digest,
@@ -75,5 +87,5 @@ export async function listTags(
       }
     }),
   );
-  return views.toSorted((a, b) => (b.created ?? '').localeCompare(a.created ?? '') || byVersion.compare(b.tag, a.tag));
+  return views;
 }

@@ -196,7 +196,7 @@ export class PipelinesTree extends Owner implements vscode.TreeDataProvider<Pipe
   }
 }
 
-function toTreeItem(item: Item, id: string, state: vscode.TreeItemCollapsibleState): vscode.TreeItem {
+export function toTreeItem(item: Item, id: string, state: vscode.TreeItemCollapsibleState): vscode.TreeItem {
   const row = new vscode.TreeItem(item.label, state);
   row.id = id;
   row.description = item.description;

@@ -46,7 +46,9 @@ describe('manifest', () => {
 
   it('activates narrowly', () => {
     for (const event of manifest.activationEvents) {
-      expect(event).toMatch(/^(workspaceContains:slipway\.ya?ml|onWebviewPanel:slipway\.|onTaskType:slipway)/);
+      expect(event).toMatch(
+        /^(workspaceContains:(slipway\.ya?ml$|\*\*\/.*(gotk-|argocd-source|imagepolicy))|onWebviewPanel:slipway\.|onTaskType:slipway)/,
+      );
     }
   });
 

@@ -1,0 +1,149 @@
+import { isAbsolute } from 'node:path';
+import * as vscode from 'vscode';
+import type { EarlierValue, Recipe, WantedValue } from '../../engine/markers/index.ts';
+import { CancelledError, SlipwayError } from '../../engine/problems/index.ts';
+import type { System } from '../../engine/system/index.ts';
+import { age } from '../words.ts';
+import { addNewText, apply, writeValues } from './edits.ts';
+import type { Repository } from './repository.ts';
+import type { Found } from './targets.ts';
+
+type MarkerFound = Extract<Found, { kind: 'marker' }>;
+
+/**
+ * Puts an earlier value of the line back, from git's history. When an automation would write the new one again, the person
+ * chooses between that and the edits that stay. Throws CancelledError; SlipwayError `usage` when there is no earlier value.
+ */
+export async function rollBack(found: MarkerFound, system: System): Promise<void> {
+  const { repository, file, linked } = found;
+  const { markers } = repository;
+  const { marker } = linked;
+  const address = markers.addressOf(marker);
+  const earlier = await vscode.window.withProgress(
+    { location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Reading the history of {0}', file) },
+    () => markers.earlierValues(system, repository.uriOf(file).fsPath, address, marker.current),
+  );
+  const value = await pickEarlier(found, earlier);
+  const tag = value.parts.tag;
+  const state = repository.stateOf(linked);
+  const latest = state.kind === 'behind' || state.kind === 'current' ? state.policy.tag : undefined;
+  const plain = () =>
+    writeValues(repository, [{ file, wanted: [{ address, value: value.value } satisfies WantedValue] }], 'now', '');
+  const { policy, automations } = linked;
+  const undoes =
+    policy === undefined || tag === undefined ? undefined : markers.whoUndoes({ policy, automations }, tag, latest);
+  if (undoes === undefined) return plain();
+  const recipe = await pickRecipe(value, undoes, await recipesFor(found, value, latest ?? ''));
+  if (recipe === undefined) return plain();
+  await applyRecipe(repository, recipe);
+}
+
+async function pickEarlier(
+  { repository, linked }: MarkerFound,
+  earlier: readonly EarlierValue[],
+): Promise<EarlierValue> {
+  const { marker } = linked;
+  if (earlier.length === 0) {
+    throw new SlipwayError({
+      reason: 'usage',
+      code: 'gitops.no-history',
+      message: vscode.l10n.t('Git knows no earlier value of {0}.', marker.setter.name),
+      fix: vscode.l10n.t('Choose one with Pick tag…'),
+    });
+  }
+  const now = Date.now();
+  const picked = await vscode.window.showQuickPick(
+    earlier.map((value) => ({
+      label: repository.markers.shortValue({ ...value, current: value.value, setter: marker.setter }),
+      description: vscode.l10n.t('written {0} by {1}', age(value.date, now), value.author),
+      detail: `${value.commit.slice(0, 7)} ${value.subject}`,
+      value,
+    })),
+    {
+      title: vscode.l10n.t('Roll back {0} from {1}', marker.setter.name, repository.markers.shortValue(marker)),
+      placeHolder: vscode.l10n.t('Earlier values of this line'),
+      matchOnDetail: true,
+    },
+  );
+  if (picked === undefined) throw new CancelledError();
+  return picked.value;
+}
+
+async function recipesFor(
+  { repository, linked }: MarkerFound,
+  value: EarlierValue,
+  badTag: string,
+): Promise<readonly Recipe[]> {
+  const { markers, index, tags } = repository;
+  const { policy, automations } = linked;
+  const goodTag = value.parts.tag;
+  if (policy === undefined || goodTag === undefined) return [];
+  const image = index.repositoryOf(policy);
+  const known = image?.image === undefined ? undefined : tags.of(image.image);
+  const all = repository.linkedOf(policy);
+  const texts = new Map<string, string>();
+  const objects = [policy, ...(image === undefined ? [] : [image]), ...automations].map(({ source }) => source.file);
+  for (const path of objects) texts.set(path, (await repository.textOf(repository.fileOfPath(path))) ?? '');
+  for (const { file } of all) texts.set(file, (await repository.textOf(file)) ?? '');
+  return markers.rollbackRecipes({
+    policy,
+    repository: image,
+    automations,
+    markers: all.map(({ file, marker }) => ({ file, marker })),
+    tags: known?.tags ?? [],
+    badTag,
+    goodTag,
+    ...(value.parts.digest !== undefined && { goodDigest: value.parts.digest }),
+    textOf: (file) => texts.get(file) ?? '',
+  });
+}
+
+const verdicts: Readonly<Record<Recipe['verdict'], string>> = {
+  sticks: 'stays',
+  bounces: 'would be undone',
+  differs: 'another tag is chosen',
+};
+
+/** Undefined: only the value is written. */
+async function pickRecipe(
+  value: EarlierValue,
+  undoes: string,
+  recipes: readonly Recipe[],
+): Promise<Recipe | undefined> {
+  const items = [
+    ...recipes
+      .filter(({ verdict }) => verdict !== 'bounces')
+      .map((recipe) => ({
+        label: recipe.title,
+        description:
+          recipe.verdict === 'differs'
+            ? `${verdicts.differs}: ${recipe.selection.anyOf.join(' or ')}`
+            : verdicts[recipe.verdict],
+        detail: [...recipe.next.map(({ controller, does }) => `${controller} ${does}.`), ...recipe.warnings].join(' '),
+        recipe: recipe as Recipe | undefined,
+      })),
+    {
+      label: vscode.l10n.t('Write {0} only', value.parts.tag ?? value.value),
+      description: vscode.l10n.t('would be undone'),
+      detail: undoes,
+      recipe: undefined,
+    },
+  ];
+  const picked = await vscode.window.showQuickPick(items, {
+    title: vscode.l10n.t('How shall the rollback stay?'),
+    placeHolder: undoes,
+    matchOnDetail: true,
+  });
+  if (picked === undefined) throw new CancelledError();
+  return picked.recipe;
+}
+
+async function applyRecipe(repository: Repository, recipe: Recipe): Promise<void> {
+  const edit = new vscode.WorkspaceEdit();
+  for (const { file, text } of recipe.edits) {
+    const uri = isAbsolute(file) ? vscode.Uri.file(file) : repository.uriOf(file);
+    const document = await vscode.workspace.openTextDocument(uri);
+    addNewText(edit, document, text, { needsConfirmation: true, label: recipe.title });
+  }
+  await apply(edit, 'review');
+}
