@@ -33,13 +33,15 @@ export function markerEdits(text: string, file: string, image: string, policy: s
   return edits;
 }
 
-function candidates(text: string, { comment, code }: DeadMarker): readonly (readonly TextEdit[])[] {
+function candidates(text: string, { comment }: DeadMarker): readonly (readonly TextEdit[])[] {
   const written = text.slice(comment.start, comment.end);
   const marker = rewritten(written);
   if (marker === undefined) return [];
   const { start } = comment;
   const end = comment.start + written.trimEnd().length;
-  if (code === 'no-space') return [[{ start, end: start, text: ' ' }]];
+  // Without its space the "#" belongs to the value, and with a ": " behind it the whole file is no YAML.
+  if (start > 0 && text[start] === '#' && !/\s/.test(text[start - 1] ?? ''))
+    return [[{ start, end: start, text: ' ' }]];
   const lineStart = Math.max(text.lastIndexOf('\n', start - 1), text.lastIndexOf('\r', start - 1)) + 1;
   const isAlone = text.slice(lineStart, start).trim() === '';
   const found: (readonly TextEdit[])[] = [[{ start, end, text: marker }]];

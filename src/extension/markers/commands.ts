@@ -104,9 +104,7 @@ const imagesOf = ({ index }: Repository): readonly string[] => [
 ];
 
 const behindOf = (repository: Repository, image: string): readonly LinkedMarker[] =>
-  repository
-    .allLinked()
-    .filter((linked) => linked.repository?.image === image && repository.stateOf(linked).kind === 'behind');
+  repository.linkedTo(image).filter((linked) => repository.stateOf(linked).kind === 'behind');
 
 /** The reference to write. When the policy reflects digests the registry is asked, as Flux would; offline, the known one. */
 async function wantedValue(

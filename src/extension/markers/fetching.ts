@@ -41,10 +41,7 @@ export async function fetchAll(repository: Repository, images: readonly string[]
 
 /** Tags to be looked at closely whatever their age: those in use. What is selected is found among the newest. */
 function wantedTags(repository: Repository, image: string): readonly string[] {
-  return repository
-    .allLinked()
-    .filter((linked) => linked.repository?.image === image)
-    .flatMap(({ marker }) => repository.markers.tagOf(marker) ?? []);
+  return repository.linkedTo(image).flatMap(({ marker }) => repository.markers.tagOf(marker) ?? []);
 }
 
 export async function withSignal<T>(

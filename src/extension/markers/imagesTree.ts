@@ -96,7 +96,7 @@ export class ImagesTree extends Owner implements vscode.TreeDataProvider<ImageNo
     const { Collapsed, None, Expanded } = vscode.TreeItemCollapsibleState;
     switch (node.kind) {
       case 'image': {
-        const linked = repository.allLinked().filter((one) => one.repository?.image === node.image);
+        const linked = repository.linkedTo(node.image);
         const behind = linked.filter((one) => repository.stateOf(one).kind === 'behind').length;
         const item = imageItem(node.image, { list: tags.of(node.image), behind, from: this.#sources(node) }, now);
         return toTreeItem(item, node.id, behind > 0 ? Expanded : Collapsed);
@@ -122,9 +122,7 @@ export class ImagesTree extends Owner implements vscode.TreeDataProvider<ImageNo
           const state = markers.policyState(index, policy, (image) => tags.of(image));
           return state.kind === 'selected' && state.tag === node.tag;
         });
-        const usedBy = repository
-          .allLinked()
-          .filter((one) => one.repository?.image === node.image && markers.tagOf(one.marker) === node.tag).length;
+        const usedBy = repository.linkedTo(node.image).filter((one) => markers.tagOf(one.marker) === node.tag).length;
         const selectedBy = policies.map((policy) => markers.policyName(policy));
         return toTreeItem(tagItem(markers, node.tag, list, { selectedBy, usedBy }, now), node.id, None);
       }

@@ -24,6 +24,12 @@ export type RepositoryChange =
   /** Which files and objects there are. */
   { readonly kind: 'files' } | { readonly kind: 'tags' };
 
+interface Links {
+  readonly all: readonly LinkedMarker[];
+  readonly byPolicy: ReadonlyMap<ImagePolicyObject | undefined, readonly LinkedMarker[]>;
+  readonly byImage: ReadonlyMap<string | undefined, readonly LinkedMarker[]>;
+}
+
 /** The markers and policies of one git repository, as far as it is open in this window, unsaved changes included. */
 export class Repository extends Owner {
   /** Top of the working tree; paths of the index and of automations are relative to it. */
@@ -39,7 +45,7 @@ export class Repository extends Owner {
   readonly #changed = this.own(new Emitter<RepositoryChange>());
   readonly onDidChange = this.#changed.event;
   #timer: NodeJS.Timeout | undefined;
-  #linked: readonly LinkedMarker[] | undefined;
+  #linked: Links | undefined;
   #isReady = false;
   #opening: Promise<void> | undefined;
 
@@ -158,20 +164,33 @@ export class Repository extends Owner {
 
   /** Markers of a policy whose value Flux would change, by the tags known now. */
   behind(policy: ImagePolicyObject): readonly LinkedMarker[] {
-    const namespace = policy.namespace;
-    return this.linkedOf(policy)
-      .filter((linked) => namespace === undefined || linked.marker.setter.namespace === namespace)
-      .filter((linked) => this.stateOf(linked).kind === 'behind');
+    return this.linkedOf(policy).filter((linked) => this.stateOf(linked).kind === 'behind');
   }
 
   /** All markers that name a policy. */
   linkedOf(policy: ImagePolicyObject): readonly LinkedMarker[] {
-    return this.allLinked().filter((linked) => linked.policy === policy);
+    return this.#links().byPolicy.get(policy) ?? [];
   }
 
-  /** Every marker of the repository. Made once for a state of the files. */
+  /** All markers whose policy looks at an image. */
+  linkedTo(image: string): readonly LinkedMarker[] {
+    return this.#links().byImage.get(image) ?? [];
+  }
+
+  /** Every marker of the repository. */
   allLinked(): readonly LinkedMarker[] {
-    this.#linked ??= this.index.filesWithMarkers.flatMap((file) => this.index.linked(file));
+    return this.#links().all;
+  }
+
+  /** Made once for a state of the files. */
+  #links(): Links {
+    if (this.#linked !== undefined) return this.#linked;
+    const all = this.index.filesWithMarkers.flatMap((file) => this.index.linked(file));
+    this.#linked = {
+      all,
+      byPolicy: Map.groupBy(all, ({ policy }) => policy),
+      byImage: Map.groupBy(all, ({ repository }) => repository?.image),
+    };
     return this.#linked;
   }
 
