@@ -388,7 +388,7 @@ spec:
     const { target } = await open(
       {
         'app.yaml': application(''),
-        'updater.yaml': updater.replace('argocd-image-updater.argoproj.io', 'argoproj.io'),
+        'updater.yaml': updater,
       },
       'updater.yaml',
     );
