@@ -119,7 +119,7 @@ async function statusView(
   { system, project }: ApplicationRequest,
   git: 'ask' | 'offline' = 'ask',
 ): Promise<StatusView> {
-  const revision = git === 'ask' ? await revisionInGit(system, project.root, app) : undefined;
+  const revision = git === 'ask' ? await revisionInGit(argocd, system, project.root, app) : undefined;
   const status = argocd.judgeApplication(app, {
     now: system.clock.now(),
     ...(revision !== undefined && { gitRevision: revision }),
@@ -136,7 +136,12 @@ async function statusView(
  * The commit that the application's branch holds on the remote, when its repository is the one of this workspace. It asks
  * that remote; undefined when it is another repository, or does not answer.
  */
-async function revisionInGit(system: System, root: string, app: Application): Promise<string | undefined> {
+async function revisionInGit(
+  argocd: typeof import('./argocd/index.ts'),
+  system: System,
+  root: string,
+  app: Application,
+): Promise<string | undefined> {
   const [source] = app.sources;
   if (source === undefined || app.isMultiSource || app.isHydrated || source.chart !== undefined) return undefined;
   const git = await openGit(system, root);
@@ -148,7 +153,7 @@ async function revisionInGit(system: System, root: string, app: Application): Pr
           () => '',
         );
   const remote = await quiet('config', '--get', 'remote.origin.url');
-  if (remote === '' || sameRepository(remote, source.repoUrl) === 'no') return undefined;
+  if (remote === '' || !argocd.isSameRepository(remote, source.repoUrl)) return undefined;
   const wanted = source.targetRevision || 'HEAD';
   if (/^[0-9a-f]{40}$/.test(wanted)) return wanted;
   const lines = (await quiet('ls-remote', 'origin', wanted, `refs/tags/${wanted}^{}`)).split('\n');
@@ -164,23 +169,6 @@ async function revisionInGit(system: System, root: string, app: Application): Pr
     heads.get(`refs/heads/${wanted}`) ??
     heads.get(`refs/tags/${wanted}`)
   );
-}
-
-/** Whether two URLs of git mean one repository: over ssh or http, with or without `.git` and credentials. */
-export function sameRepository(a: string, b: string): 'yes' | 'no' {
-  return normalUrl(a) === normalUrl(b) ? 'yes' : 'no';
-}
-
-function normalUrl(url: string): string {
-  return url
-    .trim()
-    .replace(/^[a-z+]+:\/\//i, '')
-    .replace(/^[^@/]+@/, '')
-    .replace(/^([^/:]+):(?!\d+\/)/, '$1/')
-    .replace(/^([^/]+):\d+\//, (whole, host: string) => (/^(localhost|127\.)/.test(host) ? whole : `${host}/`))
-    .replace(/\/+$/, '')
-    .replace(/\.git$/, '')
-    .toLowerCase();
 }
 
 export async function refreshApplication(request: ApplicationRequest, kind: 'normal' | 'hard'): Promise<StatusView> {

@@ -203,6 +203,126 @@ export async function awaitOperation(
   }
 }
 
+export interface RevisionRequest {
+  /** Whether a revision that Argo CD names is the wanted commit or comes after it. */
+  readonly holds: (revision: string) => Promise<boolean>;
+  /** ms since the epoch: what went wrong before does not count. */
+  readonly since: number;
+  readonly title: string;
+}
+
+/** Without any change of what Argo CD says for so long, something is stuck that nobody will move. */
+const PATIENCE_MS = 10 * 60_000;
+
+/**
+ * Until Argo CD has synced the wanted commit, or one after it, and has looked since: then what it applied is known.
+ * Health is not waited for. Throws SlipwayError `rollout` when it cannot be rendered or applied, `timeout` when nothing
+ * moves, `cluster` when the Application is deleted.
+ */
+export async function awaitRevision(
+  access: ApplicationAccess,
+  app: Application,
+  { holds, since, title }: RevisionRequest,
+  options: FollowOptions,
+): Promise<Application> {
+  const { clock, signal, onWait } = options;
+  const known = new Map<string, boolean>();
+  const reached = async (revisions: readonly string[]): Promise<boolean> => {
+    for (const revision of revisions) {
+      if (!known.has(revision)) known.set(revision, await holds(revision));
+      if (known.get(revision) === true) return true;
+    }
+    return false;
+  };
+  let current = app;
+  let said = '';
+  let lastChange = clock.now();
+  let isRefreshedHard = false;
+  for (;;) {
+    const { operation } = current;
+    if (current.isDeleting) throw gone(current);
+    const isCompared = await reached(current.sync.revisions);
+    const isOurs = operation !== undefined && (await reached(operation.revisions));
+    refuseBroken(current, since, isCompared);
+    if (
+      isOurs &&
+      !isRunning(operation) &&
+      !current.isOperationWaiting &&
+      (time(operation.finishedAt) ?? 0) >= since - 1_000
+    ) {
+      const failure = operationFailure(current);
+      if (failure !== undefined) throw failure;
+    }
+    const isIdle = !isRunning(operation) && !current.isOperationWaiting && current.refresh === undefined;
+    if (isIdle && isCompared && current.sync.status === 'Synced') {
+      const compared = time(current.reconciledAt) ?? 0;
+      if (compared >= (time(operation?.finishedAt) ?? 0)) return current;
+      // An unchanged status may never be written again: ask once.
+      if (!isRefreshedHard) {
+        isRefreshedHard = true;
+        current = await refreshApplication(access, current, 'hard', { clock, signal });
+        continue;
+      }
+      return current;
+    }
+    const text = waitText(current, isCompared, title);
+    if (text !== said) {
+      said = text;
+      lastChange = clock.now();
+      onWait?.(text);
+    }
+    if (clock.now() - lastChange > PATIENCE_MS) {
+      throw new SlipwayError({
+        reason: 'timeout',
+        code: 'argocd.stuck',
+        message: `Argo CD has not applied ${title} to ${current.namespace}/${current.name}: ${text}, for 10 minutes.`,
+        fix: 'See `slipway argocd status`; a sync that waits for ever is stopped with `slipway argocd terminate`.',
+      });
+    }
+    await clock.sleep(STEP_MS, signal);
+    current = await again(access, current, signal);
+  }
+}
+
+const time = (text: string | undefined): number | undefined => {
+  const value = text === undefined ? Number.NaN : Date.parse(text);
+  return Number.isNaN(value) ? undefined : value;
+};
+
+function gone(app: Application): SlipwayError {
+  return new SlipwayError({
+    reason: 'cluster',
+    code: 'argocd.gone',
+    message: `The Application ${app.namespace}/${app.name} is being deleted.`,
+    fix: 'Look at who deleted it; its objects may be gone as well.',
+  });
+}
+
+/** Conditions that keep a commit from ever being applied. */
+function refuseBroken(app: Application, since: number, isCompared: boolean): void {
+  for (const { type, message, at: when } of app.conditions) {
+    const isNew = (time(when) ?? 0) >= since - 1_000;
+    const isFatal =
+      ((type === 'ComparisonError' || type === 'InvalidSpecError') && isNew) ||
+      (type === 'SyncError' && isNew && isCompared);
+    if (!isFatal || isRunning(app.operation)) continue;
+    throw new SlipwayError({
+      reason: 'rollout',
+      code: `argocd.${type === 'SyncError' ? 'sync-failed' : 'comparison'}`,
+      message: `Argo CD cannot apply what git holds for ${app.namespace}/${app.name}: ${message}`,
+      fix: 'Mend what the message names in git, and push.',
+      evidence: [`${type}: ${message}`],
+    });
+  }
+}
+
+function waitText({ operation, sync, isOperationWaiting }: Application, isCompared: boolean, title: string): string {
+  if (operation?.phase === 'Running') return operation.message === '' ? 'the sync runs' : operation.message;
+  if (isOperationWaiting) return 'the sync waits to be taken up';
+  if (!isCompared) return `waiting for Argo CD to see ${title}`;
+  return sync.status === 'OutOfSync' ? 'waiting for the sync to begin' : 'waiting for Argo CD to look again';
+}
+
 /** The failure that an ended operation means; undefined when it succeeded. */
 export function operationFailure(app: Application): SlipwayError | undefined {
   const { operation } = app;

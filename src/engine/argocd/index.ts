@@ -10,6 +10,7 @@ export {
 export {
   type ApplicationAccess,
   awaitOperation,
+  awaitRevision,
   type FollowOptions,
   getApplication,
   historyEntry,
@@ -23,3 +24,4 @@ export {
 } from './follow.ts';
 export { type ApplicationStatus, freshnessOf, isRunning, judgeApplication } from './judge.ts';
 export { pausedReminder, whoRestoresAutomation, whoUndoesRollback } from './operations.ts';
+export { isSameRepository } from './repository.ts';

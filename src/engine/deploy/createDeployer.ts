@@ -2,6 +2,7 @@ import type { Secrets } from '../events/secrets.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import type { ClusterAccess } from './access.ts';
+import { ArgoCdDeployer } from './argocd.ts';
 import type { Deployer, DeployRequest } from './deployer.ts';
 import { type Detector, HelmDeployer } from './helm.ts';
 import { loadKustomization } from './kustomize.ts';
@@ -50,11 +51,13 @@ export function createDeployer(options: DeployerOptions): Deployer {
           load: (signal) => loadKustomization(system, config, request.images, signal),
         },
       });
+    case 'argocd':
+      return new ArgoCdDeployer({ ...options, config });
     default:
       throw new SlipwayError({
         reason: 'config',
         code: `deploy.${config.kind}`,
-        message: `Environment ${request.environment.name} deploys with ${config.kind === 'flux' ? 'Flux' : 'Argo CD'}: the change goes into git, and writing it from a run is not built yet.`,
+        message: `Environment ${request.environment.name} deploys with Flux: the change goes into git, and writing it from a run is not built yet.`,
         fix: 'Bump the image in git with `slipway bump`; the cluster follows by itself.',
         place: request.environment.place,
       });

@@ -45,13 +45,13 @@ export function deployStep(options: DeployStepOptions): StepKind<'deploy'> {
       const unhealthyBefore = await unhealthy(access, targets, signal);
       const baseline = await takeBaseline(access, targets, signal);
       const startedAt = new Date(system.clock.now()).toISOString();
-      const outputs = (applied: Pick<Applied, 'revision' | 'previous'>): FullDeployOutputs => ({
+      const outputs = (applied: Pick<Applied, 'revision' | 'previous' | 'targets'>): FullDeployOutputs => ({
         environment: environment.name,
         deployer: deployer.kind,
         images: rendered.images,
         revision: applied.revision,
         previous: applied.previous,
-        targets: targets.map(formatTarget),
+        targets: (applied.targets ?? targets).map(formatTarget),
         startedAt,
         unhealthyBefore,
         baseline: baseline as unknown as Json,

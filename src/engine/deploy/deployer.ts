@@ -31,6 +31,8 @@ export interface ApplyOptions {
 
 export interface Applied {
   readonly objects: readonly ObjectRef[];
+  /** What the rollout watches, where it is only known after the write: GitOps made the objects. */
+  readonly targets?: readonly ObjectRef[];
   /** The deployer's own revision that is live now, and the one that was live before. */
   readonly revision: string | null;
   readonly previous: string | null;

@@ -15,9 +15,12 @@ export type Owner =
 /** What deploys: its own objects are no obstacle to it. */
 export type Writer =
   | { readonly kind: 'helm'; readonly release: string; readonly namespace: string }
+  /** `[namespace/]name` of the Application that renders and applies the objects. */
+  | { readonly kind: 'argocd'; readonly application: string }
   | { readonly kind: 'manifests' };
 
 export function writerOf({ deploy, namespace }: Pick<EnvironmentConfig, 'deploy' | 'namespace'>): Writer {
+  if (deploy.kind === 'argocd') return { kind: 'argocd', application: deploy.application };
   return deploy.kind === 'helm' ? { kind: 'helm', release: deploy.release, namespace } : { kind: 'manifests' };
 }
 
@@ -118,6 +121,11 @@ export function obstaclesFor(writer: Writer, live: readonly KubeObject[]): reado
 }
 
 function isOwn(owner: Owner, writer: Writer): boolean {
+  if (writer.kind === 'argocd') {
+    // Argo CD renders charts without making releases of them, and the marks on objects name it with or without namespace.
+    const name = writer.application.split('/').at(-1);
+    return owner.kind === 'argocd' && (owner.application.split('/').at(-1) === name || owner.application === 'unknown');
+  }
   if (owner.kind !== 'helm' || writer.kind !== 'helm') return false;
   return owner.release === writer.release && owner.namespace === writer.namespace;
 }

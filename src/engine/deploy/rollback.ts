@@ -229,11 +229,15 @@ async function hasRecovered({ deployed, access, context }: RollbackOptions): Pro
 }
 
 function targetText(deployer: Deployer, way: Extract<WayBack, { readonly kind: 'revision' }>): string {
+  if (deployer.kind === 'argocd') return `commit ${way.revision.slice(0, 8)}`;
   return deployer.kind === 'helm' ? `revision ${way.revision}` : way.revision;
 }
 
 function restoredText(target: string, sinceMs: number, deployer: Deployer): string {
   const seconds = (sinceMs / 1000).toFixed(1);
+  if (deployer.kind === 'argocd') {
+    return `Back at ${target}, which alone serves again ${seconds} s after the deploy began. Git holds the old version, so Argo CD keeps it.`;
+  }
   const rest =
     deployer.kind === 'helm'
       ? 'The chart and values in git still hold the failed version'

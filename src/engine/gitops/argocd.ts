@@ -2,13 +2,14 @@
  * The files that Argo CD reads beside an Application's source: `.argocd-source.yaml` and `.argocd-source-<app>.yaml`, and
  * edits of them in the form that Image Updater writes.
  */
+import { posix } from 'node:path';
 import { applyEdits, type TextEdit } from './edit.ts';
 import { fieldOf } from './file.ts';
 import type { MappingNode, Node } from './goyaml/composer.ts';
-import { annotationPrefix, type UpdaterImage } from './imageUpdater.ts';
-import type { ApplicationObject } from './objects.ts';
+import { annotationPrefix, splitImage, type UpdaterImage } from './imageUpdater.ts';
+import type { ApplicationObject, ImageUpdaterObject } from './objects.ts';
 import { splitReference } from './reference.ts';
-import { formatScalar, readYamlObjects, setValue, textAt, type YamlObject } from './yaml.ts';
+import { formatScalar, readYamlObjects, setInside, setValue, textAt, type YamlObject } from './yaml.ts';
 
 /** Name of the override file that belongs to one Application. `controllerNamespace` is where Argo CD runs. */
 export function sourceFileName(
@@ -17,6 +18,18 @@ export function sourceFileName(
 ): string {
   const isElsewhere = app.namespace !== undefined && app.namespace !== controllerNamespace;
   return `.argocd-source-${isElsewhere ? `${app.namespace}_` : ''}${app.name}.yaml`;
+}
+
+/** The file that Image Updater writes with a git method, from the root of the repository. */
+export function writtenFile(app: ApplicationObject, target: string | undefined): string {
+  const base = (app.path ?? '.').replace(/^\.?\/+/, '') || '.';
+  const inside = (path: string): string =>
+    posix.normalize(path.startsWith('/') ? path.slice(1) : posix.join(base, path));
+  const colon = target?.indexOf(':') ?? -1;
+  const kind = colon === -1 ? target : target?.slice(0, colon);
+  const rest = colon === -1 ? '' : (target?.slice(colon + 1) ?? '');
+  if (kind === 'kustomization') return posix.join(inside(rest || '.'), 'kustomization.yaml');
+  return inside(kind === 'helmvalues' ? rest || 'values.yaml' : sourceFileName(app));
 }
 
 /** What an override file sets. Argo CD reads its keys without regard to case. */
@@ -216,6 +229,32 @@ export function ignoreTagEdits(
   // `*`, `?`, `[` and `\` are glob characters; tags hold none of them.
   if (old.includes(tag)) return [];
   return setValue(text, app.source, ['metadata', 'annotations', key], { text: [...old, tag].join(',') });
+}
+
+/**
+ * The same for Image Updater 1.x: the tag joins `ignoreTags` of the image itself, as inner settings win over outer ones.
+ * Undefined when the object does not list the image, or is written so that it cannot be edited in one spot.
+ */
+export function ignoreTagInUpdater(
+  text: string,
+  updater: ImageUpdaterObject,
+  image: Pick<UpdaterImage, 'alias' | 'image' | 'ignoreTags'>,
+  tag: string,
+): readonly TextEdit[] | undefined {
+  if (image.ignoreTags.includes(tag)) return [];
+  const references = childNode(updater.source.root, ['spec', 'applicationRefs']);
+  if (references?.kind !== 'sequence') return undefined;
+  for (const reference of references.items) {
+    const images = childNode(reference, ['images']);
+    if (images?.kind !== 'sequence') continue;
+    for (const node of images.items) {
+      if (node.kind !== 'mapping' || textOf(childNode(node, ['alias'])) !== (image.alias ?? '')) continue;
+      if (splitImage(textOf(childNode(node, ['imageName']))).image !== image.image) continue;
+      const list = [...image.ignoreTags, tag];
+      return setInside(text, updater.source, node, ['commonUpdateSettings', 'ignoreTags'], { list });
+    }
+  }
+  return undefined;
 }
 
 /** Whether an override beside the source defeats a value in a values file: Helm parameters beat values files. */

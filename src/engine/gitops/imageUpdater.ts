@@ -193,17 +193,50 @@ function writeBackOf(levels: readonly (Node | undefined)[]): WriteBack {
 }
 
 /** True when an ImageUpdater looks after an Application: same namespace, a matching name pattern and labels. */
-export function takesApplication(updater: ImageUpdaterObject, app: ApplicationObject): boolean {
+export const takesApplication = (updater: ImageUpdaterObject, app: ApplicationObject): boolean =>
+  referenceFor(updater, app) !== undefined;
+
+/** The entry of an ImageUpdater that takes the Application: an exact name before more literal characters before labels. */
+export function referenceFor(updater: ImageUpdaterObject, app: ApplicationObject): UpdaterReference | undefined {
   if (updater.namespace !== undefined && app.namespace !== undefined && updater.namespace !== app.namespace)
-    return false;
+    return undefined;
   const references = nodeAt(updater.source.root, ['spec', 'applicationRefs']);
-  if (references?.kind !== 'sequence') return false;
+  if (references?.kind !== 'sequence') return undefined;
   const labels = mapAt(app.source.root, ['metadata', 'labels']) ?? {};
-  return references.items.some((reference) => {
+  const all = referencesOf(updater);
+  const found = references.items.flatMap((reference, index) => {
     const wanted = mapAt(reference, ['labelSelectors', 'matchLabels']) ?? {};
-    const isNamed = globTest(textAt(reference, ['namePattern']) ?? '').test(app.name);
-    return isNamed && Object.entries(wanted).every(([key, value]) => labels[key] === value);
+    const pattern = textAt(reference, ['namePattern']) ?? '';
+    const isNamed = globTest(pattern).test(app.name);
+    if (!isNamed || !Object.entries(wanted).every(([key, value]) => labels[key] === value)) return [];
+    const weight = [pattern === app.name ? 1 : 0, pattern.replaceAll(/[*?]/g, '').length, Object.keys(wanted).length];
+    const view = all[index];
+    return view === undefined ? [] : [{ view, weight }];
   });
+  const compare = (a: readonly number[], b: readonly number[]): number =>
+    a.reduce((order, value, index) => order || (b[index] ?? 0) - value, 0);
+  return found.sort((a, b) => compare(a.weight, b.weight))[0]?.view;
+}
+
+/** What Image Updater of either generation does for an Application; undefined when none looks after it. */
+export interface UpdaterOfApplication {
+  readonly images: readonly UpdaterImage[];
+  readonly writeBack: WriteBack;
+  /** The object that says it; absent when annotations of the Application do. */
+  readonly updater?: ImageUpdaterObject;
+}
+
+export function updaterOf(
+  app: ApplicationObject,
+  updaters: readonly ImageUpdaterObject[],
+): UpdaterOfApplication | undefined {
+  for (const updater of updaters) {
+    const reference = referenceFor(updater, app);
+    if (reference === undefined || reference.source === 'annotations') continue;
+    return { images: reference.images, writeBack: reference.writeBack, updater };
+  }
+  const images = imagesOfApplication(app);
+  return images.length === 0 ? undefined : { images, writeBack: writeBackOfApplication(app) };
 }
 
 /** A known tag; `created` (milliseconds) is the build date inside the image, needed by `newest-build`. */

@@ -4,11 +4,13 @@
  */
 export {
   ignoreTagEdits,
+  ignoreTagInUpdater,
   readSourceOverride,
   type SourceOverride,
   setOverride,
   shadowingParameters,
   sourceFileName,
+  writtenFile,
 } from './argocd.ts';
 export { type Constraint, type ConstraintError, parseConstraint, satisfies, whyNot } from './constraint.ts';
 export {
@@ -23,6 +25,15 @@ export {
 } from './edit.ts';
 export { hasMarkerToken, isScannedName, PieceCache, type SkippedFile } from './file.ts';
 export {
+  type ImagePlace,
+  type ImageVersion,
+  readImageAt,
+  runsImage,
+  versionText,
+  writeImageAt,
+} from './imagePlaces.ts';
+export {
+  annotationPrefix,
   chooseTag,
   type DatedTag,
   imagesOfApplication,
@@ -31,6 +42,8 @@ export {
   takesApplication,
   type UpdaterChoice,
   type UpdaterImage,
+  type UpdaterOfApplication,
+  updaterOf,
   type WriteBack,
   writeBackOfApplication,
 } from './imageUpdater.ts';
@@ -55,6 +68,7 @@ export {
   type GitOpsObject,
   type ImagePolicyObject,
   type ImageRepositoryObject,
+  type ImageUpdaterObject,
   mayHoldObjects,
   readObjects,
   selectsLabels,

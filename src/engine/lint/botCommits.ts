@@ -1,17 +1,13 @@
 /** The commits that image bots make in this repository: which files, on which branch, with which message. */
-import { posix } from 'node:path';
 import {
   type ApplicationObject,
   type AutomationObject,
   type BotCommit,
   CompiledPolicy,
   chooseTag,
-  imagesOfApplication,
-  referencesOf,
-  sourceFileName,
-  takesApplication,
   type UpdaterImage,
-  writeBackOfApplication,
+  updaterOf,
+  writtenFile,
 } from '../gitops/index.ts';
 import type { Place } from '../problems/index.ts';
 import type { WorkspaceFiles } from './workspaceFiles.ts';
@@ -96,29 +92,23 @@ const repositoryPath = (url: string): string =>
     .replace(/\.git$/, '')
     .toLowerCase();
 
-function updaterBots(files: WorkspaceFiles): readonly KnownBot[] {
-  const { index, findings } = files;
+function updaterBots({ index, findings, defaultBranch }: WorkspaceFiles): readonly KnownBot[] {
   const updaters = index.objectsOf('ImageUpdater');
   return index.objectsOf('Application').flatMap((app): readonly KnownBot[] => {
-    const own = imagesOfApplication(app);
-    const updater = updaters.find((one) => takesApplication(one, app));
-    const reference = updater === undefined ? undefined : referencesOf(updater)[0];
-    const isByObject = reference !== undefined && reference.source === 'object';
-    const images = isByObject ? reference.images : own;
-    const writeBack = isByObject ? reference.writeBack : writeBackOfApplication(app);
-    if (images.length === 0 || !writeBack.method.startsWith('git')) return [];
+    const found = updaterOf(app, updaters);
+    if (found === undefined || !found.writeBack.method.startsWith('git')) return [];
+    const { images, writeBack, updater } = found;
     if (isElsewhere(writeBack.repository ?? app.repoUrl, findings.remoteUrl)) return [];
-    const file = writtenFile(app, writeBack.target);
     return [
       {
         commit: {
           bot: `Image Updater for ${app.name}`,
-          branch: writeBranch(writeBack.branch, app, files.defaultBranch),
-          files: file,
+          branch: writeBranch(writeBack.branch, app, defaultBranch),
+          files: [writtenFile(app, writeBack.target)],
           message: `build: automatic update of ${app.name}`,
           credentials: 'key-or-token',
         },
-        place: isByObject && updater !== undefined ? updater.place : app.place,
+        place: updater?.place ?? app.place,
         follows: (repository, tag) => (images.some((image) => follows(image, repository, tag)) ? 'yes' : 'no'),
         followsDigests: (repository) =>
           images.some(({ image, strategy }) => image === repository && strategy === 'digest'),
@@ -130,22 +120,6 @@ function updaterBots(files: WorkspaceFiles): readonly KnownBot[] {
 function follows(image: UpdaterImage, repository: string, tag: string): boolean {
   if (image.image !== repository) return false;
   return chooseTag(image, [{ tag, created: 1 }]).tag === tag;
-}
-
-/** The file that Image Updater writes, from the root of the repository. */
-export function writtenFile(app: ApplicationObject, target: string | undefined): readonly string[] {
-  const base = (app.path ?? '.').replace(/^\.?\/+/, '') || '.';
-  const inside = (path: string): string =>
-    posix.normalize(path.startsWith('/') ? path.slice(1) : posix.join(base, path));
-  const [kind = '', rest = ''] =
-    target === undefined ? [] : [target.split(':')[0], target.split(':').slice(1).join(':')];
-  const found =
-    kind === 'kustomization'
-      ? posix.join(inside(rest || '.'), 'kustomization.yaml')
-      : kind === 'helmvalues'
-        ? inside(rest || 'values.yaml')
-        : inside(sourceFileName(app));
-  return [found];
 }
 
 /** `base:write`, `:write` or `base`; undefined for a template, and where the default branch is not known. */

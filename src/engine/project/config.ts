@@ -301,7 +301,14 @@ class ConfigReader {
         ...(flux.automation !== undefined && { automation: flux.automation }),
       };
     }
-    return argocd === undefined ? undefined : { kind: 'argocd', application: argocd.application };
+    if (argocd === undefined) return undefined;
+    return {
+      kind: 'argocd',
+      application: argocd.application,
+      write: argocd.write ?? 'auto',
+      repository: this.#path(argocd.repository ?? '.'),
+      remote: argocd.remote ?? 'origin',
+    };
   }
 
   #checkImage(name: string, known: readonly string[], path: readonly (string | number)[]): void {

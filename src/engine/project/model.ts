@@ -139,6 +139,11 @@ export interface ArgoCdDeploy {
   readonly kind: 'argocd';
   /** `[namespace/]name` of the Application. */
   readonly application: string;
+  /** Who writes the tag to git: this run, or Image Updater. `auto`: the run, unless Image Updater writes into the live Application. */
+  readonly write: 'auto' | 'git' | 'updater';
+  /** Absolute folder of a checkout of the repository that Argo CD reads. Only its remote is written, never its files. */
+  readonly repository: string;
+  readonly remote: string;
 }
 
 export type DeployConfig = HelmDeploy | ManifestsDeploy | KustomizeDeploy | FluxDeploy | ArgoCdDeploy;

@@ -212,7 +212,21 @@ const flux = v.strictObject({
   policies: v.pipe(v.array(text), v.minLength(1), v.description('ImagePolicies as [namespace/]name.')),
   automation: v.optional(text),
 });
-const argocd = v.strictObject({ application: v.pipe(text, v.description('Application as [namespace/]name.')) });
+const argocd = v.strictObject({
+  application: v.pipe(text, v.description('Application as [namespace/]name.')),
+  write: v.optional(
+    v.pipe(
+      v.picklist(['auto', 'git', 'updater']),
+      v.description(
+        'Who writes the tag: this run into git, or Image Updater. Default: auto, the run, unless Image Updater writes into the live Application.',
+      ),
+    ),
+  ),
+  repository: v.optional(
+    v.pipe(text, v.description('Folder of a checkout of the git repository that Argo CD reads. Default: this one.')),
+  ),
+  remote: v.optional(v.pipe(text, v.description('Its git remote. Default: origin.'))),
+});
 
 const expectations = {
   name: v.optional(text),

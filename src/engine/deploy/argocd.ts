@@ -1,0 +1,537 @@
+import {
+  type Application,
+  applicationRef,
+  awaitOperation,
+  awaitRevision,
+  getApplication,
+  type HistoryEntry,
+  isRunning,
+  operationFailure,
+  refreshApplication,
+  startSync,
+  whoRestoresAutomation,
+} from '../argocd/index.ts';
+import { at, type KubeObject, refOf } from '../cluster/index.ts';
+import type { ObjectRef } from '../events/index.ts';
+import {
+  annotationPrefix,
+  chooseTag,
+  type ImageVersion,
+  type UpdaterOfApplication,
+  versionText,
+} from '../gitops/index.ts';
+import { isCancelled, SlipwayError } from '../problems/index.ts';
+import type { ArgoCdDeploy } from '../project/model.ts';
+import type { System } from '../system/index.ts';
+import type { ClusterAccess } from './access.ts';
+import {
+  imagesAt,
+  openSource,
+  rollsForward,
+  type WrittenImages,
+  type WrittenSource,
+  writeImages,
+} from './argocdGit.ts';
+import { liveUpdater, UPDATER_API, updaterImage } from './argocdPlaces.ts';
+import type {
+  Applied,
+  ApplyOptions,
+  Deployer,
+  DeployRequest,
+  Rendered,
+  RevisionView,
+  WayBack,
+  WayBackOptions,
+} from './deployer.ts';
+import { diffObject, type ObjectDiff } from './diff.ts';
+import { type ImageToDeploy, normalRepository, referenceOf, setImages } from './images.ts';
+import { isWatched } from './order.ts';
+import { obstaclesFor, refuseObstacles } from './ownership.ts';
+import { inParallel } from './parallel.ts';
+
+export interface ArgoCdOptions {
+  readonly system: System;
+  readonly access: ClusterAccess;
+  readonly request: DeployRequest;
+  readonly config: ArgoCdDeploy;
+}
+
+/** Revisions that were rolled out and smoke-tested, newest first, as JSON on the Application. */
+const VERIFIED = 'slipway.dev/verified-revisions';
+const MOST_VERIFIED = 10;
+
+/** Image Updater looks every two minutes by default; it may also have to wait for its registry. */
+const UPDATER_LIMIT_MS = 10 * 60_000;
+
+/**
+ * Deploys through Argo CD: the version is written to git as people and Image Updater write it, Argo CD is asked to look,
+ * and what it applied is judged by the real workloads. Nothing of the workloads is written from here.
+ */
+export class ArgoCdDeployer implements Deployer {
+  readonly kind = 'argocd';
+  readonly #o: ArgoCdOptions;
+  #pushed: { readonly revision: string; readonly previous: string | null } | undefined;
+  #rendered: Promise<Rendered> | undefined;
+
+  constructor(options: ArgoCdOptions) {
+    this.#o = options;
+  }
+
+  #app(signal: AbortSignal): Promise<Application> {
+    return getApplication(this.#o.access, this.#o.config.application, signal);
+  }
+
+  render(signal: AbortSignal): Promise<Rendered> {
+    this.#rendered ??= this.#render(signal).catch((error: unknown) => {
+      this.#rendered = undefined;
+      throw error;
+    });
+    return this.#rendered;
+  }
+
+  /** The workloads that run, with the new images: Argo CD renders the rest, and this run changes nothing else. */
+  async #render(signal: AbortSignal): Promise<Rendered> {
+    const { request } = this.#o;
+    const app = await this.#app(signal);
+    const live = await this.#workloads(app, signal);
+    const set = setImages(live.map(asWritten), request.images);
+    const warnings: string[] = [];
+    if (live.length === 0) {
+      warnings.push(
+        `${app.namespace}/${app.name} has no workloads in this cluster yet${isLocal(app) ? '' : `: it deploys to ${app.destination.server ?? app.destination.name ?? 'another cluster'}`}.`,
+      );
+    } else if (set.unused.length === request.images.length && request.images.length > 0) {
+      throw new SlipwayError({
+        reason: 'config',
+        code: 'argocd.image-unused',
+        message: `No workload of ${app.namespace}/${app.name} runs ${request.images.map(({ repository }) => repository).join(' or ')}.`,
+        fix: 'Correct the repository of the image in slipway.yaml, or the Application of this environment.',
+        place: request.environment.place,
+      });
+    }
+    return {
+      objects: set.objects.map((object) => ({ object })),
+      hooks: [],
+      images: Object.fromEntries(request.images.map((image) => [image.name, referenceOf(image)])),
+      warnings,
+    };
+  }
+
+  /** Live workloads of the Application; none when it deploys to another cluster. */
+  async #workloads(app: Application, signal: AbortSignal): Promise<readonly KubeObject[]> {
+    if (!isLocal(app)) return [];
+    const refs = app.resources.flatMap(({ ref, isHook }) =>
+      isHook || !isWatched({ ...ref, metadata: { name: ref.name } }) ? [] : [ref],
+    );
+    const found = await inParallel(refs, (ref) => this.#o.access.get(ref, signal));
+    return found.filter((object) => object !== undefined);
+  }
+
+  targets(rendered: Rendered): readonly ObjectRef[] {
+    return rendered.objects.map(({ object }) => refOf(object));
+  }
+
+  async liveTargets(signal: AbortSignal): Promise<readonly ObjectRef[]> {
+    return (await this.#workloads(await this.#app(signal), signal)).map(refOf);
+  }
+
+  async owners(signal: AbortSignal) {
+    const { config } = this.#o;
+    const live = await this.#workloads(await this.#app(signal), signal);
+    return obstaclesFor({ kind: 'argocd', application: config.application }, live);
+  }
+
+  async diff(signal: AbortSignal): Promise<readonly ObjectDiff[]> {
+    const { objects } = await this.render(signal);
+    const live = await this.#workloads(await this.#app(signal), signal);
+    return objects.map(({ object }, index) => diffObject(object, live[index], { kind: 'subset' }));
+  }
+
+  async apply(options: ApplyOptions): Promise<Applied> {
+    const { request, config } = this.#o;
+    const { signal, onLine } = options;
+    refuseObstacles(await this.owners(signal));
+    const app = await this.#app(signal);
+    const updater = await liveUpdater(app, this.#o.access, signal);
+    const previous = app.history[0]?.revisions[0] ?? app.sync.revisions[0] ?? null;
+    const isLeft = config.write === 'updater' || (config.write === 'auto' && updater?.writeBack.method === 'argocd');
+    if (isLeft) return this.#awaitUpdater(app, updater, previous, options);
+    const source = await openSource(this.#o.system, config, app);
+    const written = await writeImages({
+      ...source,
+      app,
+      updater,
+      images: request.images,
+      run: options.run,
+      verb: 'Deploy',
+      signal,
+    });
+    return this.#synced(app, source, written, previous, options, onLine);
+  }
+
+  /** After the commit: Argo CD looks, syncs (by itself, or asked), and tells what it applied. */
+  async #synced(
+    app: Application,
+    { branch }: WrittenSource,
+    written: WrittenImages,
+    previous: string | null,
+    { run, signal }: ApplyOptions,
+    onLine: (line: string) => void,
+  ): Promise<Applied> {
+    const { access, system } = this.#o;
+    const { commit, outcome } = written;
+    const since = system.clock.now();
+    if (outcome === 'pushed') this.#pushed = { revision: commit, previous };
+    onLine(
+      outcome === 'pushed'
+        ? `pushed ${commit.slice(0, 8)} to ${branch.branch}: ${written.files.join(', ')}`
+        : `${branch.branch} holds these versions already (${commit.slice(0, 8)})`,
+    );
+    for (const note of written.notes) onLine(note);
+    const follow = { clock: system.clock, signal, onWait: onLine };
+    const title = `commit ${commit.slice(0, 8)}`;
+    const holds = (revision: string): Promise<boolean> => branch.holds(revision, commit);
+    let current = await refreshApplication(access, app, 'normal', follow);
+    if (current.automated.state === 'off' && (current.sync.status !== 'Synced' || !(await holdsAny(current, holds)))) {
+      current = await this.#idle(current, signal);
+      const asked = await startSync(access, current, { user: 'slipway', run, reason: `Deploy ${title}` }, signal);
+      current = await awaitOperation(access, asked, run, follow);
+      const failure = operationFailure(current);
+      if (failure !== undefined) throw failure;
+      current = await refreshApplication(access, current, 'normal', follow);
+    }
+    const done = await awaitRevision(access, current, { holds, since, title }, follow);
+    const targets = (await this.#workloads(done, signal)).map(refOf);
+    const reached = done.sync.revisions.find((revision) => /^[0-9a-f]{40}/.test(revision)) ?? commit;
+    const warnings = [
+      ...(reached === commit
+        ? []
+        : [`Argo CD applied ${reached.slice(0, 8)}, which came after ${commit.slice(0, 8)} and holds it.`]),
+      ...(targets.length === 0 ? [this.#unwatched(done)] : []),
+    ];
+    return { objects: done.resources.map(({ ref }) => ref), targets, revision: commit, previous, warnings };
+  }
+
+  #unwatched(app: Application): string {
+    return `The workloads of ${app.name} are not in this cluster, so only Argo CD's own word counts: ${app.health.status}.`;
+  }
+
+  /** Another person's sync is let go to its end first. */
+  async #idle(app: Application, signal: AbortSignal): Promise<Application> {
+    const { access, system } = this.#o;
+    let current = app;
+    while (isRunning(current.operation) || current.isOperationWaiting) {
+      await system.clock.sleep(1_000, signal);
+      current = await getApplication(access, `${app.namespace}/${app.name}`, signal);
+    }
+    return current;
+  }
+
+  /**
+   * Image Updater writes the version itself; whether it can choose ours at all is looked at first. Throws `config` when it
+   * cannot, `timeout` when it does not.
+   */
+  async #awaitUpdater(
+    app: Application,
+    updater: UpdaterOfApplication | undefined,
+    previous: string | null,
+    { signal, onLine }: ApplyOptions,
+  ): Promise<Applied> {
+    const { access, system, request } = this.#o;
+    for (const { name, repository, tag } of request.images) {
+      const image = updaterImage(updater, repository);
+      const choice = image === undefined ? undefined : chooseTag(image, [{ tag, created: 1 }]);
+      if (choice?.tag === tag) continue;
+      const reason = choice?.reasons[0]?.reason ?? choice?.note ?? 'it does not look after this image';
+      throw new SlipwayError({
+        reason: 'config',
+        code: 'argocd.updater-will-not',
+        message: `Image Updater would never choose ${tag} for ${name}: ${reason}.`,
+        fix: 'Change the constraint or allow-tags of this image, the tag template of this environment, or write: git.',
+      });
+    }
+    const wanted = request.images.map((image) => ({ image, isSeen: (live: string) => runsVersion(live, image) }));
+    const startedAt = system.clock.now();
+    onLine('Image Updater writes the version; waiting for it (it looks every two minutes by default)');
+    for (;;) {
+      const current = await getApplication(access, `${app.namespace}/${app.name}`, signal);
+      const open = wanted.filter(({ isSeen }) => !current.images.some(isSeen));
+      if (open.length === 0) {
+        const targets = (await this.#workloads(current, signal)).map(refOf);
+        const revision = current.sync.revisions[0] ?? null;
+        return { objects: current.resources.map(({ ref }) => ref), targets, revision, previous, warnings: [] };
+      }
+      if (system.clock.now() - startedAt > UPDATER_LIMIT_MS) {
+        throw new SlipwayError({
+          reason: 'timeout',
+          code: 'argocd.updater',
+          message: `Image Updater has not brought ${open.map(({ image }) => `${image.repository}:${image.tag}`).join(', ')} within 10 minutes.`,
+          fix: "Look at Image Updater's log; a registry it cannot read and a newer tag that wins are the commonest reasons.",
+        });
+      }
+      await system.clock.sleep(2_000, signal);
+    }
+  }
+
+  async halfWritten(): Promise<Pick<Applied, 'revision' | 'previous'> | undefined> {
+    return this.#pushed;
+  }
+
+  async unlock(): Promise<undefined> {
+    return undefined;
+  }
+
+  async history(signal: AbortSignal): Promise<readonly RevisionView[]> {
+    const app = await this.#app(signal);
+    const verified = verifiedOf(app);
+    const versions = await this.#versionsOf(app, signal);
+    return Promise.all(
+      app.history.map(async (entry, index): Promise<RevisionView> => {
+        const revision = entry.revisions[0] ?? String(entry.id);
+        const images = await versions(revision);
+        return {
+          revision,
+          ...(entry.deployedAt !== undefined && { at: entry.deployedAt }),
+          isLive: index === 0,
+          isVerified: verified.includes(revision),
+          description:
+            [...images].map(([name, version]) => `${name} ${versionText(version)}`).join(', ') ||
+            'images not known here',
+        };
+      }),
+    );
+  }
+
+  /** Reads what a commit ran; empty where git cannot tell. */
+  async #versionsOf(
+    app: Application,
+    signal: AbortSignal,
+  ): Promise<(revision: string) => Promise<ReadonlyMap<string, ImageVersion>>> {
+    const { system, config, access } = this.#o;
+    const updater = await liveUpdater(app, access, signal);
+    let source: WrittenSource;
+    try {
+      source = await openSource(system, config, app);
+    } catch (error) {
+      if (isCancelled(error)) throw error;
+      return async () => new Map();
+    }
+    const images = this.#knownImages(app, updater);
+    return (revision) => imagesAt({ ...source, app, updater, images, signal }, revision);
+  }
+
+  /** A rollback by command names no images: then those that the Application runs are the ones. */
+  #knownImages(app: Application, updater: UpdaterOfApplication | undefined): readonly ImageToDeploy[] {
+    const { images } = this.#o.request;
+    if (images.length > 0) return images;
+    const repositories = new Set([
+      ...(updater?.images.map(({ image }) => image) ?? []),
+      ...app.images.map((reference) => reference.replace(/@.*$/, '').replace(/:[^:/]*$/, '')),
+    ]);
+    return [...repositories].map((repository) => ({
+      name: repository.split('/').at(-1) ?? repository,
+      repository,
+      tag: '',
+    }));
+  }
+
+  async wayBack({ from, previous, wanted, signal }: WayBackOptions): Promise<WayBack> {
+    const app = await this.#app(signal);
+    const versions = await this.#versionsOf(app, signal);
+    const live = await versions(from ?? app.sync.revisions[0] ?? '');
+    const verified = verifiedOf(app);
+    const candidates =
+      wanted === undefined
+        ? [
+            ...new Set([
+              ...(previous === null ? [] : [previous]),
+              ...verified,
+              ...app.history.flatMap(({ revisions }) => revisions.slice(0, 1)),
+            ]),
+          ]
+        : [wantedRevision(app.history, verified, wanted)];
+    for (const revision of candidates) {
+      if (revision === undefined || (wanted === undefined && revision === from)) continue;
+      const then = await versions(revision);
+      if (then.size === 0 || isSame(then, live)) continue;
+      const isVerified = verified.includes(revision);
+      // By itself a run goes back only to what served: what was live before, or is known to be good.
+      if (wanted === undefined && !isVerified && revision !== previous && from !== null) continue;
+      const images = this.#knownImages(app, undefined);
+      return {
+        kind: 'revision',
+        revision,
+        trust: isVerified ? 'verified' : 'served',
+        images: [...then].flatMap(([name, version]) => {
+          const repository = images.find((image) => image.name === name)?.repository;
+          return repository === undefined ? [] : [`${repository}${tail(version)}`];
+        }),
+        targets: (await this.#workloads(app, signal)).map(refOf),
+      };
+    }
+    return {
+      kind: 'none',
+      why:
+        wanted === undefined
+          ? 'No earlier revision of this Application with other images is known.'
+          : `There is no revision ${wanted} with other images than now.`,
+    };
+  }
+
+  /**
+   * The way that stays under automatic sync, app-of-apps and ApplicationSets: the old versions are written into git on top
+   * of what it holds. Where Image Updater would roll forward again, the bad tag is kept out as well.
+   */
+  async undo(way: Extract<WayBack, { readonly kind: 'revision' }>, options: ApplyOptions): Promise<string | null> {
+    const { access, system, config } = this.#o;
+    const { signal, onLine, run } = options;
+    const app = await this.#app(signal);
+    const updater = await liveUpdater(app, access, signal);
+    const versions = await (await this.#versionsOf(app, signal))(way.revision);
+    const known = this.#knownImages(app, updater);
+    const images = known.flatMap((image): readonly ImageToDeploy[] => {
+      const version = versions.get(image.name);
+      if (version?.tag === undefined) return [];
+      return [
+        {
+          name: image.name,
+          repository: image.repository,
+          tag: version.tag,
+          ...(version.digest !== undefined && { digest: version.digest }),
+        },
+      ];
+    });
+    const source = await openSource(system, config, app);
+    const now = await imagesAt({ ...source, app, updater, images: known, signal }, (await source.branch.head()).commit);
+    const hold = new Map(
+      images.flatMap(({ name, repository, tag }) => {
+        const bad = now.get(name)?.tag;
+        const isPulled = bad !== undefined && rollsForward(updaterImage(updater, repository), bad, tag);
+        return isPulled ? [[repository, bad] as const] : [];
+      }),
+    );
+    // First the updater is held: between the two writes it must not see a reason to go forward.
+    for (const [repository, bad] of hold) await this.#holdLive(app, updater, repository, bad, signal, onLine);
+    const written = await writeImages({ ...source, app, updater, images, run, verb: 'Roll back to', signal, hold });
+    await this.#synced(app, source, written, null, options, onLine);
+    return written.commit;
+  }
+
+  /** The live object is told at once; when it is itself in git, the same commit says so there. */
+  async #holdLive(
+    app: Application,
+    updater: UpdaterOfApplication | undefined,
+    repository: string,
+    badTag: string,
+    signal: AbortSignal,
+    onLine: (line: string) => void,
+  ): Promise<void> {
+    const image = updaterImage(updater, repository);
+    if (image === undefined || updater === undefined) return;
+    const list = [...new Set([...image.ignoreTags, badTag])];
+    if (updater.updater === undefined) {
+      const key = `${annotationPrefix}${image.alias === undefined ? '' : `${image.alias.replaceAll('/', '_')}.`}ignore-tags`;
+      await this.#o.access.merge(
+        applicationRef(app),
+        { metadata: { annotations: { [key]: list.join(',') } } },
+        { signal },
+      );
+    } else {
+      const ref = {
+        apiVersion: UPDATER_API,
+        kind: 'ImageUpdater',
+        name: updater.updater.name,
+        namespace: app.namespace,
+      };
+      const object = await this.#o.access.get(ref, signal);
+      const references = at(object, 'spec', 'applicationRefs');
+      if (!Array.isArray(references)) return;
+      const next = references.map((reference) => withIgnored(reference, image.image, list));
+      await this.#o.access.merge(ref, { spec: { applicationRefs: next } }, { signal });
+    }
+    onLine(`Image Updater was told to leave ${badTag} alone, as it would have written it again`);
+    const parent = whoRestoresAutomation(app);
+    if (parent !== undefined && updater.updater === undefined)
+      onLine(`Note: ${parent.replace(/ and may .*$/, '')}; keep ignore-tags there as well`);
+  }
+
+  async markVerified(revision: string | null, _targets: readonly ObjectRef[], signal: AbortSignal): Promise<void> {
+    if (revision === null) return;
+    const app = await this.#app(signal);
+    const list = [revision, ...verifiedOf(app).filter((other) => other !== revision)].slice(0, MOST_VERIFIED);
+    await this.#o.access.merge(
+      applicationRef(app),
+      { metadata: { annotations: { [VERIFIED]: JSON.stringify(list) } } },
+      { signal },
+    );
+  }
+}
+
+/** The cluster that Argo CD itself runs in, which is the one asked. */
+const isLocal = ({ destination }: Application): boolean =>
+  destination.name === 'in-cluster' ||
+  (destination.name === undefined &&
+    /^https:\/\/kubernetes\.default\.svc(\.|$)/.test(destination.server ?? 'https://kubernetes.default.svc'));
+
+/** As a manifest: what the server adds is no part of what is going to be. */
+function asWritten(object: KubeObject): KubeObject {
+  const { status: _status, ...rest } = object;
+  const { managedFields: _fields, ...metadata } = object.metadata;
+  return { ...rest, metadata } as KubeObject;
+}
+
+function verifiedOf(app: Application): readonly string[] {
+  try {
+    const value: unknown = JSON.parse(app.object.metadata.annotations?.[VERIFIED] ?? '[]');
+    return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
+  } catch {
+    return [];
+  }
+}
+
+async function holdsAny(app: Application, holds: (revision: string) => Promise<boolean>): Promise<boolean> {
+  for (const revision of app.sync.revisions) if (await holds(revision)) return true;
+  return false;
+}
+
+function runsVersion(live: string, { repository, tag, digest }: ImageToDeploy): boolean {
+  const [name = '', liveDigest] = live.split('@');
+  const colon = name.lastIndexOf(':');
+  const isTagged = colon > name.lastIndexOf('/');
+  if (normalRepository(isTagged ? name.slice(0, colon) : name) !== normalRepository(repository)) return false;
+  return (isTagged && name.slice(colon + 1) === tag) || (digest !== undefined && liveDigest === digest);
+}
+
+/** By the id of the history, or by a revision or its beginning. */
+function wantedRevision(
+  history: readonly HistoryEntry[],
+  verified: readonly string[],
+  wanted: string,
+): string | undefined {
+  const byId = history.find(({ id }) => String(id) === wanted)?.revisions[0];
+  if (byId !== undefined) return byId;
+  const all = [...history.flatMap(({ revisions }) => revisions), ...verified];
+  return all.find((revision) => revision.startsWith(wanted)) ?? (/^[0-9a-f]{40}$/.test(wanted) ? wanted : undefined);
+}
+
+const isSame = (a: ReadonlyMap<string, ImageVersion>, b: ReadonlyMap<string, ImageVersion>): boolean =>
+  [...a].every(([name, version]) => versionText(version) === versionText(b.get(name) ?? {}));
+
+const tail = ({ tag, digest }: ImageVersion): string =>
+  `${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
+
+/** One `applicationRefs` entry with the tags ignored at the image itself: inner settings win over outer ones. */
+function withIgnored(reference: unknown, repository: string, list: readonly string[]): unknown {
+  const images = at(reference, 'images');
+  if (!Array.isArray(images)) return reference;
+  const next = images.map((image: Record<string, unknown>) => {
+    const name = String(image.imageName ?? '');
+    const isOurs = name === repository || name.startsWith(`${repository}:`);
+    if (!isOurs) return image;
+    return {
+      ...image,
+      commonUpdateSettings: { ...(image.commonUpdateSettings as object | undefined), ignoreTags: list },
+    };
+  });
+  return { ...(reference as object), images: next };
+}
