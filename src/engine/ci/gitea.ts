@@ -1,0 +1,280 @@
+import * as v from 'valibot';
+import { SlipwayError } from '../problems/index.ts';
+import type { System } from '../system/index.ts';
+import { listIn, readShape, time, toArtifact, toJob, toRun } from './actionsShape.ts';
+import { findStarted } from './dispatched.ts';
+import type { CiHttp } from './http.ts';
+import { logAnnotations } from './logText.ts';
+import type {
+  Ability,
+  CiAction,
+  CiAnnotation,
+  CiArtifact,
+  CiClient,
+  CiJob,
+  CiLog,
+  CiRepository,
+  CiRun,
+  CiStep,
+  CiWorkflow,
+  DispatchRequest,
+  RateLimit,
+  RunFilter,
+} from './model.ts';
+import { isFinished } from './model.ts';
+import { stateOfPair } from './state.ts';
+import { type GiteaVersion, giteaAbility, parseGiteaVersion } from './version.ts';
+
+const DEFAULT_MOST = 20;
+/** Servers hand out at most this many in a page unless configured otherwise (MAX_RESPONSE_ITEMS). */
+const PAGE = 50;
+const nullish = <T extends v.GenericSchema>(schema: T) => v.optional(v.nullable(schema));
+
+const taskShape = v.object({
+  id: v.union([v.string(), v.number()]),
+  name: nullish(v.string()),
+  display_title: nullish(v.string()),
+  head_branch: nullish(v.string()),
+  head_sha: nullish(v.string()),
+  event: nullish(v.string()),
+  run_number: nullish(v.number()),
+  status: nullish(v.string()),
+  workflow_id: nullish(v.string()),
+  url: nullish(v.string()),
+  created_at: nullish(v.string()),
+  updated_at: nullish(v.string()),
+  run_started_at: nullish(v.string()),
+});
+
+const workflowShape = v.object({
+  id: v.union([v.string(), v.number()]),
+  name: nullish(v.string()),
+  path: nullish(v.string()),
+  state: nullish(v.string()),
+});
+
+/** Gitea and Forgejo: GitHub's shapes, with what the server's version has. */
+export class GiteaClient implements CiClient {
+  readonly #http: CiHttp;
+  readonly #system: System;
+  #version: Promise<GiteaVersion | undefined> | undefined;
+
+  constructor(http: CiHttp, system: System) {
+    this.#http = http;
+    this.#system = system;
+  }
+
+  get repository(): CiRepository {
+    return this.#http.repository;
+  }
+
+  get credential(): string {
+    return this.#http.credential;
+  }
+
+  rate = (): RateLimit | undefined => this.#http.rate;
+
+  async runs(filter: RunFilter, signal: AbortSignal): Promise<readonly CiRun[]> {
+    const most = filter.most ?? DEFAULT_MOST;
+    const can = giteaAbility(await this.#versionOf(signal), 'runs');
+    if (!can.isAble) return this.#tasks(filter, signal);
+    // The list has no filter for the workflow before 28: more are fetched and chosen from.
+    const found = await this.#http.list(
+      {
+        path: this.#path('actions/runs'),
+        query: { branch: filter.branch, head_sha: filter.commit },
+        signal,
+        what: 'runs',
+      },
+      listIn('workflow_runs'),
+      { most: filter.workflow === undefined ? most : most * 5, sizeName: 'limit', size: PAGE },
+    );
+    const runs = found.map((run) => toRun(run, this.repository));
+    if (filter.workflow === undefined) return runs;
+    return runs.filter(({ file }) => file?.split('/').at(-1) === filter.workflow).slice(0, most);
+  }
+
+  async run(id: string, signal: AbortSignal): Promise<CiRun> {
+    const path = this.#path(`actions/runs/${encodeURIComponent(id)}`);
+    return toRun(await this.#http.json({ path, signal, what: `run ${id}` }), this.repository);
+  }
+
+  async jobs(run: string, signal: AbortSignal): Promise<readonly CiJob[]> {
+    const found = await this.#http.list(
+      { path: this.#path(`actions/runs/${encodeURIComponent(run)}/jobs`), signal, what: `the jobs of run ${run}` },
+      listIn('jobs'),
+      { most: 1000, sizeName: 'limit', size: PAGE },
+    );
+    return found.map((job) => toJob(job, run, this.repository));
+  }
+
+  async job(id: string, run: string, signal: AbortSignal): Promise<CiJob> {
+    const path = this.#path(`actions/jobs/${encodeURIComponent(id)}`);
+    return toJob(await this.#http.json({ path, signal, what: `job ${id}` }), run, this.repository);
+  }
+
+  steps(job: CiJob): Promise<readonly CiStep[]> {
+    return Promise.resolve(job.steps);
+  }
+
+  async log(job: string, signal: AbortSignal): Promise<CiLog> {
+    const answer = await this.#http.send({
+      path: this.#path(`actions/jobs/${encodeURIComponent(job)}/logs`),
+      signal,
+      what: `the log of job ${job}`,
+      also: [404, 500],
+    });
+    if (answer.status === 200) return { state: 'text', text: answer.text };
+    const { state } = await this.job(job, '', signal);
+    return isFinished(state)
+      ? { state: 'gone', why: 'the server no longer keeps the log, or the job never wrote one' }
+      : { state: 'pending', why: 'the job has not begun to write' };
+  }
+
+  async artifacts(run: string, signal: AbortSignal): Promise<readonly CiArtifact[]> {
+    const found = await this.#http.list(
+      {
+        path: this.#path(`actions/runs/${encodeURIComponent(run)}/artifacts`),
+        signal,
+        what: `artifacts of run ${run}`,
+      },
+      listIn('artifacts'),
+      { most: 200, sizeName: 'limit', size: PAGE },
+    );
+    return found.map((artifact) => toArtifact(artifact, this.repository));
+  }
+
+  /** The server keeps none: they are read from the workflow commands in the log. */
+  async annotations(job: CiJob, signal: AbortSignal): Promise<readonly CiAnnotation[]> {
+    const log = await this.log(job.id, signal);
+    return log.state === 'text' ? logAnnotations(log.text, job.id) : [];
+  }
+
+  async workflows(signal: AbortSignal): Promise<readonly CiWorkflow[]> {
+    const what = 'workflows';
+    const found = listIn('workflows')(await this.#http.json({ path: this.#path('actions/workflows'), signal, what }));
+    return found.map((value) => {
+      const workflow = readShape(workflowShape, value, this.repository, what);
+      const file = workflow.path ?? String(workflow.id);
+      const id = String(workflow.id);
+      return { id, name: workflow.name ?? id, file, isEnabled: (workflow.state ?? 'active') === 'active' };
+    });
+  }
+
+  async ability(action: CiAction, signal: AbortSignal): Promise<Ability> {
+    return giteaAbility(await this.#versionOf(signal), action);
+  }
+
+  async dispatch(request: DispatchRequest, signal: AbortSignal): Promise<CiRun | undefined> {
+    await this.#refuseUnable('dispatch', signal);
+    const isForgejo = (await this.#versionOf(signal))?.flavour === 'forgejo';
+    const since = this.#system.clock.now();
+    const what = `starting ${request.workflow} at ${request.ref}`;
+    const path = this.#path(`actions/workflows/${encodeURIComponent(request.workflow)}/dispatches`);
+    const answer = await this.#http.json({
+      method: 'POST',
+      path,
+      // Gitea wants it in the query, Forgejo in the body; each ignores what it does not know.
+      ...(!isForgejo && { query: { return_run_details: 'true' } }),
+      body: { ref: request.ref, inputs: request.inputs, ...(isForgejo && { return_run_info: true }) },
+      signal,
+      what,
+    });
+    const told = (answer ?? {}) as { readonly workflow_run_id?: unknown; readonly id?: unknown };
+    const id = told.workflow_run_id ?? told.id;
+    if (id !== undefined) return this.run(String(id), signal);
+    return findStarted(this, this.#system, request, since, signal);
+  }
+
+  async rerun(run: string, which: 'all' | 'failed', signal: AbortSignal): Promise<void> {
+    await this.#refuseUnable(which === 'failed' ? 'rerun-failed' : 'rerun', signal);
+    await this.#http.send({
+      method: 'POST',
+      path: this.#path(`actions/runs/${encodeURIComponent(run)}/${which === 'failed' ? 'rerun-failed-jobs' : 'rerun'}`),
+      signal,
+      what: `running ${which === 'failed' ? 'the failed jobs of ' : ''}run ${run} again`,
+    });
+  }
+
+  async cancel(run: string, signal: AbortSignal): Promise<void> {
+    await this.#refuseUnable('cancel', signal);
+    await this.#http.send({
+      method: 'POST',
+      path: this.#path(`actions/runs/${encodeURIComponent(run)}/cancel`),
+      signal,
+      what: `cancelling run ${run}`,
+    });
+  }
+
+  async #refuseUnable(action: CiAction, signal: AbortSignal): Promise<void> {
+    const can = await this.ability(action, signal);
+    if (can.isAble) return;
+    throw new SlipwayError({
+      reason: 'refused',
+      code: 'ci.unsupported',
+      message: `${can.why}.`,
+      fix: `Do it on the web page of the run: ${this.repository.web}${this.repository.path}/actions.`,
+    });
+  }
+
+  /** Servers before 1.25 list tasks, which are jobs: those of one run number are put together. */
+  async #tasks(filter: RunFilter, signal: AbortSignal): Promise<readonly CiRun[]> {
+    const most = filter.most ?? DEFAULT_MOST;
+    const found = await this.#http.list(
+      { path: this.#path('actions/tasks'), signal, what: 'tasks' },
+      listIn('workflow_runs'),
+      { most: most * 5, sizeName: 'limit', size: PAGE },
+    );
+    const tasks = found.map((task) => readShape(taskShape, task, this.repository, 'a task'));
+    const runs = [...Map.groupBy(tasks, (task) => task.run_number ?? Number(task.id)).entries()].map(
+      ([number, group]): CiRun => {
+        const states = group.map(({ status }) => stateOfPair(status, undefined));
+        const [first] = group;
+        const startedAt = time(first?.run_started_at);
+        return {
+          id: String(number),
+          number: String(number),
+          title: first?.display_title ?? first?.name ?? `Run ${number}`,
+          workflow: first?.workflow_id ?? 'workflow',
+          ...(typeof first?.workflow_id === 'string' && { file: first.workflow_id }),
+          event: first?.event ?? 'unknown',
+          ref: first?.head_branch ?? '',
+          commit: first?.head_sha ?? '',
+          state:
+            states.find((state) => state === 'running' || state === 'queued') ??
+            states.find((state) => state === 'failed' || state === 'cancelled') ??
+            states[0] ??
+            'unknown',
+          detail: group.map(({ status }) => status ?? '').join(', '),
+          createdAt: time(first?.created_at) ?? startedAt ?? '',
+          ...(startedAt !== undefined && { startedAt }),
+          attempt: 1,
+          url: first?.url ?? '',
+        };
+      },
+    );
+    const isWanted = (run: CiRun) =>
+      (filter.branch === undefined || run.ref === filter.branch) &&
+      (filter.commit === undefined || run.commit === filter.commit) &&
+      (filter.workflow === undefined || run.file === filter.workflow);
+    return runs.filter(isWanted).slice(0, most);
+  }
+
+  #versionOf(signal: AbortSignal): Promise<GiteaVersion | undefined> {
+    this.#version ??= this.#http
+      .json({ path: 'version', signal, what: 'its version' })
+      .then((body) => {
+        const { version } = (body ?? {}) as { readonly version?: unknown };
+        return typeof version === 'string' ? parseGiteaVersion(version) : undefined;
+      })
+      .catch((error: unknown) => {
+        this.#version = undefined;
+        throw error;
+      });
+    return this.#version;
+  }
+
+  #path(rest: string): string {
+    return `repos/${this.repository.path.split('/').map(encodeURIComponent).join('/')}/${rest}`;
+  }
+}
