@@ -1,0 +1,67 @@
+// The hosts' published schemas, reduced (reduceSchemas.ts): every answer of a fake is filled up and checked by them.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv, type ValidateFunction } from 'ajv';
+import type { CiKind } from '../../src/engine/ci/index.ts';
+
+interface Schema {
+  readonly type?: string | readonly string[];
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly items?: Schema;
+  readonly enum?: readonly unknown[];
+  readonly anyOf?: readonly Schema[];
+  readonly allOf?: readonly Schema[];
+}
+
+const ajv = new Ajv({ strict: false, allErrors: true });
+const schemas = new Map<CiKind, Readonly<Record<string, Schema>>>();
+const compiled = new Map<string, ValidateFunction>();
+
+function schemaOf(kind: CiKind, name: string): Schema {
+  const known =
+    schemas.get(kind) ??
+    (JSON.parse(readFileSync(join(import.meta.dirname, 'schemas', `${kind}.json`), 'utf8')) as Readonly<
+      Record<string, Schema>
+    >);
+  schemas.set(kind, known);
+  const schema = known[name];
+  if (schema === undefined) throw new Error(`no schema ${name} of ${kind}`);
+  return schema;
+}
+
+/** The value with everything that the schema requires and the test did not say. Throws when it is not what the host publishes. */
+export function answerBy(kind: CiKind, name: string, value: unknown): unknown {
+  const schema = schemaOf(kind, name);
+  const filled = fill(schema, value);
+  const key = `${kind} ${name}`;
+  const validate = compiled.get(key) ?? ajv.compile(schema);
+  compiled.set(key, validate);
+  if (!validate(filled)) throw new Error(`${key}: ${ajv.errorsText(validate.errors)}`);
+  return filled;
+}
+
+function fill(schema: Schema, value: unknown): unknown {
+  if (Array.isArray(value))
+    return schema.items === undefined ? value : value.map((item) => fill(schema.items as Schema, item));
+  const types = typeof schema.type === 'string' ? [schema.type] : (schema.type ?? []);
+  if (value === undefined) {
+    if (types.includes('null')) return null;
+    if (schema.enum !== undefined) return schema.enum[0];
+    if (types.includes('integer') || types.includes('number')) return 0;
+    if (types.includes('boolean')) return false;
+    if (types.includes('array')) return [];
+    if (types.includes('object')) return fill(schema, {});
+    return types.includes('string') ? '' : null;
+  }
+  if (typeof value !== 'object' || value === null || schema.properties === undefined) return value;
+  const filled: Record<string, unknown> = {};
+  for (const [key, inner] of Object.entries(value)) {
+    const own = schema.properties[key];
+    filled[key] = own === undefined ? inner : fill(own, inner);
+  }
+  for (const key of schema.required ?? []) {
+    if (!(key in filled)) filled[key] = fill(schema.properties[key] ?? {}, undefined);
+  }
+  return filled;
+}
