@@ -26,6 +26,7 @@ function profileSettings(): Record<string, unknown> {
 
 async function main(at: { readonly developed: string; readonly tests: string; readonly folder: string }) {
   const server = await startServer({
+    driver: 'inside',
     settings: {
       ...(argv.includes('--disable-workspace-trust') && { 'security.workspace.trust.enabled': false }),
       ...profileSettings(),
@@ -36,6 +37,8 @@ async function main(at: { readonly developed: string; readonly tests: string; re
     const exit = Promise.withResolvers<number>();
     process.once('SIGTERM', () => exit.resolve(143));
     process.once('SIGINT', () => exit.resolve(130));
+    // The end of our input is the end of who started us, however that came about.
+    process.stdin.once('end', () => exit.resolve(143)).resume();
     browser.once('disconnected', () => exit.reject(new Error('Chromium ended before the tests.')));
     await EditorWindow.open(browser, server, {
       open: resolve(at.folder),
@@ -50,4 +53,5 @@ async function main(at: { readonly developed: string; readonly tests: string; re
   }
 }
 
-process.exitCode = await main({ developed, tests, folder });
+// Not by exitCode: the open standard input would keep the process.
+process.exit(await main({ developed, tests, folder }));

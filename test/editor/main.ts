@@ -10,11 +10,12 @@ import { pageSuite } from './pageSuite.ts';
 import { rolloutSuite } from './rolloutSuite.ts';
 import { Report, type Suite } from './suite.ts';
 import { treeSuite } from './treeSuite.ts';
+import { trustSuite } from './trustSuite.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 process.chdir(root);
 
-const suites: readonly Suite[] = [pageSuite, hostSuite, treeSuite, rolloutSuite];
+const suites: readonly Suite[] = [pageSuite, hostSuite, treeSuite, rolloutSuite, trustSuite];
 
 async function build(): Promise<void> {
   execFileSync(process.execPath, ['esbuild.mjs'], { stdio: 'inherit' });
@@ -28,6 +29,9 @@ async function build(): Promise<void> {
     logLevel: 'warning',
   });
 }
+
+// Servers and browsers are ended when this process exits; a signal alone would end it without a word.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
 
 const wanted = process.argv.slice(2);
 const chosen = suites.filter(({ name }) => wanted.length === 0 || wanted.includes(name));

@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Over the environment of this process; the extension host and its children inherit it. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** `inside`: the workbench reports the end of tests in its extension host, and shows no notifications. */
+  readonly driver?: 'inside' | 'outside';
 }
 
 /** Where the server and Chromium are: of the lab, or named by variables. Throws, saying what to run. */
@@ -63,7 +65,7 @@ export async function startServer(options: ServerOptions = {}): Promise<EditorSe
     '--port=0',
     '--without-connection-token',
     '--accept-server-license-terms',
-    '--enable-smoke-test-driver',
+    ...(options.driver === 'inside' ? ['--enable-smoke-test-driver'] : []),
     '--telemetry-level=off',
     // A closed window must not keep its extension host: the tests count what is left behind.
     '--reconnection-grace-time=1',

@@ -1,0 +1,166 @@
+// Restricted Mode: everything a run would start or contact is a trap here. A trusted window falls into it, which shows that
+// it works; an untrusted one must not.
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { commit, git } from '../lab/examples.ts';
+import { succeededRun, writeRun } from './samples/runs.ts';
+import { sampleWorkspace } from './samples/workspace.ts';
+import { startServer } from './server.ts';
+import { eventually, type Suite } from './suite.ts';
+import { EditorWindow, launchBrowser } from './window.ts';
+
+const extension = join(import.meta.dirname, '..', '..');
+
+interface Trap {
+  readonly env: Readonly<Record<string, string>>;
+  /** Registry address that leads into the trap. */
+  readonly registry: string;
+  /** Programs that were started and connections that were made. */
+  readonly caught: () => readonly string[];
+  readonly close: () => Promise<void>;
+}
+
+async function setTrap(): Promise<Trap> {
+  const folder = mkdtempSync(join(tmpdir(), 'slipway-trap-'));
+  const calls = join(folder, 'calls');
+  const bin = join(folder, 'bin');
+  mkdirSync(bin);
+  for (const tool of ['docker', 'kubectl', 'helm', 'trivy', 'kustomize', 'flux', 'cosign', 'python3', 'grype']) {
+    writeFileSync(join(bin, tool), `#!/bin/sh\necho "${tool} $*" >> ${calls}\nexit 1\n`);
+    chmodSync(join(bin, tool), 0o755);
+  }
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections += 1;
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const kubeconfig = join(folder, 'kubeconfig');
+  writeFileSync(
+    kubeconfig,
+    `apiVersion: v1
+kind: Config
+current-context: example
+clusters: [{ name: trap, cluster: { server: "http://127.0.0.1:${port}" } }]
+users: [{ name: trap, user: {} }]
+contexts: [{ name: example, context: { cluster: trap, user: trap } }]
+`,
+  );
+  return {
+    env: {
+      PATH: `${bin}:${process.env.PATH ?? ''}`,
+      DOCKER_HOST: `tcp://127.0.0.1:${port}`,
+      KUBECONFIG: kubeconfig,
+    },
+    registry: `127.0.0.1:${port}`,
+    caught: () => [
+      ...(existsSync(calls) ? readFileSync(calls, 'utf8').trim().split('\n') : []),
+      ...Array.from({ length: connections }, () => 'a connection'),
+    ],
+    close: async () => {
+      await new Promise((resolve) => server.close(resolve));
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export const trustSuite: Suite = {
+  name: 'trust',
+  run: async (report) => {
+    const browser = await launchBrowser();
+    try {
+      await report.test('a trusted window that runs falls into the trap: the trap works', () =>
+        inWindow(browser, 'trusted', async (window, trap) => {
+          await window.command('Slipway: Run Pipeline');
+          await window.pick('dev');
+          await eventually(
+            'row of dev',
+            () => window.row('dev').textContent(),
+            (text) => /failed/.test(text ?? ''),
+          );
+          assert.notDeepEqual(trap.caught(), []);
+        }),
+      );
+
+      await report.test('Restricted Mode shows projects and earlier runs, and starts and contacts nothing', () =>
+        inWindow(browser, 'restricted', async (window, trap) => {
+          await window.row('prod').waitFor();
+          assert.match((await window.row('dev').textContent()) ?? '', /succeeded/);
+          await window.row('dev').click();
+          await window.row('Build api').click();
+          await window.webview().locator('.pill').waitFor();
+          assert.equal(
+            await window.webview().locator('.top vscode-button').count(),
+            0,
+            'the page offers nothing to do',
+          );
+          await window.command('Slipway: Refresh');
+          await window.screenshot('restricted-mode');
+          assert.deepEqual(trap.caught(), []);
+        }),
+      );
+
+      await report.test('Restricted Mode refuses to run, says why, and leads to the way out', () =>
+        inWindow(browser, 'restricted', async (window, trap) => {
+          await window.command('Slipway: Run Pipeline');
+          const [text] = await eventually(
+            'notification',
+            () => window.notifications(),
+            (texts) => texts.length > 0,
+          );
+          assert.match(text ?? '', /Restricted Mode, so Slipway starts no program and contacts nothing/);
+          await window.page.getByRole('button', { name: 'Manage Workspace Trust' }).waitFor();
+          await window.screenshot('restricted-mode-refusal');
+          assert.deepEqual(trap.caught(), []);
+        }),
+      );
+    } finally {
+      await browser.close();
+    }
+  },
+};
+
+async function inWindow(
+  browser: Browser,
+  trust: 'trusted' | 'restricted',
+  work: (window: EditorWindow, trap: Trap) => Promise<void>,
+): Promise<void> {
+  const trap = await setTrap();
+  const workspace = sampleWorkspace();
+  workspace.write(
+    'slipway.yaml',
+    readFileSync(join(workspace.path, 'slipway.yaml'), 'utf8').replaceAll('registry.example', trap.registry),
+  );
+  git(workspace.path, ['init', '-q', '-b', 'main']);
+  commit(workspace.path, 'First version');
+  if (trust === 'restricted') writeRun(workspace.path, succeededRun());
+  const server = await startServer({
+    settings: {
+      'workbench.colorTheme': 'Dark 2026',
+      ...(trust === 'trusted'
+        ? { 'security.workspace.trust.enabled': false }
+        : { 'security.workspace.trust.startupPrompt': 'never' }),
+    },
+    env: trap.env,
+  });
+  try {
+    const window = await EditorWindow.open(browser, server, {
+      open: workspace.path,
+      extensionDevelopmentPath: extension,
+    });
+    await window.activity('Slipway');
+    await window.row('dev').waitFor();
+    await work(window, trap);
+    await window.close();
+  } finally {
+    await server.stop();
+    workspace.remove();
+    await trap.close();
+  }
+}
