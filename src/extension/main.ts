@@ -52,7 +52,15 @@ export function activate(context: vscode.ExtensionContext): void {
     openReport: guarded(openReport),
     openPlace: guarded(openPlace),
   };
-  const panels = owner.own(new RolloutPanels(workspace, { system, extensionUri: context.extensionUri, log, actions }));
+  const panels = owner.own(
+    new RolloutPanels(workspace, {
+      system,
+      extensionUri: context.extensionUri,
+      log,
+      actions,
+      memory: context.workspaceState,
+    }),
+  );
   const tree = owner.own(new PipelinesTree(workspace));
   const parts: RunCommandParts = { workspace, runner, panels, tree };
   owner.own(new LogDocuments(workspace, system));

@@ -6,6 +6,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as esbuild from 'esbuild';
 import { hostSuite } from './hostSuite.ts';
+import { labSuite } from './labSuite.ts';
 import { pageSuite } from './pageSuite.ts';
 import { rolloutSuite } from './rolloutSuite.ts';
 import { Report, type Suite } from './suite.ts';
@@ -15,7 +16,7 @@ import { trustSuite } from './trustSuite.ts';
 const root = join(import.meta.dirname, '..', '..');
 process.chdir(root);
 
-const suites: readonly Suite[] = [pageSuite, hostSuite, treeSuite, rolloutSuite, trustSuite];
+const suites: readonly Suite[] = [pageSuite, hostSuite, treeSuite, rolloutSuite, trustSuite, labSuite];
 
 async function build(): Promise<void> {
   execFileSync(process.execPath, ['esbuild.mjs'], { stdio: 'inherit' });

@@ -1,6 +1,5 @@
 // The rollout page inside the real VS Code: what it shows, what its links open, that it survives a reload.
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { rolledBackRun, succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
@@ -8,8 +7,6 @@ import { startServer } from './server.ts';
 import { eventually, type Report, type Suite } from './suite.ts';
 import { themes } from './themes/index.ts';
 import { EditorWindow, launchBrowser } from './window.ts';
-
-const extension = join(import.meta.dirname, '..', '..');
 
 export const rolloutSuite: Suite = {
   name: 'rollout',
@@ -33,7 +30,6 @@ async function behaviour(browser: Browser, report: Report): Promise<void> {
   try {
     const window = await EditorWindow.open(browser, server, {
       open: workspace.path,
-      extensionDevelopmentPath: extension,
     });
     const page = window.webview();
 
@@ -98,7 +94,6 @@ async function look(browser: Browser, theme: (typeof themes)[number]): Promise<v
   try {
     const window = await EditorWindow.open(browser, server, {
       open: workspace.path,
-      extensionDevelopmentPath: extension,
       size: { width: 1500, height: 900 },
     });
     await window.activity('Slipway');

@@ -1,9 +1,11 @@
 // The VS Code server of the lab as a child of this process: the same workbench and extension host as the desktop's.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { chromium as labChromium, vscodeServer } from '../lab/vscode.ts';
+
+const root = join(import.meta.dirname, '..', '..');
 
 export interface EditorServer {
   readonly url: string;
@@ -20,7 +22,10 @@ export interface ServerOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Over the environment of this process; the extension host and its children inherit it. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** `inside`: the workbench reports the end of tests in its extension host, and shows no notifications. */
+  /**
+   * `inside`: a development host that reports the end of tests in its extension host, and shows no notifications.
+   * `outside` (default): an ordinary window in which the extension is installed.
+   */
   readonly driver?: 'inside' | 'outside';
 }
 
@@ -59,6 +64,9 @@ export async function startServer(options: ServerOptions = {}): Promise<EditorSe
   const user = join(data, 'data', 'User');
   mkdirSync(user, { recursive: true });
   writeFileSync(join(user, 'settings.json'), JSON.stringify({ ...quiet, ...options.settings }, null, 2));
+  const extensions = join(data, 'extensions');
+  mkdirSync(extensions);
+  if (options.driver !== 'inside') symlinkSync(root, join(extensions, 'slipway.slipway-0.1.0'));
   const args = [
     server,
     '--host=127.0.0.1',
@@ -70,7 +78,7 @@ export async function startServer(options: ServerOptions = {}): Promise<EditorSe
     // A closed window must not keep its extension host: the tests count what is left behind.
     '--reconnection-grace-time=1',
     `--server-data-dir=${data}`,
-    `--extensions-dir=${join(data, 'extensions')}`,
+    `--extensions-dir=${extensions}`,
   ];
   const child = spawn(process.execPath, args, {
     // The server finds its own files from where it is.

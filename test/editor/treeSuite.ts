@@ -1,15 +1,12 @@
 // The Pipelines tree as a person sees it, fed by journals that somebody else writes.
 import assert from 'node:assert/strict';
 import { appendFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { eventsFile } from '../../src/engine/run/journal.ts';
 import { rolledBackRun, runningRun, succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
 import { startServer } from './server.ts';
 import { eventually, type Suite } from './suite.ts';
 import { EditorWindow, launchBrowser } from './window.ts';
-
-const extension = join(import.meta.dirname, '..', '..');
 
 export const treeSuite: Suite = {
   name: 'tree',
@@ -22,7 +19,6 @@ export const treeSuite: Suite = {
     try {
       const window = await EditorWindow.open(browser, server, {
         open: workspace.path,
-        extensionDevelopmentPath: extension,
       });
       const textOf = async (row: string) => (await window.row(row).textContent()) ?? '';
 

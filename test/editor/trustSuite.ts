@@ -13,8 +13,6 @@ import { startServer } from './server.ts';
 import { eventually, type Suite } from './suite.ts';
 import { EditorWindow, launchBrowser } from './window.ts';
 
-const extension = join(import.meta.dirname, '..', '..');
-
 interface Trap {
   readonly env: Readonly<Record<string, string>>;
   /** Registry address that leads into the trap. */
@@ -152,7 +150,6 @@ async function inWindow(
   try {
     const window = await EditorWindow.open(browser, server, {
       open: workspace.path,
-      extensionDevelopmentPath: extension,
     });
     await window.activity('Slipway');
     await window.row('dev').waitFor();

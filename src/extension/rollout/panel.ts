@@ -25,7 +25,18 @@ export interface PanelContext {
   readonly extensionUri: vscode.Uri;
   readonly log: vscode.LogOutputChannel;
   readonly actions: PanelActions;
+  /** Where the pages write down at once what they show: the editor itself keeps a page's state only now and then. */
+  readonly memory: vscode.Memento;
 }
+
+/** What a page showed last. */
+export interface ShownLast {
+  readonly run: string;
+  readonly step?: string;
+}
+
+export const memoryKey = (folder: string, environment: string | null): string =>
+  `slipway.rollout ${folder}#${environment ?? ''}`;
 
 /** Snapshots in a burst of events become one. */
 const QUIET_MS = 80;
@@ -40,6 +51,7 @@ export class RolloutPanel extends Owner {
   readonly #panel: vscode.WebviewPanel;
   #run: string;
   #focus: string | undefined;
+  #step: string | undefined;
   #seq = 0;
   #isReady = false;
   #timer: NodeJS.Timeout | undefined;
@@ -57,6 +69,7 @@ export class RolloutPanel extends Owner {
     this.environment = shown.environment;
     this.#run = shown.run;
     this.#focus = shown.step;
+    this.#step = shown.step;
     panel.webview.options = {
       enableScripts: true,
       localResourceRoots: [
@@ -99,6 +112,8 @@ export class RolloutPanel extends Owner {
   show(run: string, step: string | undefined, reveal: 'reveal' | 'stay'): void {
     this.#run = run;
     this.#focus = step;
+    this.#step = step ?? this.#step;
+    this.#remember();
     this.#title();
     if (reveal === 'reveal') this.#panel.reveal(undefined, true);
     this.#sendSoon(0);
@@ -254,7 +269,14 @@ export class RolloutPanel extends Owner {
     }
   }
 
+  #remember(): void {
+    const shown: ShownLast = { run: this.#run, ...(this.#step !== undefined && { step: this.#step }) };
+    void this.#context.memory.update(memoryKey(this.root.path, this.environment), shown);
+  }
+
   #followLog(step: string | undefined): void {
+    this.#step = step;
+    this.#remember();
     this.#log?.abort();
     this.#log = undefined;
     const run = this.#run;

@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import { Owner } from '../events.ts';
 import { rolloutViewType } from '../ids.ts';
 import type { Root, Workspace } from '../workspace.ts';
-import { createPanel, type PanelContext, RolloutPanel } from './panel.ts';
+import { createPanel, memoryKey, type PanelContext, RolloutPanel } from './panel.ts';
 
 /** What the page remembers over a reload of the window. */
 const remembered = v.object({
@@ -11,6 +11,9 @@ const remembered = v.object({
   environment: v.nullable(v.string()),
   run: v.string(),
 });
+
+/** What the page's host wrote down; see `ShownLast`. */
+const shownLast = v.object({ run: v.string(), step: v.optional(v.string()) });
 
 /** The open rollout pages, one per environment; restores them after a reload. */
 export class RolloutPanels extends Owner implements vscode.WebviewPanelSerializer {
@@ -57,8 +60,17 @@ export class RolloutPanels extends Owner implements vscode.WebviewPanelSerialize
       panel.dispose();
       return;
     }
-    const { environment, run } = known.output;
-    this.#add(panel, { root, environment, run });
+    const { environment } = known.output;
+    // The editor saves a page's own state every few seconds; what its host wrote down is never older.
+    const written = v.safeParse(shownLast, this.#context.memory.get(memoryKey(root.path, environment)));
+    const { run, step } = written.success ? written.output : { run: known.output.run, step: undefined };
+    const isThere = root.runs.get(run) !== undefined;
+    this.#add(panel, {
+      root,
+      environment,
+      run: isThere ? run : known.output.run,
+      ...(step !== undefined && { step }),
+    });
   }
 
   #find(root: Root, environment: string | null): RolloutPanel | undefined {

@@ -1,0 +1,194 @@
+// The whole way on real parts, as a person goes it: a copy of examples/shop in a window, a run from the command palette to a
+// verified rollout, a version that fails its smoke test and is rolled back, and a cancelled run that leaves nothing.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { commit, edit, materialise } from '../lab/examples.ts';
+import { environment as labEnvironment } from '../lab/lab.ts';
+import { startServer } from './server.ts';
+import { eventually, type Report, type Suite } from './suite.ts';
+import { EditorWindow, launchBrowser } from './window.ts';
+
+/** A first run builds two images for two platforms, one of them emulated. */
+const RUN_MS = 300_000;
+
+export const labSuite: Suite = {
+  name: 'lab',
+  lab: ['core'],
+  run: async (report) => {
+    const lab = labEnvironment();
+    const env = { ...process.env, ...lab.env };
+    const work = mkdtempSync(join(tmpdir(), 'slipway-editor-lab-'));
+    const namespace = `editor-${process.pid}`;
+    const shop = materialise('shop', join(work, 'shop'));
+    const prefix = `${lab.registry}/editor/shop-${process.pid}`;
+    const ours = (text: string) => text.replaceAll('localhost:5000/shop', prefix).replaceAll('shop-dev', namespace);
+    edit(shop, 'slipway.yaml', ours);
+    edit(shop, 'charts/shop/values.yaml', ours);
+    commit(shop, 'Names of the test');
+    const server = await startServer({
+      settings: { 'security.workspace.trust.enabled': false, 'workbench.colorTheme': 'Dark 2026' },
+      env: lab.env,
+    });
+    const browser = await launchBrowser();
+    try {
+      const window = await EditorWindow.open(browser, server, {
+        open: shop,
+        size: { width: 1500, height: 950 },
+      });
+      await window.activity('Slipway');
+      await behaviour(report, { window, shop, work, namespace, env });
+      await window.close();
+    } catch (error) {
+      console.log(server.output().slice(-3000));
+      throw error;
+    } finally {
+      await browser.close();
+      await server.stop();
+      spawnSync('kubectl', ['delete', 'namespace', namespace, '--wait=false'], { env });
+      rmSync(work, { recursive: true, force: true });
+    }
+  },
+};
+
+interface Stage {
+  readonly window: EditorWindow;
+  readonly shop: string;
+  readonly work: string;
+  readonly namespace: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+async function behaviour(report: Report, stage: Stage): Promise<void> {
+  const { window, shop, env, namespace } = stage;
+  const page = window.webview();
+  const textOf = async (row: string) => (await window.row(row).textContent()) ?? '';
+  const liveImage = () =>
+    spawnSync(
+      'kubectl',
+      ['-n', namespace, 'get', 'deployment', 'shop-api', '-o', 'jsonpath={.spec.template.spec.containers[0].image}'],
+      { encoding: 'utf8', env },
+    ).stdout;
+  const run = async () => {
+    await window.command('Slipway: Run Pipeline');
+    await window.pick('dev');
+  };
+  let verified = '';
+
+  await report.test('from the command palette to a verified rollout and a URL that answers', async () => {
+    await run();
+    await eventually(
+      'row of dev',
+      () => textOf('dev'),
+      (text) => /succeeded|failed|rolled back/.test(text),
+      RUN_MS,
+    );
+    assert.match(await textOf('dev'), /succeeded/);
+    await page.getByText('is live on dev').waitFor();
+    assert.match(await page.locator('.pill').innerText(), /Succeeded/);
+    assert.match(await page.locator('.section.workloads .section-head').innerText(), /ready after/i);
+    assert.match(await page.locator('.section.smoke .section-head').innerText(), /3 of 3 passed/);
+    const url = await page.locator('.outcome .endpoints .link').first().innerText();
+    const answer = await fetch(`${url}/compute/prime?n=100`);
+    assert.deepEqual(await answer.json(), { n: 100, count: 25, largest: 97 });
+    verified = liveImage();
+    assert.match(verified, /@sha256:/);
+    await window.screenshot('lab-succeeded');
+  });
+
+  await report.test('every step of the run is in the tree with its end', async () => {
+    for (const step of ['Test app', 'Build api', 'Publish worker', 'Deploy to dev', 'Roll out on dev']) {
+      await window.row(step).scrollIntoViewIfNeeded();
+      assert.match((await window.row(step).getAttribute('aria-label')) ?? '', /succeeded/, step);
+    }
+  });
+
+  await report.test('the icon font of the page is loaded, and nothing breaks its policy', async () => {
+    const frame = window.page.frames().find((one) => one.name() === 'active-frame');
+    assert.ok(frame !== undefined, 'the page has its frame');
+    await eventually(
+      'icon font',
+      () => frame.evaluate(() => document.fonts.check('16px codicon') && document.fonts.size > 0),
+      (isThere) => isThere,
+    );
+    const faces = await frame.evaluate(() =>
+      [...document.fonts].map(({ family, status }) => `${family.replaceAll('"', '')} ${status}`),
+    );
+    assert.ok(faces.includes('codicon loaded'), faces.join(', '));
+    const broken = window.console.filter(
+      (line) => /Content Security Policy/.test(line) && /font|style|script/.test(line),
+    );
+    assert.deepEqual(
+      broken.filter((line) => /codicon|rollout/.test(line)),
+      [],
+    );
+  });
+
+  await report.test('a version that fails its smoke test is rolled back, and the page says why', async () => {
+    edit(shop, 'docker/api.Dockerfile', (text) =>
+      text.replace(
+        /^CMD .*$/m,
+        `CMD ${JSON.stringify(['sh', '-c', `mkdir -p /tmp/x && cp -r /app/. /tmp/x && cd /tmp/x && sed -i 's/"count": len(primes)/"count": 0/' shop/views.py && exec gunicorn --bind=0.0.0.0:8000 --threads=8 --worker-tmp-dir=/dev/shm shop.wsgi`])}`,
+      ),
+    );
+    commit(shop, 'A version that counts wrong');
+    await run();
+    await eventually(
+      'row of dev',
+      () => textOf('dev'),
+      (text) => /rolled back/.test(text),
+      RUN_MS,
+    );
+    await page.locator('.pill', { hasText: 'Rolled back' }).waitFor();
+    assert.match(await page.locator('.outcome .headline').innerText(), /primes|count/);
+    await page.locator('.outcome .rollback', { hasText: 'alone serves again' }).waitFor();
+    assert.match(await page.locator('.section.smoke .section-head').innerText(), /2 of 3 passed/);
+    assert.equal(liveImage(), verified, 'the version that served before serves again');
+    await window.screenshot('lab-rolled-back');
+  });
+
+  await report.test('a cancelled run leaves no process and says so', async () => {
+    edit(shop, 'docker/api.Dockerfile', (text) => text.replace(/^CMD .*$/m, 'RUN sleep 600\nCMD ["true"]'));
+    commit(shop, 'A version that takes long to build');
+    await run();
+    await eventually(
+      'row of dev',
+      () => textOf('dev'),
+      (text) => /Build/.test(text),
+      RUN_MS,
+    );
+    await window.command('Slipway: Cancel Run');
+    await eventually(
+      'row of dev',
+      () => textOf('dev'),
+      (text) => /cancelled/.test(text),
+    );
+    await eventually(
+      'processes',
+      () => processesOf(stage.work),
+      (left) => left.length === 0,
+    );
+    await window.screenshot('lab-cancelled');
+  });
+
+  await report.test('nothing was told twice: no notification for what the views show', async () => {
+    assert.deepEqual(await window.notifications(), []);
+  });
+}
+
+/** Processes with the folder in their arguments, other than the editor's own. */
+function processesOf(folder: string): readonly string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap((pid) => {
+      try {
+        const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+        return text.includes(folder) && /docker|buildx|helm|trivy|kubectl/.test(text) ? [`${pid} ${text}`] : [];
+      } catch {
+        // It ended while we looked.
+        return [];
+      }
+    });
+}
