@@ -4,6 +4,7 @@ import type { Secrets } from './events/secrets.ts';
 import type { DeployedImage, Plan } from './plan/step.ts';
 import { SlipwayError } from './problems/index.ts';
 import type { EnvironmentConfig, Project } from './project/model.ts';
+import type { LiveState } from './rollout/index.ts';
 import type { System } from './system/index.ts';
 
 /** What is asked of an environment outside of a run. Nothing here writes but {@link unlockEnvironment}. */
@@ -112,6 +113,27 @@ export async function diagnoseEnvironment(
     targets: await deployer.liveTargets(asking.signal),
     folder,
   });
+}
+
+/**
+ * Follows what runs of an environment until the signal aborts. Resolves when all has been seen once; throws SlipwayError
+ * when the cluster cannot be asked.
+ */
+export async function watchEnvironment(
+  environment: EnvironmentConfig,
+  onChange: (state: LiveState) => void,
+  asking: Asking,
+): Promise<void> {
+  const [deploy, { clusterOf, deployAccess }, { watchLive }] = await Promise.all([
+    import('./deploy/index.ts'),
+    import('./run/clusterAccess.ts'),
+    import('./rollout/index.ts'),
+  ]);
+  const cluster = await clusterOf(environment, asking.system, asking.secrets);
+  const request = { environment, images: [] };
+  const deployer = deploy.createDeployer({ ...asking, access: deployAccess(cluster), request });
+  const targets = await deployer.liveTargets(asking.signal);
+  await watchLive(cluster, targets, { clock: asking.system.clock, signal: asking.signal, onChange });
 }
 
 /** Where a diagnosis outside of a run goes. */

@@ -10,6 +10,7 @@ import {
   revisionsOf,
   rollbackPlan,
   unlockEnvironment,
+  watchEnvironment,
 } from './environments.ts';
 import type { RunEvent, RunId, StepSummary } from './events/index.ts';
 import { Secrets } from './events/secrets.ts';
@@ -19,6 +20,7 @@ import type { Plan } from './plan/step.ts';
 import { SlipwayError } from './problems/index.ts';
 import { type GitFacts, type InitProposal, loadProject, proposeConfig } from './project/index.ts';
 import type { Project } from './project/model.ts';
+import type { LiveState } from './rollout/index.ts';
 import {
   executeRun,
   followRuns,
@@ -41,6 +43,7 @@ export type { RunEvent, RunId } from './events/index.ts';
 export type { PlanRequest } from './plan/index.ts';
 export type { Plan, PlannedStep } from './plan/step.ts';
 export type { Project } from './project/model.ts';
+export type { LiveState, LiveWorkloadView } from './rollout/index.ts';
 export type { RunView, StepView } from './run/index.ts';
 export { createSystem, type System } from './system/index.ts';
 
@@ -216,6 +219,11 @@ export class Engine {
     const folder = diagnosisFolder(this.root, environment);
     const found = environmentOf(await this.project(), environment);
     return { ...(await diagnoseEnvironment(found, folder, this.#asking(signal))), folder };
+  }
+
+  /** Follows what runs of an environment until the signal aborts; see {@link watchEnvironment}. */
+  async watch(environment: string, onChange: (state: LiveState) => void, signal: AbortSignal): Promise<void> {
+    return watchEnvironment(environmentOf(await this.project(), environment), onChange, this.#asking(signal));
   }
 
   /** Flux in the cluster: status, reconcile, suspend, resume, rollback. Contacts nothing before a method is called. */

@@ -18,7 +18,13 @@ export const commandIds = [
 
 export type CommandId = (typeof commandIds)[number];
 
-export const viewIds = { container: 'slipway', pipelines: 'slipway.pipelines', images: imagesViewId } as const;
+export const viewIds = {
+  container: 'slipway',
+  pipelines: 'slipway.pipelines',
+  runs: 'slipway.runs',
+  workloads: 'slipway.workloads',
+  images: imagesViewId,
+} as const;
 
 export const rolloutViewType = 'slipway.rollout';
 

@@ -7,12 +7,15 @@ import { type RunCommandParts, runCommands, startRun } from './commands/runComma
 import { openLog, openReport, viewCommands } from './commands/viewCommands.ts';
 import { Owner } from './events.ts';
 import { registerMarkers } from './markers/index.ts';
+import { PageMemory } from './rollout/pageMemory.ts';
 import type { PanelActions } from './rollout/panel.ts';
 import { RolloutPanels } from './rollout/panels.ts';
 import { EngineLoader } from './run/engineLoader.ts';
 import { LogDocuments } from './run/logDocuments.ts';
 import { Runner } from './run/runner.ts';
+import { RunsTree } from './runs/runsTree.ts';
 import { PipelinesTree } from './views/pipelinesTree.ts';
+import { registerWorkloads } from './workloads/index.ts';
 import { Workspace } from './workspace.ts';
 
 let stop: (() => Promise<void>) | undefined;
@@ -58,10 +61,12 @@ export function activate(context: vscode.ExtensionContext): void {
       extensionUri: context.extensionUri,
       log,
       actions,
-      memory: context.workspaceState,
+      memory: new PageMemory(context.workspaceState),
     }),
   );
   const tree = owner.own(new PipelinesTree(workspace));
+  owner.own(new RunsTree(workspace));
+  owner.own(registerWorkloads({ workspace, loader }));
   const parts: RunCommandParts = { workspace, runner, panels, tree };
   owner.own(new LogDocuments(workspace, system));
   const markers = owner.own(registerMarkers({ system, loader, workspace, log }));

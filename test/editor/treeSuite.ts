@@ -76,6 +76,19 @@ export const treeSuite: Suite = {
         assert.match(await textOf('dev'), /rolled back/);
       });
 
+      await report.test('the Runs view has the history: cause, time and who started it, newest first', async () => {
+        await window.section('Runs').click();
+        await eventually(
+          'rows of Runs',
+          () => window.sectionRows('Runs'),
+          (texts) => texts.length === 3,
+        );
+        const [newest, , oldest] = await window.sectionRows('Runs');
+        assert.match(newest ?? '', /rolled back: .*does not exist in the registry.* 31 s .*from a terminal/);
+        assert.match(oldest ?? '', /succeeded/);
+        await window.screenshot('runs-history');
+      });
+
       await report.test('shows no notification for what the view shows', async () => {
         assert.deepEqual(await window.notifications(), []);
       });

@@ -143,6 +143,19 @@ export class EditorWindow {
     return this.page.locator('.sidebar .monaco-list-row').filter({ has: name }).first();
   }
 
+  /** The header of a view of the side bar. */
+  section(title: string): Locator {
+    return this.page.locator('.sidebar .pane-header').filter({ hasText: title });
+  }
+
+  /** What the rows of a view say: label, description and state as a screen reader has it. */
+  async sectionRows(title: string): Promise<readonly string[]> {
+    const header = this.page.locator('.pane-header').filter({ hasText: title });
+    const pane = this.page.locator('.sidebar .pane').filter({ has: header });
+    const rows = await pane.locator('.monaco-list-row').all();
+    return Promise.all(rows.map(async (row) => (await row.getAttribute('aria-label')) ?? ''));
+  }
+
   /** The document inside a webview panel: VS Code nests two frames. */
   webview(): FrameLocator {
     return this.page.frameLocator('iframe.webview.ready').frameLocator('iframe#active-frame');

@@ -6,6 +6,7 @@
 // counts only workloads whose generation has moved and ends only with a failure; `rolloutFailure(verdict)` is the error.
 export { type AskRegistry, type RegistryAnswer, registryAsker } from './askRegistry.ts';
 export { readBaseline, takeBaseline } from './baseline.ts';
+export { type LiveState, type LiveWorkloadView, liveViews, watchLive } from './liveWatch.ts';
 export { rolloutFailure, rolloutStep } from './rolloutStep.ts';
 export {
   type Answer,
@@ -24,3 +25,4 @@ export {
 export { freeStuckPods } from './undo.ts';
 export { evaluate } from './verdict.ts';
 export { type RolloutResult, type RolloutWatchOptions, watchRollout } from './watcher.ts';
+export type { ContactState } from './watches.ts';

@@ -31,6 +31,8 @@ export class RolloutWatches {
     cluster: Cluster,
     targets: readonly ObjectRef[],
     options: { readonly clock: Clock; readonly signal: AbortSignal; readonly onChange: () => void },
+    /** `running`: only what says what runs; no events, claims and, but for DaemonSets, no nodes. */
+    scope: 'judging' | 'running' = 'judging',
   ) {
     this.#targets = targets;
     this.#clock = options.clock;
@@ -64,11 +66,11 @@ export class RolloutWatches {
       add('pods', 'v1', 'Pod', namespace);
       if (has('Deployment', 'Rollout')) add('replicaSets', 'apps/v1', 'ReplicaSet', namespace);
       if (has('StatefulSet', 'DaemonSet')) add('revisions', 'apps/v1', 'ControllerRevision', namespace);
-      add('jobs', 'batch/v1', 'Job', namespace);
-      add('claims', 'v1', 'PersistentVolumeClaim', namespace);
-      add('events', 'v1', 'Event', namespace);
+      if (scope === 'judging' || has('Job', 'CronJob')) add('jobs', 'batch/v1', 'Job', namespace);
+      if (scope === 'judging' || has('PersistentVolumeClaim')) add('claims', 'v1', 'PersistentVolumeClaim', namespace);
+      if (scope === 'judging') add('events', 'v1', 'Event', namespace);
     }
-    add('nodes', 'v1', 'Node', undefined);
+    if (scope === 'judging' || has('DaemonSet')) add('nodes', 'v1', 'Node', undefined);
     this.#watches = watches;
   }
 

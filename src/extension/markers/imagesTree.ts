@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import type { ImagePolicyObject, LinkedMarker, UpdaterTarget } from '../../engine/markers/index.ts';
 import { Owner } from '../events.ts';
-import { toTreeItem } from '../views/pipelinesTree.ts';
+import { toTreeItem } from '../views/treeRow.ts';
 import type { Workspace } from '../workspace.ts';
 import { imagesContextKey, imagesViewId } from './ids.ts';
 import { imageItem, markerItem, policyItem, tagItem, updaterItem } from './imageItems.ts';

@@ -8,6 +8,7 @@ import { followLog } from '../run/logFollower.ts';
 import { conditionOf } from '../words.ts';
 import type { Root } from '../workspace.ts';
 import { rolloutHtml } from './html.ts';
+import type { PageMemory } from './pageMemory.ts';
 import { type LogLine, type Offer, parseToHost, type RolloutState, type ToHost, type ToView } from './protocol.ts';
 
 /** What the page may ask of the rest of the extension. */
@@ -25,18 +26,8 @@ export interface PanelContext {
   readonly extensionUri: vscode.Uri;
   readonly log: vscode.LogOutputChannel;
   readonly actions: PanelActions;
-  /** Where the pages write down at once what they show: the editor itself keeps a page's state only now and then. */
-  readonly memory: vscode.Memento;
+  readonly memory: PageMemory;
 }
-
-/** What a page showed last. */
-export interface ShownLast {
-  readonly run: string;
-  readonly step?: string;
-}
-
-export const memoryKey = (folder: string, environment: string | null): string =>
-  `slipway.rollout ${folder}#${environment ?? ''}`;
 
 /** Snapshots in a burst of events become one. */
 const QUIET_MS = 80;
@@ -97,6 +88,7 @@ export class RolloutPanel extends Owner {
     this.own({ dispose: () => clearTimeout(this.#timer) });
     this.own({ dispose: () => this.#log?.abort() });
     this.#title();
+    this.#remember();
     panel.webview.html = this.#html();
   }
 
@@ -270,8 +262,12 @@ export class RolloutPanel extends Owner {
   }
 
   #remember(): void {
-    const shown: ShownLast = { run: this.#run, ...(this.#step !== undefined && { step: this.#step }) };
-    void this.#context.memory.update(memoryKey(this.root.path, this.environment), shown);
+    this.#context.memory.remember({
+      folder: this.root.path,
+      environment: this.environment,
+      run: this.#run,
+      ...(this.#step !== undefined && { step: this.#step }),
+    });
   }
 
   #followLog(step: string | undefined): void {

@@ -1,19 +1,8 @@
-import * as v from 'valibot';
 import * as vscode from 'vscode';
 import { Owner } from '../events.ts';
 import { rolloutViewType } from '../ids.ts';
 import type { Root, Workspace } from '../workspace.ts';
-import { createPanel, memoryKey, type PanelContext, RolloutPanel } from './panel.ts';
-
-/** What the page remembers over a reload of the window. */
-const remembered = v.object({
-  folder: v.string(),
-  environment: v.nullable(v.string()),
-  run: v.string(),
-});
-
-/** What the page's host wrote down; see `ShownLast`. */
-const shownLast = v.object({ run: v.string(), step: v.optional(v.string()) });
+import { createPanel, type PanelContext, RolloutPanel } from './panel.ts';
 
 /** The open rollout pages, one per environment; restores them after a reload. */
 export class RolloutPanels extends Owner implements vscode.WebviewPanelSerializer {
@@ -52,25 +41,18 @@ export class RolloutPanels extends Owner implements vscode.WebviewPanelSerialize
 
   async deserializeWebviewPanel(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
     await this.#workspace.show();
-    const known = v.safeParse(remembered, state);
-    const root = known.success
-      ? this.#workspace.roots.find(({ path }) => path === known.output.folder)
-      : this.#workspace.roots[0];
-    if (!known.success || root === undefined) {
+    const page = this.#context.memory.find(state, (other) =>
+      [...this.#panels].some(
+        ({ root, environment }) => root.path === other.folder && environment === other.environment,
+      ),
+    );
+    const root = this.#workspace.roots.find(({ path }) => path === page?.folder);
+    if (page === undefined || root === undefined) {
       panel.dispose();
       return;
     }
-    const { environment } = known.output;
-    // The editor saves a page's own state every few seconds; what its host wrote down is never older.
-    const written = v.safeParse(shownLast, this.#context.memory.get(memoryKey(root.path, environment)));
-    const { run, step } = written.success ? written.output : { run: known.output.run, step: undefined };
-    const isThere = root.runs.get(run) !== undefined;
-    this.#add(panel, {
-      root,
-      environment,
-      run: isThere ? run : known.output.run,
-      ...(step !== undefined && { step }),
-    });
+    const { environment, run, step } = page;
+    this.#add(panel, { root, environment, run, ...(step !== undefined && { step }) });
   }
 
   #find(root: Root, environment: string | null): RolloutPanel | undefined {

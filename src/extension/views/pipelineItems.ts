@@ -29,7 +29,7 @@ export interface Item {
   readonly spoken: string;
 }
 
-const runIcons: Readonly<Record<RunCondition, Pick<Item, 'icon' | 'color'>>> = {
+export const runIcons: Readonly<Record<RunCondition, Pick<Item, 'icon' | 'color'>>> = {
   running: { icon: 'sync~spin', color: 'testing.iconQueued' },
   succeeded: { icon: 'pass', color: 'testing.iconPassed' },
   failed: { icon: 'error', color: 'testing.iconFailed' },
@@ -48,7 +48,7 @@ const stepIcons: Readonly<Record<StepCondition, Pick<Item, 'icon' | 'color'>>> =
   interrupted: { icon: 'debug-disconnect', color: 'testing.iconQueued' },
 };
 
-const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
+export const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
 
 export function projectItem(project: Project): Item {
   const errors = project.diagnostics.filter(({ severity }) => severity === 'error').length;
@@ -122,7 +122,7 @@ export function environmentItem(environment: EnvironmentConfig | null, entry: Ru
   };
 }
 
-const runLine = (view: RunView, now: number): string =>
+export const runLine = (view: RunView, now: number): string =>
   [
     `Run \`${view.id}\``,
     `started ${startedByWords[view.startedBy]} ${age(view.startedAt, now)}`,

@@ -5,7 +5,8 @@ import { Owner } from '../events.ts';
 import { viewIds } from '../ids.ts';
 import type { RunEntry } from '../run/runStore.ts';
 import type { Root, Workspace } from '../workspace.ts';
-import { environmentItem, type Item, plannedStepItem, projectItem, stepItem } from './pipelineItems.ts';
+import { environmentItem, plannedStepItem, projectItem, stepItem } from './pipelineItems.ts';
+import { toTreeItem } from './treeRow.ts';
 
 export type PipelineNode =
   | { readonly kind: 'project'; readonly root: Root }
@@ -194,18 +195,4 @@ export class PipelinesTree extends Owner implements vscode.TreeDataProvider<Pipe
     );
     this.#timer.unref();
   }
-}
-
-export function toTreeItem(item: Item, id: string, state: vscode.TreeItemCollapsibleState): vscode.TreeItem {
-  const row = new vscode.TreeItem(item.label, state);
-  row.id = id;
-  row.description = item.description;
-  row.iconPath = new vscode.ThemeIcon(
-    item.icon,
-    item.color === undefined ? undefined : new vscode.ThemeColor(item.color),
-  );
-  row.tooltip = new vscode.MarkdownString(item.tooltip.join('\n\n'));
-  row.contextValue = item.contextValue;
-  row.accessibilityInformation = { label: item.spoken, role: 'treeitem' };
-  return row;
 }

@@ -1,0 +1,23 @@
+import { Owner } from '../events.ts';
+import type { EngineLoader } from '../run/engineLoader.ts';
+import type { Workspace } from '../workspace.ts';
+import { WorkloadStore } from './workloadStore.ts';
+import { WorkloadsTree } from './workloadsTree.ts';
+
+export interface WorkloadParts {
+  readonly workspace: Workspace;
+  readonly loader: EngineLoader;
+}
+
+/** The Workloads view. Contacts a cluster when somebody expands one of its environments. */
+export function registerWorkloads({ workspace, loader }: WorkloadParts): Owner {
+  const owner = new Owner();
+  const store = owner.own(
+    new WorkloadStore(async ({ folder, environment }, onChange, signal) => {
+      const engine = await loader.engine(folder);
+      await engine.watch(environment, onChange, signal);
+    }),
+  );
+  owner.own(new WorkloadsTree(workspace, store));
+  return owner;
+}
