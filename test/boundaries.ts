@@ -25,6 +25,7 @@ const floors: readonly (readonly string[])[] = [
 /** Rooms and files that compute only: no Node I/O modules, no package that does I/O, no value from `system`. */
 const pure: readonly RegExp[] = [
   /^engine\/(problems|yaml|events|gitops|workflows|plan)\//,
+  /^engine\/project\/language\/(candidates|complete|cursor|outline|shapes)\.ts$/,
   /^engine\/argocd\/(application|judge|operations)/,
   /^engine\/flux\/(causes|chain|choose|kinds|link|links|reminder|standing|workloads)\.ts$/,
   /^engine\/markers\/(states|words)/,

@@ -45,6 +45,8 @@ export type { Plan, PlannedStep } from './plan/step.ts';
 export type { Project } from './project/model.ts';
 export type { LiveState, LiveWorkloadView } from './rollout/index.ts';
 export type { RunView, StepView } from './run/index.ts';
+/** Completion, hovers and links of slipway.yaml; loaded when a file is first looked at. */
+export const configLanguage = () => import('./configLanguage.ts');
 export { createSystem, type System } from './system/index.ts';
 
 export interface EngineOptions {

@@ -5,6 +5,7 @@ import { createSystem } from '../engine/system/index.ts';
 import { openPlace, refuseUntrusted, registerCommands, showError } from './commands/register.ts';
 import { type RunCommandParts, runCommands, startRun } from './commands/runCommands.ts';
 import { openLog, openReport, viewCommands } from './commands/viewCommands.ts';
+import { registerConfig } from './config/index.ts';
 import { Owner } from './events.ts';
 import { registerMarkers } from './markers/index.ts';
 import { PageMemory } from './rollout/pageMemory.ts';
@@ -76,6 +77,7 @@ export function activate(context: vscode.ExtensionContext): void {
       log,
     ),
   );
+  owner.own(registerConfig({ workspace, loader, system, log }));
   context.subscriptions.push(owner);
   // VS Code waits a few seconds for this when a window closes: time for every child to be ended.
   stop = () => runner.stopAll();

@@ -6,7 +6,7 @@ import { type Builder, inspectBuilder } from './builder.ts';
 import { build } from './buildx.ts';
 import { emulationWarnings } from './emulation.ts';
 import { platformsOf } from './manifest.ts';
-import { normalPlatform, parseReference } from './reference.ts';
+import { normalPlatform, parseReference, type Reference } from './reference.ts';
 import { Registry } from './registry.ts';
 
 /** Builds an image for its platforms and pushes it by digest. A digest that is in the registry already stays there. */
@@ -90,7 +90,24 @@ async function describe(image: ImageConfig, digest: string, context: StepContext
       [normalPlatform([config.os, config.architecture, config.variant].filter(Boolean).join('/'))]: digest,
     };
   }
-  return { digest, repository: image.repository, platforms };
+  const sizes = await sizesOf(registry, reference, platforms, context.signal);
+  return { digest, repository: image.repository, platforms, sizes };
+}
+
+/** What a node downloads: the layers as the registry keeps them. */
+async function sizesOf(
+  registry: Registry,
+  reference: Reference,
+  platforms: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, number>>> {
+  const sizes = await Promise.all(
+    Object.entries(platforms).map(async ([platform, digest]) => {
+      const manifest = await registry.manifest({ ...reference, digest }, signal);
+      return [platform, (manifest?.layers ?? []).reduce((sum, { size }) => sum + size, 0)] as const;
+    }),
+  );
+  return Object.fromEntries(sizes.filter(([, size]) => size > 0));
 }
 
 async function warnOfEmulation(

@@ -78,6 +78,8 @@ export interface BuildOutputs extends Outputs {
   readonly digest: string;
   readonly repository: string;
   readonly platforms: { readonly [platform: Platform]: string };
+  /** Compressed size of each platform's image in bytes, where the registry told it. */
+  readonly sizes?: { readonly [platform: Platform]: number };
 }
 
 export interface PublishOutputs extends Outputs {

@@ -44,14 +44,23 @@ const image = v.strictObject({
   ),
   secrets: v.optional(
     v.pipe(
-      v.record(v.string(), v.union([v.strictObject({ env: text }), v.strictObject({ file: text })])),
+      v.record(
+        v.string(),
+        v.union([
+          v.strictObject({ env: v.pipe(text, v.description('Environment variable that holds the secret.')) }),
+          v.strictObject({ file: v.pipe(text, v.description('File that holds the secret.')) }),
+        ]),
+      ),
       v.description('Build secrets by id: from an environment variable or a file.'),
     ),
   ),
   ssh: v.optional(v.pipe(v.array(text), v.description('SSH agents or keys to forward: "default" or "id=path".'))),
   cache: v.optional(
     v.pipe(
-      v.strictObject({ from: v.optional(v.array(text)), to: v.optional(v.array(text)) }),
+      v.strictObject({
+        from: v.optional(v.pipe(v.array(text), v.description('Where cached layers come from.'))),
+        to: v.optional(v.pipe(v.array(text), v.description('Where cached layers go.'))),
+      }),
       v.description(
         'buildx cache sources and targets, for example type=registry,ref=ghcr.io/acme/shop-api:buildcache,mode=max.',
       ),
@@ -66,29 +75,40 @@ const image = v.strictObject({
   ),
   sbom: v.optional(v.pipe(v.boolean(), v.description('Attach an SBOM. Default: false.'))),
   sign: v.optional(
-    v.pipe(v.strictObject({ key: text, publicKey: v.optional(text) }), v.description('Sign the digest with cosign.')),
+    v.pipe(
+      v.strictObject({
+        key: v.pipe(text, v.description('cosign key: a file, a KMS URI or k8s://namespace/secret.')),
+        publicKey: v.optional(v.pipe(text, v.description('Key to verify with, when it cannot be had from the key.'))),
+      }),
+      v.description('Sign the digest with cosign.'),
+    ),
   ),
 });
 
 const service = v.strictObject({
-  image: text,
-  env: v.optional(environment),
-  command: v.optional(argv),
+  image: v.pipe(text, v.description('Image of the service, with its tag.')),
+  env: v.optional(v.pipe(environment, v.description('Environment variables.'))),
+  command: v.optional(v.pipe(argv, v.description('Command instead of the one of the image.'))),
   health: v.optional(
     v.pipe(argv, v.description('Command inside the container that exits 0 when the service is ready.')),
   ),
-  ports: v.optional(v.array(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535)))),
+  ports: v.optional(
+    v.pipe(
+      v.array(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535))),
+      v.description('Ports it listens on; the tests reach them under the name of the service.'),
+    ),
+  ),
 });
 
 const test = v.strictObject({
-  name,
+  name: v.pipe(name, v.description('Name, each its own.')),
   run: v.pipe(
     argv,
     v.description('Program and arguments; no shell. {image.<name>} is the digest that this run built.'),
   ),
-  cwd: v.optional(text),
-  env: v.optional(environment),
-  envFile: v.optional(text),
+  cwd: v.optional(v.pipe(text, v.description('Folder to run in. Default: "."'))),
+  env: v.optional(v.pipe(environment, v.description('Environment variables.'))),
+  envFile: v.optional(v.pipe(text, v.description('File of KEY=value lines.'))),
   services: v.optional(
     v.pipe(v.record(name, service), v.description('Containers the tests need, started and removed by Slipway.')),
   ),
@@ -99,7 +119,7 @@ const test = v.strictObject({
     ),
   ),
   junit: v.optional(v.pipe(v.array(text), v.description('JUnit XML reports to read afterwards (globs).'))),
-  timeout: v.optional(duration),
+  timeout: v.optional(v.pipe(duration, v.description('Longest time. Default: none.'))),
   matrix: v.optional(
     v.pipe(
       v.record(name, v.pipe(v.array(scalar), v.minLength(1, 'needs at least one value'))),
@@ -112,13 +132,13 @@ const test = v.strictObject({
 });
 
 const command = v.strictObject({
-  name,
+  name: v.pipe(name, v.description('Name, each its own.')),
   run: v.pipe(
     argv,
     v.description('Program and arguments; no shell. {image.<name>} is the digest that this run built.'),
   ),
-  cwd: v.optional(text),
-  env: v.optional(environment),
+  cwd: v.optional(v.pipe(text, v.description('Folder to run in. Default: "."'))),
+  env: v.optional(v.pipe(environment, v.description('Environment variables.'))),
   envFile: v.optional(v.pipe(text, v.description('File of KEY=value lines.'))),
   before: v.optional(v.pipe(stage, v.description('Run before this stage.'))),
   after: v.optional(v.pipe(stage, v.description('Run after this stage.'))),
@@ -129,11 +149,11 @@ const command = v.strictObject({
     ),
   ),
   optional: v.optional(v.pipe(v.boolean(), v.description('A failure is a warning. Default: false.'))),
-  timeout: v.optional(duration),
+  timeout: v.optional(v.pipe(duration, v.description('Longest time. Default: none.'))),
 });
 
 const scan = v.strictObject({
-  engine: v.optional(v.picklist(['trivy', 'grype'])),
+  engine: v.optional(v.pipe(v.picklist(['trivy', 'grype']), v.description('Scanner. Default: trivy.'))),
   severity: v.optional(
     v.pipe(
       v.array(severity),
@@ -163,8 +183,8 @@ const scan = v.strictObject({
       ),
     ),
   ),
-  enabled: v.optional(v.boolean()),
-  timeout: v.optional(duration),
+  enabled: v.optional(v.pipe(v.boolean(), v.description('false leaves the gate out. Default: true.'))),
+  timeout: v.optional(v.pipe(duration, v.description('Longest time of a scan. Default: 10m.'))),
 });
 
 const history = v.strictObject({
@@ -207,10 +227,26 @@ const manifests = v.strictObject({
     ),
   ),
 });
-const kustomize = v.strictObject({ path: text, images: v.optional(v.array(name)), prune: v.optional(v.boolean()) });
+const kustomize = v.strictObject({
+  path: v.pipe(text, v.description('Folder with a kustomization file.')),
+  images: v.optional(
+    v.pipe(
+      v.array(name),
+      v.description('Images to set, found by repository. Default: all of this project that occur.'),
+    ),
+  ),
+  prune: v.optional(
+    v.pipe(
+      v.boolean(),
+      v.description('Delete what earlier deploys applied and the files no longer have. Default: false.'),
+    ),
+  ),
+});
 const flux = v.strictObject({
   policies: v.pipe(v.array(text), v.minLength(1), v.description('ImagePolicies as [namespace/]name.')),
-  automation: v.optional(text),
+  automation: v.optional(
+    v.pipe(text, v.description('ImageUpdateAutomation that writes the tags, as [namespace/]name.')),
+  ),
 });
 const argocd = v.strictObject({
   application: v.pipe(text, v.description('Application as [namespace/]name.')),
@@ -229,13 +265,18 @@ const argocd = v.strictObject({
 });
 
 const expectations = {
-  name: v.optional(text),
+  name: v.optional(v.pipe(text, v.description('Name of the check in reports.'))),
   timeout: v.optional(v.pipe(duration, v.description('Time for all attempts together. Default: 30s.'))),
 };
 const http = {
   ...expectations,
-  status: v.optional(v.union([v.pipe(v.number(), v.integer()), v.array(v.pipe(v.number(), v.integer()))])),
-  contains: v.optional(text),
+  status: v.optional(
+    v.pipe(
+      v.union([v.pipe(v.number(), v.integer()), v.array(v.pipe(v.number(), v.integer()))]),
+      v.description('Expected status, or a list of them. Default: 200.'),
+    ),
+  ),
+  contains: v.optional(v.pipe(text, v.description('Text that the body must contain.'))),
   matches: v.optional(v.pipe(text, v.description('RE2 regular expression on the body.'))),
   json: v.optional(
     v.pipe(
@@ -244,10 +285,12 @@ const http = {
     ),
   ),
   headers: v.optional(v.pipe(environment, v.description('Request headers.'))),
-  expectHeaders: v.optional(environment),
+  expectHeaders: v.optional(
+    v.pipe(environment, v.description('Response headers that must be there, with these values.')),
+  ),
   latency: v.optional(v.pipe(duration, v.description('The answer must come within this time.'))),
-  tls: v.optional(v.boolean()),
-  body: v.optional(v.string()),
+  tls: v.optional(v.pipe(v.boolean(), v.description('Ask by https. Default: by the URL, else false.'))),
+  body: v.optional(v.pipe(v.string(), v.description('Body of the request.'))),
 };
 const target = v.pipe(
   text,
@@ -277,22 +320,27 @@ const environmentConfig = v.strictObject({
   ),
   deploy: v.pipe(
     v.strictObject({
-      helm: v.optional(helm),
-      manifests: v.optional(manifests),
-      kustomize: v.optional(kustomize),
-      flux: v.optional(flux),
-      argocd: v.optional(argocd),
+      helm: v.optional(v.pipe(helm, v.description('Install and upgrade a Helm chart.'))),
+      manifests: v.optional(v.pipe(manifests, v.description('Apply plain manifests.'))),
+      kustomize: v.optional(v.pipe(kustomize, v.description('Build and apply a kustomization.'))),
+      flux: v.optional(v.pipe(flux, v.description('Flux deploys what its image policies choose.'))),
+      argocd: v.optional(v.pipe(argocd, v.description('An Argo CD Application deploys.'))),
     }),
     v.description('Exactly one of helm, manifests, kustomize, flux, argocd.'),
   ),
   rollout: v.optional(
-    v.strictObject({
-      timeout: v.optional(v.pipe(duration, v.description('Upper limit. Default: none, only lack of progress counts.'))),
-      rollback: v.optional(
-        v.pipe(v.boolean(), v.description('Go back by itself when rollout or smoke test fails. Default: true.')),
-      ),
-      stability: v.optional(v.pipe(duration, v.description('How long the new version must stay healthy.'))),
-    }),
+    v.pipe(
+      v.strictObject({
+        timeout: v.optional(
+          v.pipe(duration, v.description('Upper limit. Default: none, only lack of progress counts.')),
+        ),
+        rollback: v.optional(
+          v.pipe(v.boolean(), v.description('Go back by itself when rollout or smoke test fails. Default: true.')),
+        ),
+        stability: v.optional(v.pipe(duration, v.description('How long the new version must stay healthy.'))),
+      }),
+      v.description('How the rollout is judged and what follows a failure.'),
+    ),
   ),
   smoke: v.optional(v.pipe(v.array(smoke), v.description('Checks after the rollout.'))),
 });
@@ -316,12 +364,12 @@ export const configSchema = v.strictObject({
       v.description('Tags (templates) that may move to another digest. Default: latest, dev, edge, nightly, {branch}.'),
     ),
   ),
-  test: v.optional(v.array(test)),
+  test: v.optional(v.pipe(v.array(test), v.description('Tests, run before anything is published.'))),
   commands: v.optional(
     v.pipe(v.array(command), v.description('Own steps before or after a stage: lint, Snyk, Sonar.')),
   ),
-  scan: v.optional(scan),
-  environments: v.optional(v.record(name, environmentConfig)),
+  scan: v.optional(v.pipe(scan, v.description('The gate: what a scan may find before an image is published.'))),
+  environments: v.optional(v.pipe(v.record(name, environmentConfig), v.description('Where to deploy, by name.'))),
   history: v.optional(v.pipe(history, v.description('How long runs are kept.'))),
 });
 

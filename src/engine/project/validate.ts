@@ -1,10 +1,10 @@
 import * as v from 'valibot';
 import type { Diagnostic } from '../problems/index.ts';
 import type { PlacedYaml } from '../yaml/index.ts';
+import { keysAt, type Path } from './language/shapes.ts';
 import { configSchema, smokeSchemas } from './schema.ts';
 import { suggest } from './suggest.ts';
 
-type Path = readonly (string | number)[];
 type Issue = v.BaseIssue<unknown>;
 
 /** What is wrong with a configuration, each with its exact place. Empty when it fits the schema. */
@@ -20,7 +20,7 @@ function explain(issue: Issue, base: Path, yaml: PlacedYaml): readonly Diagnosti
     if (meant !== undefined) return meant;
   }
   const where = path.length === 0 ? 'The file' : label(path);
-  if (issue.type === 'strict_object' && issue.expected === 'never') return [unknownKey(issue, path, yaml)];
+  if (issue.type === 'strict_object' && issue.expected === 'never') return [unknownKey(path, yaml)];
   if (issue.type === 'strict_object' && issue.received === 'undefined') {
     return [
       {
@@ -46,7 +46,7 @@ function explain(issue: Issue, base: Path, yaml: PlacedYaml): readonly Diagnosti
   ];
 }
 
-function unknownKey(issue: Issue, path: Path, yaml: PlacedYaml): Diagnostic {
+function unknownKey(path: Path, yaml: PlacedYaml): Diagnostic {
   const key = String(path.at(-1));
   const parent = path.slice(0, -1);
   const near = suggest(key, keysAt(parent));
@@ -58,7 +58,6 @@ function unknownKey(issue: Issue, path: Path, yaml: PlacedYaml): Diagnostic {
     ...(near === undefined
       ? { fix: `Remove it. Known here: ${keysAt(parent).join(', ')}.` }
       : { fix: `Write "${near}".`, replacement: near }),
-    ...(issue.kind === 'schema' && {}),
   };
 }
 
@@ -89,40 +88,6 @@ function nearValue(issue: Issue): { readonly fix?: string; readonly replacement?
   return near === undefined
     ? { fix: `Use one of ${options.join(', ')}.` }
     : { fix: `Write "${near}".`, replacement: near };
-}
-
-/** The keys the schema knows at a path; record keys (image and environment names) are passed through. */
-export function keysAt(path: Path): readonly string[] {
-  let schema: unknown = configSchema;
-  for (const part of path) {
-    schema = unwrap(schema);
-    const entries = (schema as { entries?: Record<string, unknown> }).entries;
-    const record = schema as { type?: string; value?: unknown; item?: unknown; options?: readonly unknown[] };
-    if (entries !== undefined) schema = entries[String(part)];
-    else if (record.type === 'record') schema = record.value;
-    else if (record.type === 'array') schema = record.item;
-    else return [];
-  }
-  schema = unwrap(schema);
-  const union = (schema as { type?: string; options?: readonly unknown[] }) ?? {};
-  if (union.type === 'union') {
-    return [
-      ...new Set(
-        (union.options ?? []).flatMap((option) => Object.keys((unwrap(option) as { entries?: object }).entries ?? {})),
-      ),
-    ];
-  }
-  return Object.keys((schema as { entries?: object } | undefined)?.entries ?? {});
-}
-
-function unwrap(schema: unknown): unknown {
-  let current = schema as { type?: string; wrapped?: unknown; pipe?: readonly unknown[] } | undefined;
-  while (current !== undefined) {
-    if (current.type === 'optional') current = current.wrapped as typeof current;
-    // A piped schema is a copy of its first member with the rest beside it, so its entries are read directly.
-    else return current;
-  }
-  return current;
 }
 
 function label(path: Path): string {

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import type { PlanRequest } from '../../engine/main.ts';
 import { CancelledError } from '../../engine/problems/index.ts';
 import type { EnvironmentConfig } from '../../engine/project/model.ts';
 import type { RolloutPanels } from '../rollout/panels.ts';
@@ -26,7 +27,7 @@ export function runCommands(parts: RunCommandParts): readonly CommandSpec[] {
         const given = targetOf(argument, workspace);
         const root = await pickRoot(workspace, given);
         const environment = await pickEnvironment(root, given, vscode.l10n.t('Run Pipeline'));
-        await startRun(parts, root, environment);
+        await startRun(parts, root, environment, scopeOf(argument));
       },
     },
     {
@@ -60,16 +61,30 @@ export function runCommands(parts: RunCommandParts): readonly CommandSpec[] {
   ];
 }
 
+type Scope = Pick<PlanRequest, 'images' | 'until'>;
+
+/** `{ "images": ["api"], "until": "scan" }` of a lens, a keybinding or a task: a part of the pipeline. */
+function scopeOf(argument: unknown): Scope {
+  if (typeof argument !== 'object' || argument === null) return {};
+  const { images, until } = argument as { readonly images?: unknown; readonly until?: unknown };
+  const stage = (['test', 'build', 'scan', 'publish', 'deploy', 'smoke'] as const).find((known) => known === until);
+  return {
+    ...(Array.isArray(images) && { images: images.filter((name) => typeof name === 'string') }),
+    ...(stage !== undefined && { until: stage }),
+  };
+}
+
 /** Saves, asks for a protected environment, shows the page, and runs to the end. */
 export async function startRun(
   parts: RunCommandParts,
   root: Root,
   environment: EnvironmentConfig | null,
+  scope: Scope = {},
 ): Promise<void> {
   await confirmProtected(root, environment?.name ?? null);
   // A build takes what is on the disk; what is on the screen is what the person means.
   await saveAll(root);
-  const request = environment === null ? {} : { environment: environment.name };
+  const request = { ...scope, ...(environment !== null && { environment: environment.name }) };
   await watchRun(parts, root, environment?.name ?? null, parts.runner.run(root, request, environment));
 }
 
