@@ -121,7 +121,7 @@ async function pipeline({ namespace, tag, deploy, set, isTrusting, smoke }: Opti
     steps: [
       step('check:e', [], { kind: 'check', environment, images }),
       step('deploy:e', ['check:e'], { kind: 'deploy', environment, images }),
-      step('rollout:e', ['deploy:e'], { kind: 'rollout', environment, deploy: 'deploy:e' }),
+      step('rollout:e', ['deploy:e'], { kind: 'rollout', environment, deploy: 'deploy:e', learnedRestarts: {} }),
       step('smoke:e', ['rollout:e'], { kind: 'smoke', environment, deploy: 'deploy:e' }),
     ],
     isDirty: false,

@@ -136,4 +136,17 @@ describe('expandTags', () => {
     expect(result.tags).toEqual([]);
     expect(result.left[0]?.why).not.toBe('');
   });
+
+  it('grants the next rollout the restarts that the last verified one needed', () => {
+    const record = {
+      key: '',
+      outputs: { restarts: { 'Deployment/shop/api': 2, 'Deployment/shop/worker': 'many' } },
+      run: 'r1',
+      finishedAt: '2026-11-20T10:00:00Z',
+    };
+    const plan = makePlan(project, facts({ records: new Map([['rollout:dev', record]]) }), { environment: 'dev' });
+    const spec = plan.steps.find(({ id }) => id === 'rollout:dev')?.spec;
+    expect(spec).toMatchObject({ learnedRestarts: { 'Deployment/shop/api': 2 } });
+    expect(Object.keys((spec?.kind === 'rollout' && spec.learnedRestarts) || {})).toEqual(['Deployment/shop/api']);
+  });
 });

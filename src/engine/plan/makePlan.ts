@@ -292,7 +292,7 @@ class Planner {
       id: `rollout:${name}`,
       title: `Roll out on ${name}`,
       needs: [deploy],
-      spec: { kind: 'rollout', environment, deploy },
+      spec: { kind: 'rollout', environment, deploy, learnedRestarts: this.#learnedRestarts(`rollout:${name}`) },
       alwaysWhy: 'it watches the cluster',
     });
     const afterDeploy = this.#addCommands('after', 'deploy', [rollout]);
@@ -306,6 +306,15 @@ class Planner {
       alwaysWhy: 'it asks the running app',
     });
     this.#addCommands('after', 'smoke', [smoke]);
+  }
+
+  /** What the last success of the step noted; a journal is a file that anybody may edit, so only numbers count. */
+  #learnedRestarts(step: StepId): Readonly<Record<string, number>> {
+    const noted = this.#facts.records.get(step)?.outputs.restarts;
+    if (typeof noted !== 'object' || noted === null) return {};
+    return Object.fromEntries(
+      Object.entries(noted).filter((entry): entry is [string, number] => typeof entry[1] === 'number' && entry[1] > 0),
+    );
   }
 
   #addCommands(when: 'before' | 'after', stage: Stage, needs: readonly StepId[]): readonly StepId[] {

@@ -47,7 +47,13 @@ export type StepSpec =
   | { readonly kind: 'check'; readonly environment: EnvironmentConfig; readonly images: readonly DeployedImage[] }
   /** Outputs: {@link DeployOutputs}. */
   | { readonly kind: 'deploy'; readonly environment: EnvironmentConfig; readonly images: readonly DeployedImage[] }
-  | { readonly kind: 'rollout'; readonly environment: EnvironmentConfig; readonly deploy: StepId }
+  | {
+      readonly kind: 'rollout';
+      readonly environment: EnvironmentConfig;
+      readonly deploy: StepId;
+      /** Restarts that the last verified version of a workload had before it was ready, by target. */
+      readonly learnedRestarts: { readonly [target: string]: number };
+    }
   | { readonly kind: 'smoke'; readonly environment: EnvironmentConfig; readonly deploy: StepId }
   /** By command: to the revision named, or the last verified one before what is live. */
   | {

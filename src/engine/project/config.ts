@@ -213,6 +213,7 @@ class ConfigReader {
     const deploy = this.#deploy(input, [...path, 'deploy'], images, project);
     if (deploy === undefined) return [];
     const stability = milliseconds(input.rollout?.stability);
+    const noProgress = milliseconds(input.rollout?.noProgress);
     return [
       {
         name,
@@ -226,6 +227,8 @@ class ConfigReader {
           ...timeout(input.rollout?.timeout),
           rollback: input.rollout?.rollback ?? true,
           ...(stability !== undefined && { stabilityMs: stability }),
+          ...(noProgress !== undefined && { noProgressMs: noProgress }),
+          ...(input.rollout?.crashExits !== undefined && { crashExits: input.rollout.crashExits }),
         },
         smoke: (input.smoke ?? []).flatMap((check, index) => {
           const read = readSmoke(check, index, {

@@ -154,6 +154,10 @@ export interface RolloutConfig {
   readonly rollback: boolean;
   /** How long the new version must stay healthy before the verdict `ready`. Default 0 when smoke checks follow, else 10 s. */
   readonly stabilityMs?: number;
+  /** Limit without progress in ms; absent = that of the workload, else 10 min. */
+  readonly noProgressMs?: number;
+  /** Exits of a container that prove a crash loop; absent = by how alike they are. */
+  readonly crashExits?: number | 'never';
 }
 
 /** Where a check goes: `service/<name>:<port name or number>`, `ingress/<host>`, `nodeport/<service>:<port>` or a URL. */

@@ -338,6 +338,22 @@ const environmentConfig = v.strictObject({
           v.pipe(v.boolean(), v.description('Go back by itself when rollout or smoke test fails. Default: true.')),
         ),
         stability: v.optional(v.pipe(duration, v.description('How long the new version must stay healthy.'))),
+        noProgress: v.optional(
+          v.pipe(
+            duration,
+            v.description(
+              'Give up after so long without progress; a shorter progressDeadlineSeconds of the workload counts. Default: that of the workload, else 10m.',
+            ),
+          ),
+        ),
+        crashExits: v.optional(
+          v.pipe(
+            v.union([v.pipe(v.number(), v.integer(), v.minValue(1, 'must be at least 1')), v.literal('never')]),
+            v.description(
+              'Exits of a container that prove a crash loop; never = only the lack of progress counts. Default: 3 alike or 5 different, and as many more as the version before needed to become ready.',
+            ),
+          ),
+        ),
       }),
       v.description('How the rollout is judged and what follows a failure.'),
     ),

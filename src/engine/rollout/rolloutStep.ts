@@ -6,25 +6,50 @@ import { SlipwayError } from '../problems/index.ts';
 import type { EnvironmentConfig } from '../project/model.ts';
 import { registryAsker } from './askRegistry.ts';
 import { readBaseline } from './baseline.ts';
+import { targetKey } from './snapshot.ts';
 import { type RolloutResult, watchRollout } from './watcher.ts';
+
+/** A pod that restarted more often is no measure of what is usual. */
+const MOST_LEARNED = 10;
 
 /** Judges what the deploy step wrote. Fails with reason `rollout` and the class of the cause as code. */
 export const rolloutStep: StepKind<'rollout'> = {
   kind: 'rollout',
-  async run({ environment, deploy }, context) {
+  async run({ environment, deploy, learnedRestarts }, context) {
     const deployed = context.outputs<DeployOutputs>(deploy);
     const targets = deployed.targets.map(parseTarget);
     if (targets.length === 0) return { state: 'ready', message: 'Nothing to watch: the deploy has no workloads.' };
-    const verdict = await judge(environment, deployed, targets, context);
+    const verdict = await judge({ environment, deployed, targets, learnedRestarts }, context);
     if (verdict.state !== 'ready') throw rolloutFailure(verdict);
-    return { state: verdict.state, message: verdict.message, elapsedMs: verdict.elapsedMs };
+    const restarts = restartsBeforeReady(verdict);
+    return { state: verdict.state, message: verdict.message, elapsedMs: verdict.elapsedMs, restarts };
   },
 };
 
+/**
+ * The most restarts of a new pod, by target; the next rollout grants them. A version that is ready has earned its restarts,
+ * and one that starts without any takes them back.
+ */
+function restartsBeforeReady({ workloads }: RolloutResult): Readonly<Record<string, number>> {
+  const found = workloads.map(({ ref, pods }): readonly [string, number] => [
+    targetKey(ref),
+    Math.min(MOST_LEARNED, Math.max(0, ...pods.filter(({ isNew }) => isNew).map(({ restarts }) => restarts))),
+  ]);
+  return Object.fromEntries(found.filter(([, restarts]) => restarts > 0));
+}
+
 async function judge(
-  environment: EnvironmentConfig,
-  deployed: DeployOutputs,
-  targets: readonly ObjectRef[],
+  {
+    environment,
+    deployed,
+    targets,
+    learnedRestarts,
+  }: {
+    readonly environment: EnvironmentConfig;
+    readonly deployed: DeployOutputs;
+    readonly targets: readonly ObjectRef[];
+    readonly learnedRestarts: Readonly<Record<string, number>>;
+  },
   { system, secrets, signal, emit }: StepContext,
 ): Promise<RolloutResult> {
   const cluster = await openCluster(
@@ -35,7 +60,7 @@ async function judge(
     },
     secrets,
   );
-  const { timeoutMs, stabilityMs } = environment.rollout;
+  const { timeoutMs, stabilityMs, noProgressMs, crashExits } = environment.rollout;
   const digests = Object.values(deployed.images).flatMap((image) => /sha256:[0-9a-f]{64}/.exec(image)?.[0] ?? []);
   return watchRollout(cluster, targets, readBaseline(deployed.baseline), {
     signal,
@@ -44,6 +69,9 @@ async function judge(
     emit,
     secrets,
     ...(timeoutMs !== undefined && { timeoutMs }),
+    ...(noProgressMs !== undefined && { noProgressMs }),
+    ...(crashExits !== undefined && { crashExits }),
+    learnedRestarts,
     // Smoke checks look at the app for longer than a stability window would.
     stabilityMs: stabilityMs ?? (environment.smoke.length > 0 ? 0 : 10_000),
     digests,
