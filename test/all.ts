@@ -8,6 +8,8 @@ interface Suite {
   readonly argv: readonly [string, ...string[]];
   /** Lab groups that must be up. */
   readonly lab?: readonly string[];
+  /** Waits for the cluster or the editor more than it computes, measures no time, and disturbs nobody: it may share the machine. */
+  readonly isSociable?: true;
 }
 
 const suites: readonly Suite[] = [
@@ -20,8 +22,22 @@ const suites: readonly Suite[] = [
   { name: 'rollback', argv: ['node', 'test/pipeline/rollback.ts'], lab: ['core'] },
   { name: 'environment', argv: ['node', 'test/pipeline/environment.ts'], lab: ['core'] },
   { name: 'kill', argv: ['node', 'test/faults/main.ts', 'kill', '--count', '5'], lab: ['core'] },
-  { name: 'editor', argv: ['node', 'test/editor/main.ts', 'host', 'tree', 'page'], lab: ['core', 'vscode'] },
+  { name: 'faults', argv: ['node', 'test/pipeline/rolloutFaults.ts'], lab: ['core'] },
+  {
+    name: 'corpus',
+    argv: ['node', 'test/rollout/main.ts', '--quick', '--jobs', '10'],
+    lab: ['core'],
+    isSociable: true,
+  },
+  {
+    name: 'editor',
+    argv: ['node', 'test/editor/main.ts', 'host', 'tree', 'page'],
+    lab: ['core', 'vscode'],
+    isSociable: true,
+  },
 ];
+/** Sociable suites that run at the same time. */
+const LANES = 2;
 
 interface Result {
   readonly suite: Suite;
@@ -30,28 +46,36 @@ interface Result {
   readonly ms: number;
 }
 
-/** Runs a suite with its output shown as it comes; a suite that ends without its closing line has failed. */
-function run(suite: Suite): Promise<Result> {
+/** Runs a suite; one that ends without its closing line has failed. Output that cannot be shown as it comes is shown at the end. */
+function run(suite: Suite, output: 'as it comes' | 'at the end'): Promise<Result> {
   const started = Date.now();
-  console.log(`\n== ${suite.name}: ${suite.argv.join(' ')}`);
+  const title = `\n== ${suite.name}: ${suite.argv.join(' ')}\n`;
+  if (output === 'as it comes') process.stdout.write(title);
   return new Promise((resolve) => {
-    let tail = '';
+    let text = '';
     const child = spawn(suite.argv[0], suite.argv.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
-    const take = (stream: NodeJS.WriteStream) => (bytes: Buffer) => {
-      stream.write(bytes);
-      tail = (tail + bytes.toString('utf8')).slice(-20_000);
+    const take = (bytes: Buffer) => {
+      text += bytes.toString('utf8');
+      if (output === 'as it comes') process.stdout.write(bytes);
     };
-    child.stdout.on('data', take(process.stdout));
-    child.stderr.on('data', take(process.stderr));
+    child.stdout.on('data', take);
+    child.stderr.on('data', take);
     child.on('error', (error) => console.log(error.message));
     child.on('close', (code) => {
-      const count = [...tail.matchAll(/^(?:[\w -]+: )?(\d+) passed, (\d+) failed/gm)].at(-1);
+      if (output === 'at the end') process.stdout.write(title + text);
+      const count = [...text.matchAll(/^(?:[\w -]+: )?(\d+) passed, (\d+) failed/gm)].at(-1);
       const passed = Number(count?.[1] ?? 0);
       const failed = Number(count?.[2] ?? 0);
       const isBroken = code !== 0 || count === undefined;
       resolve({ suite, passed, failed: isBroken ? Math.max(1, failed) : failed, ms: Date.now() - started });
     });
   });
+}
+
+async function bringUp(): Promise<void> {
+  if (isLabReady) return;
+  await ensureLab(groups, (line) => console.log(line));
+  isLabReady = true;
 }
 
 const wanted = process.argv.slice(2);
@@ -69,14 +93,20 @@ if (groups.length > 0) {
   console.log(`\n== lab: ${groups.join(', ')} (${isLabOurs ? 'bringing it up' : 'is up'})`);
 }
 let isLabReady = !isLabOurs;
-for (const suite of chosen) {
+for (const suite of chosen.filter(({ isSociable }) => isSociable !== true)) {
   // The checks that need no lab come first: a type error should not wait for Kubernetes.
-  if (suite.lab !== undefined && !isLabReady) {
-    await ensureLab(groups, (line) => console.log(line));
-    isLabReady = true;
-  }
-  results.push(await run(suite));
+  if (suite.lab !== undefined) await bringUp();
+  results.push(await run(suite, 'as it comes'));
 }
+const sociable = chosen.filter(({ isSociable }) => isSociable === true);
+if (sociable.length > 0) await bringUp();
+await Promise.all(
+  Array.from({ length: LANES }, async () => {
+    for (let suite = sociable.shift(); suite !== undefined; suite = sociable.shift()) {
+      results.push(await run(suite, 'at the end'));
+    }
+  }),
+);
 if (isLabOurs && isLabReady) spawnSync(process.execPath, ['test/lab/main.ts', 'down'], { stdio: 'inherit' });
 
 console.log('');
