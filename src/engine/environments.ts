@@ -1,9 +1,17 @@
 import { join } from 'node:path';
-import type { Answer, Deployer, DeployRequest, Diagnosis, ObjectDiff, RevisionView } from './deploy/index.ts';
+import type {
+  Answer,
+  Deployer,
+  DeployRequest,
+  Diagnosis,
+  ObjectDiff,
+  RevisionView,
+  RollbackChoice,
+} from './deploy/index.ts';
 import type { Secrets } from './events/secrets.ts';
 import type { DeployedImage, Plan } from './plan/step.ts';
 import { SlipwayError } from './problems/index.ts';
-import type { EnvironmentConfig, Project } from './project/model.ts';
+import type { EnvironmentConfig, Project, RollbackWay } from './project/model.ts';
 import type { LiveState } from './rollout/index.ts';
 import type { System } from './system/index.ts';
 
@@ -91,6 +99,39 @@ export async function revisionsOf(environment: EnvironmentConfig, asking: Asking
   return (await deployerOf(environment, asking)).history(asking.signal);
 }
 
+/**
+ * Under Flux: the version that a rollback would go to, and every way there with what each controller would do next.
+ * Undefined for environments that do not deploy with Flux. Throws SlipwayError `refused` when there is none to go to.
+ */
+export async function waysOf(
+  environment: EnvironmentConfig,
+  to: string | undefined,
+  asking: Asking,
+): Promise<RollbackWays | undefined> {
+  if (environment.deploy.kind !== 'flux') return undefined;
+  const { deploy, access } = await openedFor(environment, asking);
+  const request = { environment, images: [] };
+  const deployer = new deploy.FluxDeployer({ ...asking, access, request, config: environment.deploy });
+  const { signal } = asking;
+  const way = await deployer.wayBack({ from: null, previous: null, signal, ...(to !== undefined && { wanted: to }) });
+  if (way.kind === 'none') {
+    throw new SlipwayError({
+      reason: 'refused',
+      code: 'rollback.none',
+      message: way.why,
+      fix: 'Name a version with --to; what git has held: slipway rollback --list.',
+    });
+  }
+  return { to: way.revision, trust: way.trust, choices: await deployer.ways(way.revision, signal) };
+}
+
+export interface RollbackWays {
+  readonly to: string;
+  readonly trust: 'verified' | 'served';
+  /** Best first. */
+  readonly choices: readonly RollbackChoice[];
+}
+
 /** One sentence on what was unlocked; undefined when nothing was locked. */
 export async function unlockEnvironment(environment: EnvironmentConfig, asking: Asking): Promise<string | undefined> {
   return (await deployerOf(environment, asking)).unlock(asking.signal);
@@ -141,7 +182,12 @@ export const diagnosisFolder = (root: string, environment: string): string =>
   join(root, '.slipway', 'diagnostics', environment.replace(/[^A-Za-z0-9._-]/g, '-'));
 
 /** A run of one step: the rollback by command has a journal and takes the environment's lock as every other run. */
-export function rollbackPlan(root: string, environment: EnvironmentConfig, to: string | undefined): Plan {
+export function rollbackPlan(
+  root: string,
+  environment: EnvironmentConfig,
+  to: string | undefined,
+  how?: RollbackWay,
+): Plan {
   const id = `rollback:${environment.name}`;
   return {
     root,
@@ -152,7 +198,7 @@ export function rollbackPlan(root: string, environment: EnvironmentConfig, to: s
         kind: 'rollback',
         title: `Roll back ${environment.name}${to === undefined ? '' : ` to ${to}`}`,
         needs: [],
-        spec: { kind: 'rollback', environment, ...(to !== undefined && { to }) },
+        spec: { kind: 'rollback', environment, ...(to !== undefined && { to }), ...(how !== undefined && { how }) },
         key: null,
         inputs: [],
         decision: { action: 'run', why: 'by command' },

@@ -7,10 +7,12 @@ import {
   diagnosisFolder,
   diffEnvironment,
   environmentOf,
+  type RollbackWays,
   revisionsOf,
   rollbackPlan,
   unlockEnvironment,
   watchEnvironment,
+  waysOf,
 } from './environments.ts';
 import type { RunEvent, RunId, StepSummary } from './events/index.ts';
 import { Secrets } from './events/secrets.ts';
@@ -19,7 +21,7 @@ import { makePlan, type PlanFacts, type PlanRequest } from './plan/index.ts';
 import type { Plan } from './plan/step.ts';
 import { SlipwayError } from './problems/index.ts';
 import { type GitFacts, type InitProposal, loadProject, proposeConfig } from './project/index.ts';
-import type { Project } from './project/model.ts';
+import type { Project, RollbackWay } from './project/model.ts';
 import type { LiveState } from './rollout/index.ts';
 import {
   executeRun,
@@ -38,11 +40,11 @@ import type { System } from './system/index.ts';
 
 export type * from './delivery.ts';
 export type { Answer, Diagnosis, ObjectDiff, RevisionView } from './deploy/index.ts';
-export type { CheckResult } from './environments.ts';
+export type { CheckResult, RollbackWays } from './environments.ts';
 export type { RunEvent, RunId } from './events/index.ts';
 export type { PlanRequest } from './plan/index.ts';
 export type { Plan, PlannedStep } from './plan/step.ts';
-export type { Project } from './project/model.ts';
+export type { Project, Project, RollbackWay } from './project/model.ts';
 export type { LiveState, LiveWorkloadView } from './rollout/index.ts';
 export type { RunView, StepView } from './run/index.ts';
 /** Completion, hovers and links of slipway.yaml; loaded when a file is first looked at. */
@@ -205,10 +207,24 @@ export class Engine {
 
   /** Rolls back by command, as a run with a journal; without `to`, to the last other verified version. */
   async rollBack(
-    request: Omit<RunRequest, keyof PlanRequest> & { readonly environment: string; readonly to?: string },
+    request: Omit<RunRequest, keyof PlanRequest> & {
+      readonly environment: string;
+      readonly to?: string;
+      /** Flux: which way; see {@link Engine.rollbackWays}. */
+      readonly how?: RollbackWay;
+    },
   ): Promise<RunView> {
     const environment = environmentOf(await this.project(), request.environment);
-    return this.#execute(rollbackPlan(this.root, environment, request.to), request);
+    return this.#execute(rollbackPlan(this.root, environment, request.to, request.how), request);
+  }
+
+  /** Under Flux: the ways back to choose from, best first, with what each controller would do next. Writes nothing. */
+  async rollbackWays(
+    environment: string,
+    to: string | undefined,
+    signal: AbortSignal,
+  ): Promise<RollbackWays | undefined> {
+    return waysOf(environmentOf(await this.project(), environment), to, this.#asking(signal));
   }
 
   /** Takes away a lock that a killed helm left. One sentence on it; undefined when there was none. */

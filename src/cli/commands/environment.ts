@@ -4,6 +4,7 @@ import type { Answer, ObjectDiff, RevisionView } from '../../engine/main.ts';
 import type { CliContext } from '../context.ts';
 import { createOutput } from '../output.ts';
 import { placeText } from '../words.ts';
+import { chooseWay, ROLLBACK_WAYS, type RollbackFlags } from './rollbackWays.ts';
 import { confirmProtected, finish, startedBy } from './run.ts';
 
 interface EnvironmentFlags {
@@ -55,8 +56,12 @@ export function addEnvironmentCommands(program: Command, context: () => CliConte
     .addOption(environmentOption())
     .option('--to <revision>', 'a revision of --list')
     .option('--list', 'show what there is to go back to, and do nothing')
+    .addOption(
+      new Option('--how <way>', 'Flux: the way back that stays; without it you are asked').choices(ROLLBACK_WAYS),
+    )
+    .option('--ways', 'Flux: show the ways back and what each controller would do next, and do nothing')
     .option('-y, --yes', 'do not ask before changing a protected environment')
-    .action(async (flags: EnvironmentFlags & { readonly to?: string; readonly list?: boolean }) => {
+    .action(async (flags: RollbackFlags) => {
       const cli = context();
       if (flags.list === true) {
         const revisions = await cli.engine.revisions(flags.env, cli.signal);
@@ -64,6 +69,8 @@ export function addEnvironmentCommands(program: Command, context: () => CliConte
         else for (const revision of revisions) cli.print(revisionLine(revision));
         return;
       }
+      const how = await chooseWay(cli, flags);
+      if (how === 'only-shown') return;
       await confirmProtected(cli, { environment: flags.env }, flags.yes === true);
       const { isJson, isVerbose, system } = cli;
       const output = createOutput({ stdout: process.stdout, isJson, isVerbose, env: system.env });
@@ -73,6 +80,7 @@ export function addEnvironmentCommands(program: Command, context: () => CliConte
         await cli.engine.rollBack({
           environment: flags.env,
           ...(flags.to !== undefined && { to: flags.to }),
+          ...(how !== undefined && { how }),
           signal: cli.signal,
           startedBy: startedBy(cli),
           onEvent: (event) => output.event(event),

@@ -1,9 +1,10 @@
 import type { Secrets } from '../events/secrets.ts';
-import { SlipwayError } from '../problems/index.ts';
+import type { RollbackWay } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import type { ClusterAccess } from './access.ts';
 import { ArgoCdDeployer } from './argocd.ts';
 import type { Deployer, DeployRequest } from './deployer.ts';
+import { FluxDeployer } from './flux.ts';
 import { type Detector, HelmDeployer } from './helm.ts';
 import { loadKustomization } from './kustomize.ts';
 import { loadManifests } from './manifests.ts';
@@ -18,9 +19,11 @@ export interface DeployerOptions {
   /** Ends a waiting helm on proof; without it helm's own timeout holds. */
   readonly detector?: Detector;
   readonly unlock?: 'asked' | 'stale';
+  /** Flux: the way back that the person chose. */
+  readonly how?: RollbackWay;
 }
 
-/** The deployer of an environment. Throws SlipwayError `config` for kinds that deploy through git. */
+/** The deployer of an environment. */
 export function createDeployer(options: DeployerOptions): Deployer {
   const { system, request, access } = options;
   const config = request.environment.deploy;
@@ -53,13 +56,7 @@ export function createDeployer(options: DeployerOptions): Deployer {
       });
     case 'argocd':
       return new ArgoCdDeployer({ ...options, config });
-    default:
-      throw new SlipwayError({
-        reason: 'config',
-        code: `deploy.${config.kind}`,
-        message: `Environment ${request.environment.name} deploys with Flux: the change goes into git, and writing it from a run is not built yet.`,
-        fix: 'Bump the image in git with `slipway bump`; the cluster follows by itself.',
-        place: request.environment.place,
-      });
+    case 'flux':
+      return new FluxDeployer({ ...options, config });
   }
 }

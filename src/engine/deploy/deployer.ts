@@ -110,6 +110,11 @@ export interface Deployer {
   history(signal: AbortSignal): Promise<readonly RevisionView[]>;
   /** Goes there without waiting for pods; the caller judges the result. Returns the revision that is live then. */
   undo(way: Extract<WayBack, { readonly kind: 'revision' }>, options: ApplyOptions): Promise<string | null>;
+  /**
+   * After `undo` and when the old version serves: proof that nothing brings the other one back, in a sentence. Absent
+   * where nobody else writes. Throws SlipwayError `rollout` when it was brought back.
+   */
+  stays?(way: Extract<WayBack, { readonly kind: 'revision' }>, options: ApplyOptions): Promise<string>;
   /** Records that this revision was rolled out and tested. Best effort is not enough: it throws when it could not. */
   markVerified(revision: string | null, targets: readonly ObjectRef[], signal: AbortSignal): Promise<void>;
 }

@@ -20,6 +20,8 @@ export type {
 export { type DeployStepOptions, deployStep } from './deployStep.ts';
 export { type DiagnoseOptions, type Diagnosis, diagnose } from './diagnose.ts';
 export type { FieldChange, ObjectDiff } from './diff.ts';
+export { FluxDeployer } from './flux.ts';
+export type { RollbackChoice } from './fluxWays.ts';
 export type { Detector } from './helm.ts';
 export type { ImageToDeploy } from './images.ts';
 export type { PlacedObject } from './objects.ts';

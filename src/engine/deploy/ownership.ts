@@ -17,10 +17,13 @@ export type Writer =
   | { readonly kind: 'helm'; readonly release: string; readonly namespace: string }
   /** `[namespace/]name` of the Application that renders and applies the objects. */
   | { readonly kind: 'argocd'; readonly application: string }
-  | { readonly kind: 'manifests' };
+  | { readonly kind: 'manifests' }
+  /** Writes git, and so what Flux owns. */
+  | { readonly kind: 'flux' };
 
 export function writerOf({ deploy, namespace }: Pick<EnvironmentConfig, 'deploy' | 'namespace'>): Writer {
   if (deploy.kind === 'argocd') return { kind: 'argocd', application: deploy.application };
+  if (deploy.kind === 'flux') return { kind: 'flux' };
   return deploy.kind === 'helm' ? { kind: 'helm', release: deploy.release, namespace } : { kind: 'manifests' };
 }
 
@@ -126,6 +129,8 @@ function isOwn(owner: Owner, writer: Writer): boolean {
     const name = writer.application.split('/').at(-1);
     return owner.kind === 'argocd' && (owner.application.split('/').at(-1) === name || owner.application === 'unknown');
   }
+  // Where a HelmRelease of Flux brings the objects, Helm's marks are on them as well.
+  if (writer.kind === 'flux') return owner.kind === 'flux' || owner.kind === 'helm';
   if (owner.kind !== 'helm' || writer.kind !== 'helm') return false;
   return owner.release === writer.release && owner.namespace === writer.namespace;
 }

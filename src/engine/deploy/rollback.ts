@@ -102,6 +102,7 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
   }
 
   const target = targetText(deployer, way);
+  const onLine = (text: string) => emit({ type: 'log', stream: 'out', text, source: deployer.kind });
   emit({ type: 'rollback.started', environment: environment.name, why: why.message, target });
   try {
     const startedAt = system.clock.now();
@@ -109,7 +110,7 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
       options.access.watch === undefined ? emptyBaseline : await takeBaseline(options.access, way.targets, signal);
     const revision = await deployer.undo(way, {
       run: runOf(context),
-      onLine: (text) => emit({ type: 'log', stream: 'out', text, source: deployer.kind }),
+      onLine,
       signal,
     });
     for (const pod of await freeStuckPods(options.access, way.targets, { clock: system.clock, signal })) {
@@ -121,7 +122,8 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
       });
     }
     await restored(options, way, baseline, startedAt);
-    finish('restored', target, restoredText(target, since(), deployer));
+    const stays = await deployer.stays?.(way, { run: runOf(context), onLine, signal });
+    finish('restored', target, restoredText(target, since(), deployer, stays));
     if (way.trust === 'verified' || isByCommand !== true) {
       // Its own watch has just seen it serve: the next failure may come back to it.
       await deployer.markVerified(revision, way.targets, signal).catch((error: unknown) => {
@@ -233,11 +235,13 @@ function targetText(deployer: Deployer, way: Extract<WayBack, { readonly kind: '
   return deployer.kind === 'helm' ? `revision ${way.revision}` : way.revision;
 }
 
-function restoredText(target: string, sinceMs: number, deployer: Deployer): string {
+function restoredText(target: string, sinceMs: number, deployer: Deployer, stays: string | undefined): string {
   const seconds = (sinceMs / 1000).toFixed(1);
   if (deployer.kind === 'argocd') {
     return `Back at ${target}, which alone serves again ${seconds} s after the deploy began. Git holds the old version, so Argo CD keeps it.`;
   }
+  if (stays !== undefined)
+    return `Back at ${target}, which alone serves again ${seconds} s after the deploy began. ${stays}`;
   const rest =
     deployer.kind === 'helm'
       ? 'The chart and values in git still hold the failed version'

@@ -13,7 +13,7 @@ export interface RollbackStepOptions {
 export function rollbackStep({ open, registry }: RollbackStepOptions): StepKind<'rollback'> {
   return {
     kind: 'rollback',
-    async run({ environment, to }, context) {
+    async run({ environment, to, how }, context) {
       const { system, secrets } = context;
       const access = await open(environment, context);
       const deployer = createDeployer({
@@ -21,6 +21,7 @@ export function rollbackStep({ open, registry }: RollbackStepOptions): StepKind<
         secrets,
         access,
         request: requestOf({ environment, images: [] }, context),
+        ...(how !== undefined && { how }),
       });
       let refusal = '';
       const isRestored = await rollBack({

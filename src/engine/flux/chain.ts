@@ -55,6 +55,24 @@ export interface ChainOptions {
   readonly wanted?: string;
 }
 
+/** What one ImagePolicy leads to. */
+export interface Delivery {
+  readonly policy: KubeObject;
+  readonly repository: KubeObject | undefined;
+  /** As the ImageRepository names it. */
+  readonly image?: string;
+  /** Suspended ones too. */
+  readonly automations: readonly KubeObject[];
+  readonly sources: readonly KubeObject[];
+  readonly kustomizations: readonly KubeObject[];
+  readonly releases: readonly KubeObject[];
+  /** Those that run the image. */
+  readonly workloads: readonly KubeObject[];
+}
+
+export const deliveryOf = (snapshot: FluxSnapshot, policy: KubeObject): Delivery =>
+  new Chains(snapshot, { now: 0 }).delivery(policy);
+
 /** Every way through Flux: one for each ImagePolicy, and one for each source that no image chain passes through. */
 export function fluxChains(snapshot: FluxSnapshot, options: ChainOptions): readonly Chain[] {
   return new Chains(snapshot, options).all();
@@ -87,7 +105,7 @@ class Chains {
       .flatMap((kind) => this.#of(kind))
       .filter((object) => !this.#used.has(keyOfObject(object)))
       .map((object) =>
-        this.#chain(`${object.kind} ${namespaceOf(object)}/${object.metadata.name}`, this.#delivery([object], [])),
+        this.#chain(`${object.kind} ${namespaceOf(object)}/${object.metadata.name}`, this.#wholeDelivery([object])),
       );
     return [...images, ...sources, ...rest];
   }
@@ -102,12 +120,43 @@ class Chains {
     return reference === undefined ? undefined : this.#objects.get(keyOf(reference));
   }
 
-  #imageChain(policy: KubeObject): Chain {
+  delivery(policy: KubeObject): Delivery {
     const repository = this.#find(referenceAt(policy, ['spec', 'imageRepositoryRef'], 'ImageRepository'));
     const image = textOf(at(repository, 'spec', 'image'));
-    const latest = latestOf(policy);
     const automations = automationsFor(policy, this.#of('ImageUpdateAutomation'));
-    const sources = distinct(automations.flatMap((automation) => this.#find(sourceOf(automation)) ?? []));
+    const written = distinct(automations.flatMap((automation) => this.#find(sourceOf(automation)) ?? []));
+    // Without an automation what runs the image tells where it comes from.
+    const sources =
+      written.length > 0
+        ? written
+        : distinct(
+            this.#of('Kustomization')
+              .filter((object) => this.#workloadsOf(object).some((workload) => runs(workload, image)))
+              .flatMap((object) => this.#find(sourceOf(object)) ?? []),
+          );
+    const kustomizations = distinct(sources.flatMap((source) => this.#kustomizationsFor(source, automations, image)));
+    const releases = distinct(kustomizations.flatMap((object) => this.#releasesOf(object))).filter((release) => {
+      const own = workloadsOf(release, this.#snapshot.workloads);
+      return image === undefined || own.length === 0 || own.some((workload) => runs(workload, image));
+    });
+    const all = [...kustomizations, ...releases].flatMap((object) => workloadsOf(object, this.#snapshot.workloads));
+    const workloads = distinct(all).filter((workload) => image === undefined || runs(workload, image));
+    return {
+      policy,
+      repository,
+      automations,
+      sources,
+      kustomizations,
+      releases,
+      workloads,
+      ...(image !== undefined && { image }),
+    };
+  }
+
+  #imageChain(policy: KubeObject): Chain {
+    const delivery = this.delivery(policy);
+    const { repository, image, automations, sources } = delivery;
+    const latest = latestOf(policy);
     const links: ChainLink[] = [];
     if (repository !== undefined) links.push(scannedLink(repository, this.#context));
     links.push(chosenLink(policy, repository, this.#context));
@@ -115,12 +164,13 @@ class Chains {
     const isWritten = links.every(({ state }) => state === 'done') && automations.length > 0;
     for (const source of sources) {
       this.#used.add(keyOfObject(source));
+      for (const object of this.#of('Kustomization')) {
+        if (this.#find(sourceOf(object)) === source) this.#used.add(keyOfObject(object));
+      }
       const own = automations.filter((automation) => this.#find(sourceOf(automation)) === source);
       links.push(fetchedLink(source, own, this.#context));
     }
-    const appliers = sources.flatMap((source) => this.#appliersFor(source, automations, image));
-    const choice: readonly ImageChoice[] = latest === undefined ? [] : [latest];
-    links.push(...this.#delivery(appliers, choice, image, isWritten));
+    links.push(...this.#delivered(delivery, latest === undefined ? [] : [latest], isWritten));
     return this.#chain(`${namespaceOf(policy)}/${policy.metadata.name}`, links, image, latest?.tag);
   }
 
@@ -131,7 +181,7 @@ class Chains {
       .filter((object) => this.#rootSource(object) === source);
     return this.#chain(`${source.kind} ${namespaceOf(source)}/${source.metadata.name}`, [
       fetchedLink(source, [], this.#context),
-      ...this.#delivery(appliers, []),
+      ...this.#wholeDelivery(appliers),
     ]);
   }
 
@@ -145,13 +195,12 @@ class Chains {
    * Kustomizations of the source that bring the image: those whose inventory runs it, else those whose path overlaps the
    * automation's, else all of them.
    */
-  #appliersFor(
+  #kustomizationsFor(
     source: KubeObject,
     automations: readonly KubeObject[],
     image: string | undefined,
   ): readonly KubeObject[] {
     const all = this.#of('Kustomization').filter((object) => this.#find(sourceOf(object)) === source);
-    for (const object of all) this.#used.add(keyOfObject(object));
     const running = all.filter((object) => this.#workloadsOf(object).some((workload) => runs(workload, image)));
     if (running.length > 0) return running;
     const paths = automations.map((automation) => cleanPath(textOf(at(automation, 'spec', 'update', 'path'))));
@@ -173,23 +222,13 @@ class Chains {
     return inventoryOf(object).flatMap((entry) => (entry.kind === 'HelmRelease' ? (this.#find(entry) ?? []) : []));
   }
 
-  #delivery(
-    appliers: readonly KubeObject[],
+  #delivered(
+    { kustomizations, releases, workloads }: Pick<Delivery, 'kustomizations' | 'releases' | 'workloads'>,
     choices: readonly ImageChoice[],
-    image?: string,
-    isWritten = false,
+    isWritten: boolean,
   ): readonly ChainLink[] {
     const links: ChainLink[] = [];
-    const releases = distinct([
-      ...appliers.filter(({ kind }) => kind === 'HelmRelease'),
-      ...appliers.flatMap((object) => this.#releasesOf(object)),
-    ]).filter(
-      (release) =>
-        image === undefined ||
-        workloadsOf(release, this.#snapshot.workloads).length === 0 ||
-        workloadsOf(release, this.#snapshot.workloads).some((workload) => runs(workload, image)),
-    );
-    for (const object of appliers.filter(({ kind }) => kind === 'Kustomization')) {
+    for (const object of kustomizations) {
       this.#used.add(keyOfObject(object));
       links.push(appliedLink(object, this.#find(sourceOf(object)), this.#context));
     }
@@ -198,13 +237,24 @@ class Chains {
       links.push(releasedLink(release, this.#context));
     }
     const isDelivered = isWritten && links.every(({ state }) => state === 'done');
-    const workloads = distinct([...appliers, ...releases].flatMap((object) => this.#workloadsOf(object)));
     for (const workload of workloads) {
-      if (image !== undefined && !runs(workload, image)) continue;
       const pods = this.#snapshot.pods.filter((pod) => isPodOf(pod, workload));
       links.push(rolledOutLink(workload, pods, choices, isDelivered));
     }
     return links;
+  }
+
+  /** Everything that Kustomizations and HelmReleases bring, whatever its image. */
+  #wholeDelivery(appliers: readonly KubeObject[]): readonly ChainLink[] {
+    const kustomizations = appliers.filter(({ kind }) => kind === 'Kustomization');
+    const releases = distinct([
+      ...appliers.filter(({ kind }) => kind === 'HelmRelease'),
+      ...kustomizations.flatMap((object) => this.#releasesOf(object)),
+    ]);
+    const workloads = distinct(
+      [...kustomizations, ...releases].flatMap((object) => workloadsOf(object, this.#snapshot.workloads)),
+    );
+    return this.#delivered({ kustomizations, releases, workloads }, [], false);
   }
 
   #chain(name: string, links: readonly ChainLink[], image?: string, tag?: string): Chain {

@@ -5,6 +5,8 @@ export {
   automationsFor,
   type Chain,
   type ChainOptions,
+  type Delivery,
+  deliveryOf,
   type FluxSnapshot,
   fluxChains,
   runs,
@@ -25,7 +27,15 @@ export {
   sourceOf,
 } from './kinds.ts';
 export type { ChainLink, ChainStep } from './link.ts';
-export { artifactRevision, healthLimitMs, type ImageChoice, isSameRevision, latestOf } from './links.ts';
+export {
+  artifactRevision,
+  chosenLink,
+  healthLimitMs,
+  type ImageChoice,
+  isSameRevision,
+  latestOf,
+  rulesOf,
+} from './links.ts';
 export { type FluxAccess, type FluxReader, readFlux, servedVersion } from './read.ts';
 export { type Reconciled, type ReconcileOptions, reconcile, reconcileAll, reconcileOrder } from './reconcile.ts';
 export { type Reminder, reminderOf } from './reminder.ts';

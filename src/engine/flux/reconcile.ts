@@ -114,9 +114,7 @@ export async function reconcile(ref: ObjectRef, options: ReconcileOptions): Prom
     if (object === undefined) throw gone(ref);
     const standing = standingOf(object);
     const isHandled = handledRequest(object) === token;
-    if (isHandled || ref.kind === 'Kustomization' || ref.kind === 'HelmRelease') {
-      if (await options.isEnough?.(object)) return finish('done', 'what it brings is there');
-    }
+    if (await options.isEnough?.(object)) return finish('done', 'what was asked of it is there');
     if (isHandled && standing.state === 'failed') return finish('failed', standing.message, causeOf(object, standing));
     if (isHandled && standing.state === 'ready') return finish('done', standing.message);
     if (isHandled && standing.state === 'suspended') return finish('suspended', 'it was suspended meanwhile');

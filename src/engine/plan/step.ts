@@ -5,6 +5,7 @@ import type {
   EnvironmentConfig,
   ImageConfig,
   Platform,
+  RollbackWay,
   ScanConfig,
   TestConfig,
 } from '../project/model.ts';
@@ -60,6 +61,8 @@ export type StepSpec =
       readonly kind: 'rollback';
       readonly environment: EnvironmentConfig;
       readonly to?: string;
+      /** Flux: the way the person chose. */
+      readonly how?: RollbackWay;
     };
 
 /** A Dockerfile, or a folder or file that an environment deploys. */

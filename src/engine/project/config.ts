@@ -302,6 +302,11 @@ class ConfigReader {
         kind: 'flux',
         policies: flux.policies,
         ...(flux.automation !== undefined && { automation: flux.automation }),
+        write: flux.write ?? 'auto',
+        repository: this.#path(flux.repository ?? '.'),
+        remote: flux.remote ?? 'origin',
+        ...(flux.branch !== undefined && { branch: flux.branch }),
+        ...(flux.rollback !== undefined && { rollback: flux.rollback }),
       };
     }
     if (argocd === undefined) return undefined;

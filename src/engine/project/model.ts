@@ -133,7 +133,21 @@ export interface FluxDeploy {
   /** `[namespace/]name` of the ImagePolicies this environment follows. */
   readonly policies: readonly string[];
   readonly automation?: string;
+  readonly write: 'auto' | 'git' | 'automation';
+  /** Absolute folder of a checkout of the repository that Flux reads. Only its remote is written, never its files. */
+  readonly repository: string;
+  readonly remote: string;
+  /** Absent = that of the GitRepository. */
+  readonly branch?: string;
+  /** How a failed run is taken back; absent = as fits who writes. */
+  readonly rollback?: RollbackWay | 'none';
 }
+
+/**
+ * Ways back under Flux. `exclude`: the policy leaves the bad version out. `pin`: it takes only the good one. `suspend`: the
+ * automation stops. `revert`: the old tag is written, which stays only where no automation writes another.
+ */
+export type RollbackWay = 'exclude' | 'pin' | 'suspend' | 'revert';
 
 export interface ArgoCdDeploy {
   readonly kind: 'argocd';

@@ -245,7 +245,33 @@ const kustomize = v.strictObject({
 const flux = v.strictObject({
   policies: v.pipe(v.array(text), v.minLength(1), v.description('ImagePolicies as [namespace/]name.')),
   automation: v.optional(
-    v.pipe(text, v.description('ImageUpdateAutomation that writes the tags, as [namespace/]name.')),
+    v.pipe(
+      text,
+      v.description(
+        'The ImageUpdateAutomation that counts, as [namespace/]name. Default: all that select the policies.',
+      ),
+    ),
+  ),
+  write: v.optional(
+    v.pipe(
+      v.picklist(['auto', 'git', 'automation']),
+      v.description(
+        'Who writes the tag to git: this run, or the ImageUpdateAutomation. Default: auto, the automation where an active one chooses this tag.',
+      ),
+    ),
+  ),
+  repository: v.optional(
+    v.pipe(text, v.description('Folder of a checkout of the git repository that Flux reads. Default: this one.')),
+  ),
+  remote: v.optional(v.pipe(text, v.description('Its git remote. Default: origin.'))),
+  branch: v.optional(v.pipe(text, v.description('Branch that is written. Default: the one of the GitRepository.'))),
+  rollback: v.optional(
+    v.pipe(
+      v.picklist(['exclude', 'pin', 'suspend', 'revert', 'none']),
+      v.description(
+        'How a failed deploy is taken back by itself. Default: revert where no automation writes, else the first of exclude, pin, suspend that stays.',
+      ),
+    ),
   ),
 });
 const argocd = v.strictObject({

@@ -1,0 +1,394 @@
+// Deploys through Flux: the tag goes into git (by this run or by an ImageUpdateAutomation), Flux brings it to the cluster,
+// and the workloads themselves are watched. The cluster is never written but for requests to look again.
+import { type KubeObject, refOf } from '../cluster/index.ts';
+import type { ObjectRef } from '../events/index.ts';
+import type { Secrets } from '../events/secrets.ts';
+import { keyOfObject, latestOf, referencesOf, tagOf } from '../flux/index.ts';
+import { Registry } from '../images/index.ts';
+import { SlipwayError } from '../problems/index.ts';
+import type { FluxDeploy, RollbackWay } from '../project/model.ts';
+import type { System } from '../system/index.ts';
+import type { ClusterAccess } from './access.ts';
+import type {
+  Applied,
+  ApplyOptions,
+  Deployer,
+  DeployRequest,
+  Rendered,
+  RevisionView,
+  WayBack,
+  WayBackOptions,
+} from './deployer.ts';
+import { diffObject, type ObjectDiff } from './diff.ts';
+import { type FollowOptions, followApply, followChoice, followCommit, followSource, type Goal } from './fluxFollow.ts';
+import { indexOf, markerFiles, openBranch, tagInGit, writeRefs } from './fluxGit.ts';
+import {
+  type FluxView,
+  type PolicyView,
+  readView,
+  refuseSuspended,
+  type Wanted,
+  wantedOf,
+  writerFor,
+} from './fluxPlan.ts';
+import { chooseWay, type GoBack, goBack, provesToStay, readVerified, writeVerified } from './fluxRollback.ts';
+import { setImages } from './images.ts';
+import { obstaclesFor } from './ownership.ts';
+
+export interface FluxDeployerOptions {
+  readonly system: System;
+  readonly secrets: Secrets;
+  readonly access: ClusterAccess;
+  readonly request: DeployRequest;
+  readonly config: FluxDeploy;
+  /** The way back that the person chose. */
+  readonly how?: RollbackWay;
+}
+
+interface Plan {
+  readonly view: FluxView;
+  readonly wanted: readonly Wanted[];
+  readonly writer: 'git' | 'automation';
+}
+
+export class FluxDeployer implements Deployer {
+  readonly kind = 'flux';
+  readonly #o: FluxDeployerOptions;
+  readonly #registry: Registry;
+  #view: Promise<FluxView> | undefined;
+  #plan: Promise<Plan> | undefined;
+  #rendered: Promise<Rendered> | undefined;
+  #written: Pick<Applied, 'revision' | 'previous'> | undefined;
+
+  constructor(options: FluxDeployerOptions) {
+    this.#o = options;
+    this.#registry = new Registry(options.system, options.secrets);
+  }
+
+  #look(signal: AbortSignal): Promise<FluxView> {
+    const { access, config, request } = this.#o;
+    this.#view ??= readView(access, config, request, signal).catch((error: unknown) => {
+      this.#view = undefined;
+      throw error;
+    });
+    return this.#view;
+  }
+
+  #decide(signal: AbortSignal): Promise<Plan> {
+    this.#plan ??= this.#makePlan(signal).catch((error: unknown) => {
+      this.#plan = undefined;
+      throw error;
+    });
+    return this.#plan;
+  }
+
+  async #makePlan(signal: AbortSignal): Promise<Plan> {
+    const { config, request } = this.#o;
+    const view = await this.#look(signal);
+    const wanted = await wantedOf(view, request, this.#registry, signal);
+    const writer = writerFor(wanted, config, request);
+    refuseSuspended(view, writer, request);
+    return { view, wanted, writer };
+  }
+
+  render(signal: AbortSignal): Promise<Rendered> {
+    this.#rendered ??= this.#render(signal).catch((error: unknown) => {
+      this.#rendered = undefined;
+      throw error;
+    });
+    return this.#rendered;
+  }
+
+  /** The live workloads with the new references: what Flux is going to apply, as far as images go. */
+  async #render(signal: AbortSignal): Promise<Rendered> {
+    const { request } = this.#o;
+    if (request.images.length === 0) {
+      const { workloads } = await this.#look(signal);
+      return {
+        objects: workloads.map((object) => ({ object: asWritten(object) })),
+        hooks: [],
+        images: {},
+        warnings: [],
+      };
+    }
+    const { view, wanted } = await this.#decide(signal);
+    const images = wanted.map(({ ref: { name, tag, digest }, image }) => ({
+      name: image.name,
+      repository: name,
+      tag,
+      ...(digest !== '' && { digest }),
+    }));
+    const carried = new Set(images.map(({ name }) => name));
+    return {
+      objects: setImages(view.workloads.map(asWritten), images).objects.map((object) => ({ object })),
+      hooks: [],
+      images: Object.fromEntries(wanted.map(({ image, ref }) => [image.name, textOfRef(ref)])),
+      warnings: request.images
+        .filter(({ name }) => !carried.has(name))
+        .map(({ name }) => `Image ${name} is published and not deployed: no policy of this environment follows it.`),
+    };
+  }
+
+  targets(rendered: Rendered): readonly ObjectRef[] {
+    return rendered.objects.map(({ object }) => refOf(object));
+  }
+
+  async liveTargets(signal: AbortSignal): Promise<readonly ObjectRef[]> {
+    return (await this.#look(signal)).workloads.map(refOf);
+  }
+
+  async owners(signal: AbortSignal) {
+    return obstaclesFor({ kind: 'flux' }, (await this.#look(signal)).workloads);
+  }
+
+  async diff(signal: AbortSignal): Promise<readonly ObjectDiff[]> {
+    const { objects } = await this.render(signal);
+    const { workloads } = await this.#look(signal);
+    const live = new Map(workloads.map((object) => [keyOfObject(object), object]));
+    return objects.map(({ object }) => diffObject(object, live.get(keyOfObject(object)), { kind: 'subset' }));
+  }
+
+  /**
+   * Idempotent: a tag that git holds already makes no second commit, so a killed run may be repeated. Returns when the
+   * workloads carry the new references; how they fare is the rollout's to say.
+   */
+  async apply(options: ApplyOptions): Promise<Applied> {
+    const { request, system, config } = this.#o;
+    const { signal, onLine } = options;
+    const { view, wanted, writer } = await this.#decide(signal);
+    const goals = wanted.map(({ view: policy, ref }): Goal => ({ view: policy, ref }));
+    const follow = this.#follow(options);
+    const previous = versionsText(view.policies.map((policy) => [policy, liveTag(policy)]));
+    const revision = versionsText(wanted.map(({ view: policy, ref }) => [policy, ref.tag]));
+    this.#written = undefined;
+    if (writer === 'automation') {
+      onLine(
+        `The automation writes git: ${goals.map(({ view: { key }, ref }) => `${key} is to choose ${ref.tag}`).join(', ')}.`,
+      );
+      this.#written = { revision, previous };
+      await followChoice(goals, follow);
+      await followCommit(goals, view, follow);
+      await followSource(view.source, undefined, undefined, follow);
+    } else {
+      const branch = await openBranch(system, config, view, request);
+      const pushed = await branch.commit({
+        message: this.#message(goals, options.run),
+        edit: async (head) => writeRefs(await indexOf(head), goals, request),
+        signal,
+      });
+      this.#written = { revision, previous };
+      onLine(
+        pushed.outcome === 'pushed'
+          ? `committed: ${pushed.commit.slice(0, 7)} on ${branch.remote}/${branch.branch}, ${pushed.files.join(', ')}`
+          : `committed: nothing, ${branch.remote}/${branch.branch} holds it already`,
+      );
+      await followSource(view.source, pushed.commit, branch, follow);
+    }
+    const live = await followApply(goals, follow);
+    const { warnings } = await this.render(signal);
+    return { objects: live.map(refOf), revision, previous, warnings };
+  }
+
+  #follow({ signal, onLine }: Pick<ApplyOptions, 'signal' | 'onLine'>): FollowOptions {
+    return { access: this.#o.access, clock: this.#o.system.clock, signal, onLine };
+  }
+
+  #message(goals: readonly Goal[], run: string): string {
+    const { request, system } = this.#o;
+    const what = goals.map(({ ref }) => `${ref.name.split('/').at(-1)} ${ref.tag}`).join(', ');
+    // A pipeline that is started by its own commit would make the next tag, and so on without end.
+    const skip = system.env.CI === undefined || system.env.CI === '' ? '' : ' [skip ci]';
+    return `Deploy ${what} to ${request.environment.name}${skip}\n\nSlipway-Run: ${run}`;
+  }
+
+  async halfWritten(): Promise<Pick<Applied, 'revision' | 'previous'> | undefined> {
+    return this.#written;
+  }
+
+  async wayBack({ from, previous, wanted, signal }: WayBackOptions): Promise<WayBack> {
+    const { config, request } = this.#o;
+    if (config.rollback === 'none' && this.#o.how === undefined) {
+      return {
+        kind: 'none',
+        why: `Nothing was rolled back: environment ${request.environment.name} says rollback: none.`,
+      };
+    }
+    const view = await this.#look(signal);
+    const steps = view.policies.flatMap((policy) => {
+      const bad = versionOf(from, policy, view) ?? liveTag(policy) ?? latestOf(policy.policy)?.tag;
+      const verified = readVerified(policy.policy).find(({ tag }) => tag !== bad)?.tag;
+      const served = versionOf(previous, policy, view) ?? latestOf(policy.policy, 'observedPreviousRef')?.tag;
+      const good = wanted === undefined ? (verified ?? served) : versionOf(wanted, policy, view);
+      if (bad === undefined || good === undefined || good === bad) return [];
+      return [{ policy, good, isVerified: readVerified(policy.policy).some(({ tag }) => tag === good) }];
+    });
+    if (steps.length === 0) {
+      return { kind: 'none', why: 'No other version is known: none was verified here, and the policy remembers none.' };
+    }
+    return {
+      kind: 'revision',
+      revision: versionsText(steps.map(({ policy, good }) => [policy, good])) ?? '',
+      trust: steps.every(({ isVerified }) => isVerified) ? 'verified' : 'served',
+      images: steps.map(({ policy, good }) => `${policy.image}:${good}`),
+      targets: view.workloads.map(refOf),
+    };
+  }
+
+  /** Goes back by the way that was chosen, and returns when the workloads carry the old references again. */
+  async undo(way: Extract<WayBack, { readonly kind: 'revision' }>, options: ApplyOptions): Promise<string | null> {
+    this.#view = undefined;
+    const back = await this.#back(way.revision, options.signal);
+    const how = this.#o.how ?? (await this.#usualWay(back));
+    await goBack(back, how, { ...this.#follow(options), run: options.run });
+    return way.revision;
+  }
+
+  async #back(revision: string, signal: AbortSignal): Promise<GoBack> {
+    const view = await this.#look(signal);
+    const { access, system, config, request } = this.#o;
+    const steps = view.policies.flatMap((policy) => {
+      const good = versionOf(revision, policy, view);
+      const bad = liveTag(policy) ?? latestOf(policy.policy)?.tag;
+      if (good === undefined || bad === undefined) return [];
+      return [{ policy, good, bad }];
+    });
+    return { access, system, registry: this.#registry, config, request, view, steps };
+  }
+
+  async #usualWay(back: GoBack): Promise<RollbackWay> {
+    const { rollback } = this.#o.config;
+    if (rollback !== undefined && rollback !== 'none') return rollback;
+    return chooseWay(back);
+  }
+
+  /** For choosing: every way back to a version, with what each controller would do next. */
+  async ways(revision: string, signal: AbortSignal) {
+    const { waysBack } = await import('./fluxWays.ts');
+    return waysBack(await this.#back(revision, signal));
+  }
+
+  /** Two further rounds of the whole chain, after each of which the old version must be there. */
+  async stays(way: Extract<WayBack, { readonly kind: 'revision' }>, options: ApplyOptions): Promise<string> {
+    this.#view = undefined;
+    const view = await this.#look(options.signal);
+    const goals = view.policies.flatMap((policy): readonly Goal[] => {
+      const tag = versionOf(way.revision, policy, view);
+      return tag === undefined ? [] : [{ view: policy, ref: { name: policy.image, tag, digest: '' } }];
+    });
+    return provesToStay(goals, view, this.#follow(options));
+  }
+
+  async unlock(): Promise<string | undefined> {
+    return undefined;
+  }
+
+  /** What the branch has held, newest first. */
+  async history(signal: AbortSignal): Promise<readonly RevisionView[]> {
+    const { system, config, request } = this.#o;
+    const view = await this.#look(signal);
+    const branch = await openBranch(system, config, view, request);
+    const head = await branch.head();
+    const { index } = await indexOf(head);
+    const views: RevisionView[] = [];
+    for (const policy of view.policies) {
+      const files = markerFiles(index, policy);
+      const live = liveTag(policy);
+      const verified = new Set(readVerified(policy.policy).map(({ tag }) => tag));
+      const seen = new Set<string>();
+      for (const { commit, at, author, subject } of await branch.log(head.commit, files, 30)) {
+        const tag = await tagAt(branch, commit, files, policy);
+        if (tag === undefined || seen.has(tag)) continue;
+        seen.add(tag);
+        views.push({
+          revision: versionsText([[policy, tag]], view.policies.length > 1) ?? tag,
+          at,
+          isLive: tag === live,
+          isVerified: verified.has(tag),
+          description: `${commit.slice(0, 7)} ${author}: ${subject}`,
+        });
+      }
+    }
+    return views;
+  }
+
+  async markVerified(revision: string | null, _targets: readonly ObjectRef[], signal: AbortSignal): Promise<void> {
+    const view = await this.#look(signal);
+    const now = new Date(this.#o.system.clock.now()).toISOString();
+    for (const policy of view.policies) {
+      const tag = versionOf(revision, policy, view) ?? liveTag(policy);
+      if (tag !== undefined) await writeVerified(this.#o.access, policy.policy, tag, now, signal);
+    }
+  }
+}
+
+async function tagAt(
+  branch: Awaited<ReturnType<typeof openBranch>>,
+  commit: string,
+  files: readonly string[],
+  policy: PolicyView,
+): Promise<string | undefined> {
+  const { MarkerIndex } = await import('../gitops/index.ts');
+  const index = new MarkerIndex();
+  for (const file of files) {
+    const text = await branch.readAt(commit, file);
+    if (text !== undefined) index.update(file, text);
+  }
+  return tagInGit(index, policy);
+}
+
+const textOfRef = ({ name, tag, digest }: Goal['ref']): string => `${name}:${tag}${digest === '' ? '' : `@${digest}`}`;
+
+/** The tag that the first container of the image runs now. */
+export function liveTag({ workloads, image }: PolicyView): string | undefined {
+  for (const workload of workloads) {
+    const reference = referencesOf(workload).find(
+      (one) => one.startsWith(image) && /^[:@]/.test(one.slice(image.length)),
+    );
+    if (reference !== undefined) return tagOf(reference);
+  }
+  return undefined;
+}
+
+/** One policy: the tag. Several: `flux-system:api=1.0.12 flux-system:web=2.1.0`. */
+function versionsText(
+  versions: readonly (readonly [PolicyView, string | undefined])[],
+  isNamed = versions.length > 1,
+): string | null {
+  const known = versions.flatMap(([policy, tag]) =>
+    tag === undefined ? [] : [isNamed ? `${policy.key}=${tag}` : tag],
+  );
+  return known.length === 0 ? null : known.join(' ');
+}
+
+function versionOf(text: string | null, policy: PolicyView, { policies }: FluxView): string | undefined {
+  if (text === null) return undefined;
+  const parts = text.split(' ');
+  const own = parts.find((part) => part.startsWith(`${policy.key}=`));
+  if (own !== undefined) return own.slice(policy.key.length + 1);
+  const [only] = parts;
+  if (parts.length === 1 && only !== undefined && !only.includes('=')) {
+    if (policies.length === 1) return only;
+    throw new SlipwayError({
+      reason: 'usage',
+      code: 'flux.which-policy',
+      message: `This environment follows ${policies.length} policies, and "${only}" does not say which one it is for.`,
+      fix: `Write for example "${policy.key}=${only}".`,
+    });
+  }
+  return undefined;
+}
+
+/** Without what the server adds: for comparing, and for asking admission with it. */
+function asWritten(object: KubeObject): KubeObject {
+  const { status: _status, metadata, ...rest } = object;
+  const { name, namespace, labels, annotations } = metadata;
+  return {
+    ...rest,
+    metadata: {
+      name,
+      ...(namespace !== undefined && { namespace }),
+      ...(labels !== undefined && { labels }),
+      ...(annotations !== undefined && { annotations }),
+    },
+  } as KubeObject;
+}
