@@ -87,6 +87,23 @@ describe('makePlan', () => {
     expect(decisions['test:inside']?.action).toBe('run');
   });
 
+  it('builds again when a command before it makes files of the context', () => {
+    const made = readConfig(
+      'version: 1\nimages: { api: { repository: r.example.com/api } }\ntags: ["{sha}"]\ncommands: [{ name: compile, run: [make], before: build }]\n',
+      '/repo/slipway.yaml',
+      '/repo',
+    );
+    expect(made.diagnostics).toEqual([]);
+    const build = (hasGenerated: boolean, now: number) =>
+      makePlan(
+        made,
+        facts({ now, contexts: new Map([['api', { hash: 'a', files: 3, hasGenerated }]]) }),
+        {},
+      ).steps.find((step) => step.id === 'build:api')?.key;
+    expect(build(true, 1)).not.toBe(build(true, 2));
+    expect(build(false, 1)).toBe(build(false, 2));
+  });
+
   it('scans again the next day, as advisories change without us', () => {
     const today = makePlan(project, facts(), {}).steps.find((step) => step.kind === 'scan');
     const tomorrow = makePlan(project, facts({ now: Date.UTC(2026, 10, 22) }), {}).steps.find(

@@ -203,8 +203,16 @@ class Planner {
       },
       inputs: [
         { name: 'configuration', value: hashOf({ ...config, context: '', dockerfile: '' }) },
-        // A remote context can change without us seeing it, so its key never matches.
-        { name: 'context', value: context?.hash ?? `remote ${this.#facts.now}` },
+        // A remote context can change without us seeing it, and so can what a command is about to make: no key matches.
+        {
+          name: 'context',
+          value:
+            context?.hash === undefined
+              ? `remote ${this.#facts.now}`
+              : context.hasGenerated === true && needs.length > 0
+                ? `made by ${needs.join(', ')} ${this.#facts.now}`
+                : context.hash,
+        },
         { name: 'Dockerfile', value: context?.dockerfileHash ?? 'absent' },
         ...this.#tool('buildx'),
       ],

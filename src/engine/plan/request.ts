@@ -24,7 +24,12 @@ export interface PlanFacts extends TagFacts {
   readonly isDirty: boolean;
   readonly contexts: ReadonlyMap<
     string,
-    { readonly hash?: string; readonly files: number; readonly dockerfileHash?: string }
+    {
+      readonly hash?: string;
+      readonly files: number;
+      readonly dockerfileHash?: string;
+      readonly hasGenerated?: boolean;
+    }
   >;
   /** Hash over all files the tests of a name depend on. */
   readonly testInputs: ReadonlyMap<string, string>;

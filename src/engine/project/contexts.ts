@@ -11,6 +11,8 @@ export interface ContextFacts {
   readonly hash?: string;
   readonly files: number;
   readonly dockerfileHash?: string;
+  /** It holds files that git ignores: a command before the build may make them anew after this hash was taken. */
+  readonly hasGenerated?: boolean;
 }
 
 /**
@@ -49,6 +51,7 @@ async function readContext(
   const prefix = below === '' ? '' : `${below}/`;
   const hash = createHash('sha256');
   let files = 0;
+  let hasGenerated = false;
   const take = (path: string, mode: string, id: string): void => {
     files += 1;
     hash.update(`${mode} ${id} ${path}\0`);
@@ -73,13 +76,16 @@ async function readContext(
       const paths = entry.endsWith('/') ? await listBelow(system, join(image.context, folder)) : [''];
       for (const path of paths) {
         const inside = [folder, path].filter((part) => part !== '').join('/');
-        if (judge(inside) === 'sent') take(inside, '', await memory.hashOf(join(image.context, inside)));
+        if (judge(inside) !== 'sent') continue;
+        hasGenerated = true;
+        take(inside, '', await memory.hashOf(join(image.context, inside)));
       }
     }
   }
   return {
     hash: hash.digest('hex'),
     files,
+    ...(hasGenerated && { hasGenerated }),
     ...(dockerfile !== undefined && { dockerfileHash: createHash('sha256').update(dockerfile).digest('hex') }),
   };
 }
