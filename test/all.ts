@@ -20,6 +20,7 @@ const suites: readonly Suite[] = [
   { name: 'preflight', argv: ['node', 'test/pipeline/preflight.ts'], lab: ['core'] },
   { name: 'main job', argv: ['node', 'test/pipeline/mainJob.ts'], lab: ['core'] },
   { name: 'rollback', argv: ['node', 'test/pipeline/rollback.ts'], lab: ['core'] },
+  { name: 'flux', argv: ['node', 'test/pipeline/flux.ts'], lab: ['core', 'flux', 'gitea'] },
   { name: 'environment', argv: ['node', 'test/pipeline/environment.ts'], lab: ['core'] },
   { name: 'kill', argv: ['node', 'test/faults/main.ts', 'kill', '--count', '5'], lab: ['core'] },
   { name: 'faults', argv: ['node', 'test/pipeline/rolloutFaults.ts'], lab: ['core'] },

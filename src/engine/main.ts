@@ -44,7 +44,7 @@ export type { CheckResult, RollbackWays } from './environments.ts';
 export type { RunEvent, RunId } from './events/index.ts';
 export type { PlanRequest } from './plan/index.ts';
 export type { Plan, PlannedStep } from './plan/step.ts';
-export type { Project, Project, RollbackWay } from './project/model.ts';
+export type { Project, RollbackWay } from './project/model.ts';
 export type { LiveState, LiveWorkloadView } from './rollout/index.ts';
 export type { RunView, StepView } from './run/index.ts';
 /** Completion, hovers and links of slipway.yaml; loaded when a file is first looked at. */
