@@ -1,0 +1,330 @@
+// Argo CD end to end: its real kinds, real git (Gitea), registry and pods; the controller's writes are played (see
+// support/argocdPlayer.ts). Deploy by git, health that is stale, rollback under automation and Image Updater.
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { moduleFolder } from '../lab/gobuild.ts';
+import { environment as labEnvironment } from '../lab/lab.ts';
+import { pushActor } from './support/actor.ts';
+import { playArgoCd } from './support/argocdPlayer.ts';
+import { giteaRepository } from './support/giteaRepository.ts';
+import { run, test } from './support/suite.ts';
+
+const lab = labEnvironment();
+const { CI: _ci, ...own } = process.env;
+const env = { ...own, ...lab.env };
+const namespace = `argo-e2e-${process.pid}`;
+const repository = `${lab.registry}/argo/app`;
+const root = mkdtempSync(join(tmpdir(), 'slipway-argocd-e2e-'));
+const cli = join(import.meta.dirname, '../../src/cli/main.ts');
+for (const version of ['1.0.0', '1.1.0', '1.2.0', '1.3.0']) await pushActor(env, repository, version);
+const gitea = await giteaRepository(namespace);
+
+const kubectl = (args: readonly string[], input?: string): string => {
+  const result = spawnSync('kubectl', args, { env, encoding: 'utf8', ...(input !== undefined && { input }) });
+  if (result.status !== 0) throw new Error(`kubectl ${args.join(' ')}: ${result.stderr}`);
+  return result.stdout.trim();
+};
+const git = (...args: readonly string[]): string => {
+  const identity = ['-c', 'user.name=t', '-c', 'user.email=t@example.com', '-c', 'init.defaultBranch=main'];
+  const result = spawnSync('git', [...identity, ...args], { cwd: root, env, encoding: 'utf8' });
+  if (result.status !== 0) throw new Error(`git ${args.join(' ')}: ${result.stderr}`);
+  return result.stdout.trim();
+};
+interface Output {
+  readonly code: number | null;
+  readonly text: string;
+  readonly out: string;
+}
+/** Not synchronous: the played controller lives in this process. */
+function slipway(...args: readonly string[]): Promise<Output> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [cli, '-C', root, ...args], { env: { ...env, CI: '1' } });
+    let out = '';
+    let all = '';
+    child.stdout.on('data', (bytes: Buffer) => {
+      out += bytes.toString();
+      all += bytes.toString();
+    });
+    child.stderr.on('data', (bytes: Buffer) => {
+      all += bytes.toString();
+    });
+    child.on('close', (code) => resolve({ code, out, text: `code ${code}\n${all}` }));
+  });
+}
+
+const application = (annotations = '') => `apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata:
+  name: shop
+  namespace: ${namespace}
+${annotations}spec:
+  project: default
+  source:
+    repoURL: ${gitea.url}
+    path: deploy
+    targetRevision: main
+  destination: { server: https://kubernetes.default.svc, namespace: ${namespace} }
+  syncPolicy:
+    automated: { prune: true, selfHeal: true }
+    retry: { limit: 2 }
+`;
+const UPDATER = `  annotations:
+    argocd-image-updater.argoproj.io/image-list: web=${repository}:1.x
+    argocd-image-updater.argoproj.io/write-back-method: git
+    argocd-image-updater.argoproj.io/write-back-target: kustomization
+`;
+const write = (path: string, text: string): void => {
+  mkdirSync(join(root, path, '..'), { recursive: true });
+  writeFileSync(join(root, path), text);
+};
+write('Dockerfile', 'FROM scratch\n');
+write(
+  'slipway.yaml',
+  `version: 1
+images:
+  web: { repository: ${repository} }
+tags: ["{sha}"]
+scan: { enabled: false }
+environments:
+  dev:
+    namespace: ${namespace}
+    deploy: { argocd: { application: ${namespace}/shop } }
+    rollout: { stability: 500ms }
+    smoke: [ { get: "service/web:http/healthz", json: { status: ok } } ]
+`,
+);
+write(
+  'deploy/kustomization.yaml',
+  `# Written by Image Updater and by Slipway.\r\nresources: [web.yaml]\r\nimages:\r\n  - name: ${repository}\r\n    newTag: 1.0.0   # the version\r\n`,
+);
+const workload = (environment: string) => `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web }
+spec:
+  replicas: 1
+  selector: { matchLabels: { app: web } }
+  template:
+    metadata: { labels: { app: web } }
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+        - name: web
+          image: ${repository}
+          ports: [{ name: http, containerPort: 8080 }]
+          env: [${environment}]
+          readinessProbe: { httpGet: { path: /ready, port: http }, periodSeconds: 1 }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec:
+  selector: { app: web }
+  ports: [{ name: http, port: 80, targetPort: http }]
+`;
+write('deploy/web.yaml', workload(''));
+write('argocd/shop.yaml', application(UPDATER));
+git('init', '-q', '-b', 'main');
+git('add', '-A');
+git('commit', '-qm', 'first');
+git('remote', 'add', 'origin', gitea.pushUrl);
+git('push', '-q', 'origin', 'main');
+
+const definitions = join(await moduleFolder('argocd', 'github.com/argoproj/argo-cd/v3'), 'manifests/crds');
+kubectl(['apply', '--server-side', '--force-conflicts', '-f', join(definitions, 'application-crd.yaml')]);
+// A definition that was just made has no conditions yet, on which "kubectl wait" fails.
+while (spawnSync('kubectl', ['get', 'applications.argoproj.io', '-A'], { env }).status !== 0)
+  await new Promise((resolve) => setTimeout(resolve, 200));
+kubectl(['create', 'namespace', namespace]);
+kubectl(['apply', '-f', '-'], application(UPDATER));
+const controller = playArgoCd({ env, namespace, name: 'shop', url: gitea.pushUrl });
+
+const live = (): string =>
+  kubectl(['-n', namespace, 'get', 'deploy', 'web', '-o', 'jsonpath={.spec.template.spec.containers[0].image}']);
+const remote = (path: string): string => {
+  git('fetch', '-q', 'origin');
+  const result = spawnSync('git', ['show', `origin/main:${path}`], { cwd: root, env, encoding: 'utf8' });
+  return result.stdout;
+};
+const annotation = (key: string): string => {
+  const object = JSON.parse(kubectl(['-n', namespace, 'get', 'applications.argoproj.io', 'shop', '-o', 'json']));
+  return object.metadata.annotations?.[key] ?? '';
+};
+const statusOf = async () => JSON.parse((await slipway('--json', 'argocd', 'status')).out);
+/** Until the played controller has compared so often again. */
+const comparisons = async (more: number): Promise<void> => {
+  const wanted = controller.comparisons() + more;
+  while (controller.comparisons() < wanted) {
+    assert.equal(controller.fault(), undefined);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+};
+
+test('the first sync, in words', async () => {
+  await comparisons(3);
+  const refreshed = await slipway('argocd', 'refresh');
+  assert.equal(refreshed.code, 0, refreshed.text);
+  while (!/healthy/.test((await statusOf()).state)) await comparisons(1);
+  const status = await slipway('argocd', 'status');
+  assert.match(
+    status.out,
+    /shop: healthy\nThe cluster matches [0-9a-f]{8}\. Argo CD calls its workloads healthy\./,
+    status.text,
+  );
+  assert.match(live(), /:1\.0\.0$/);
+});
+
+test('deploy: one token in git, synced at once, judged on the real pods', async () => {
+  const before = remote('deploy/kustomization.yaml');
+  const deployed = await slipway('run', '--env', 'dev', '--tag', '1.1.0');
+  assert.equal(deployed.code, 0, deployed.text);
+  assert.match(live(), /:1\.1\.0$/);
+  assert.equal(remote('deploy/kustomization.yaml'), before.replace('newTag: 1.0.0 ', 'newTag: 1.1.0 '));
+  assert.match(
+    git('log', '-1', '--format=%B', 'origin/main'),
+    /^Deploy web 1\.1\.0 \(shop\)\n\nImage: .*\nApplication: .*\/shop\nRun-Id: /,
+  );
+  assert.equal(git('status', '--porcelain', '--untracked-files=no'), '');
+  assert.match(annotation('slipway.dev/verified-revisions'), /[0-9a-f]{40}/);
+  const history = await slipway('rollback', '--env', 'dev', '--list');
+  assert.match(history.out, /live, verified.*app 1\.1\.0\n.*app 1\.0\.0/, history.text);
+});
+
+test('health from before the last operation is not believed, nor a comparison that is behind git', async () => {
+  controller.pause();
+  try {
+    const later = new Date(Date.now() + 60_000).toISOString();
+    const patch = { status: { operationState: { finishedAt: later } } };
+    kubectl([
+      '-n',
+      namespace,
+      'patch',
+      'applications.argoproj.io',
+      'shop',
+      '--type=merge',
+      '-p',
+      JSON.stringify(patch),
+    ]);
+    const stale = await statusOf();
+    assert.equal(stale.state, 'stale');
+    assert.match(stale.health, /healthy \(not to be trusted/);
+  } finally {
+    controller.resume();
+  }
+  await comparisons(1);
+  controller.pause();
+  try {
+    git('commit', '-q', '--allow-empty', '-m', 'nothing');
+    git('pull', '-q', '--rebase', 'origin', 'main');
+    git('push', '-q', 'origin', 'HEAD:main');
+    const now = new Date(Date.now() - 120_000).toISOString();
+    const patch = { status: { operationState: { finishedAt: now } } };
+    kubectl([
+      '-n',
+      namespace,
+      'patch',
+      'applications.argoproj.io',
+      'shop',
+      '--type=merge',
+      '-p',
+      JSON.stringify(patch),
+    ]);
+    const behind = await statusOf();
+    assert.equal(behind.state, 'stale', JSON.stringify(behind));
+    assert.match(behind.freshness.why, /has compared with [0-9a-f]{8}, but git holds [0-9a-f]{8}/);
+  } finally {
+    controller.resume();
+  }
+});
+
+test('a bad version is named and taken back by git; the updater leaves it alone, and it stays', async () => {
+  git('pull', '-q', '--rebase', 'origin', 'main');
+  // The image itself is bad: only 1.2.0 exits at once.
+  await pushBroken('1.2.0');
+  const failed = await slipway('run', '--env', 'dev', '--tag', '1.2.0');
+  assert.equal(failed.code, 1, failed.text);
+  assert.match(failed.text, /Rollback: Back at commit [0-9a-f]{8}, which alone serves again/, failed.text);
+  assert.match(live(), /:1\.1\.0$/);
+  assert.match(remote('deploy/kustomization.yaml'), /newTag: 1\.1\.0 {3}# the version\r\n/);
+  assert.equal(annotation('argocd-image-updater.argoproj.io/web.ignore-tags'), '1.2.0');
+  assert.match(remote('argocd/shop.yaml'), /web\.ignore-tags: 1\.2\.0/);
+  await comparisons(3);
+  assert.match(live(), /:1\.1\.0$/, 'two further comparisons leave it');
+});
+
+test('rollback by command goes through git as well', async () => {
+  const next = await slipway('run', '--env', 'dev', '--tag', '1.3.0');
+  assert.equal(next.code, 0, next.text);
+  assert.match(live(), /:1\.3\.0$/);
+  const back = await slipway('rollback', '--env', 'dev');
+  assert.equal(back.code, 0, back.text);
+  assert.match(live(), /:1\.1\.0$/);
+  assert.equal(annotation('argocd-image-updater.argoproj.io/web.ignore-tags'), '1.2.0,1.3.0');
+  await comparisons(2);
+  assert.match(live(), /:1\.1\.0$/);
+});
+
+test('rollback in the cluster: refused under automation, or automation is paused, reminded of and restored', async () => {
+  const refused = await slipway('argocd', 'rollback');
+  assert.equal(refused.code, 2, refused.text);
+  assert.match(refused.text, /would not stay: automatic sync is on/);
+  const history = (await slipway('--json', 'argocd', 'history')).out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const first = history.at(-1).id;
+  const back = await slipway('argocd', 'rollback', '--to', String(first), '--pause');
+  assert.equal(back.code, 0, back.text);
+  assert.match(live(), /:1\.0\.0$/);
+  await comparisons(3);
+  assert.match(live(), /:1\.0\.0$/, 'nothing goes forward again');
+  const status = await slipway('argocd', 'status');
+  assert.match(status.out, /Automatic sync is paused: rolled back to .*Resume it with/, status.text);
+  const resumed = await slipway('argocd', 'resume');
+  assert.match(resumed.out, /on again as it was/, resumed.text);
+  while (!/:1\.1\.0$/.test(live())) await comparisons(1);
+  const spec = JSON.parse(kubectl(['-n', namespace, 'get', 'applications.argoproj.io', 'shop', '-o', 'json'])).spec;
+  assert.deepEqual(spec.syncPolicy.automated, { prune: true, selfHeal: true });
+});
+
+test('without automation the run asks for the sync itself', async () => {
+  kubectl([
+    '-n',
+    namespace,
+    'patch',
+    'applications.argoproj.io',
+    'shop',
+    '--type=merge',
+    '-p',
+    '{"spec":{"syncPolicy":{"automated":null}}}',
+  ]);
+  const deployed = await slipway('run', '--env', 'dev', '--tag', '1.0.0');
+  assert.equal(deployed.code, 0, deployed.text);
+  assert.match(live(), /:1\.0\.0$/);
+  const last = JSON.parse(
+    kubectl(['-n', namespace, 'get', 'applications.argoproj.io', 'shop', '-o', 'json']),
+  ).status.history.at(-1);
+  assert.equal(last.initiatedBy.username, 'slipway');
+});
+
+/** A version of the image that ends at once with words. */
+async function pushBroken(version: string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'slipway-broken-'));
+  writeFileSync(join(folder, 'Dockerfile'), `FROM ${repository}:1.0.0\nENV EXIT=3\n`);
+  const result = spawnSync(
+    'docker',
+    ['buildx', 'build', '--provenance=false', '--push', '-q', '-t', `${repository}:${version}`, folder],
+    { env, encoding: 'utf8' },
+  );
+  rmSync(folder, { recursive: true, force: true });
+  if (result.status !== 0) throw new Error(result.stderr);
+}
+
+await run('argocd', async () => {
+  await controller.stop();
+  spawnSync('kubectl', ['delete', 'namespace', namespace, '--wait=false'], { env });
+  await gitea.remove();
+  rmSync(root, { recursive: true, force: true });
+});
