@@ -5,6 +5,7 @@ import { Engine } from '../engine/main.ts';
 import { exitCodeOf, isCancelled, toFailure } from '../engine/problems/index.ts';
 import { createSystem, type System } from '../engine/system/index.ts';
 import { addArgoCdCommands } from './commands/argocd.ts';
+import { addCiCommands } from './commands/ci.ts';
 import { addEnvironmentCommands } from './commands/environment.ts';
 import { addFluxCommands } from './commands/flux.ts';
 import { addHistoryCommands } from './commands/history.ts';
@@ -58,6 +59,7 @@ async function main(argv: readonly string[]): Promise<number> {
   addPolicyCommands(program, context);
   addFluxCommands(program, context);
   addInitCommand(program, context);
+  addCiCommands(program, context);
   addArgoCdCommands(program, context);
   addLintCommand(program, context);
   try {

@@ -33,4 +33,5 @@ export {
   type RunFilter,
 } from './model.ts';
 export { connectCi, type FoundRepository, findRepository, openCi } from './open.ts';
+export { pickJob, pickRun } from './pick.ts';
 export type { CiToken } from './token.ts';
