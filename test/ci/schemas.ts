@@ -32,13 +32,18 @@ function schemaOf(kind: CiKind, name: string): Schema {
 
 /** The value with everything that the schema requires and the test did not say. Throws when it is not what the host publishes. */
 export function answerBy(kind: CiKind, name: string, value: unknown): unknown {
+  const filled = fill(schemaOf(kind, name), value);
+  checkBy(kind, name, filled);
+  return filled;
+}
+
+/** Throws when the value is not what the host publishes. */
+export function checkBy(kind: CiKind, name: string, value: unknown): void {
   const schema = schemaOf(kind, name);
-  const filled = fill(schema, value);
   const key = `${kind} ${name}`;
   const validate = compiled.get(key) ?? ajv.compile(schema);
   compiled.set(key, validate);
-  if (!validate(filled)) throw new Error(`${key}: ${ajv.errorsText(validate.errors)}`);
-  return filled;
+  if (!validate(value)) throw new Error(`${key}: ${ajv.errorsText(validate.errors)}`);
 }
 
 function fill(schema: Schema, value: unknown): unknown {

@@ -1,0 +1,350 @@
+// A repository on a real Gitea, end to end: token, push, a generated workflow, a runner, the registry, and the CI host seen
+// and steered by the command line.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkBy } from '../ci/schemas.ts';
+import { labEnv } from '../lab/lab.ts';
+import { GiteaRunner } from './support/giteaRunner.ts';
+import { run, test } from './support/suite.ts';
+
+const lab = await labEnv(['core', 'gitea']);
+const {
+  SLIPWAY_LAB_GITEA_URL: url = '',
+  SLIPWAY_LAB_GITEA_USER: admin = '',
+  SLIPWAY_LAB_GITEA_PASSWORD: adminPassword = '',
+} = lab.env;
+const host = new URL(url).host;
+const user = `ci-${process.pid}`;
+const password = `Pw-${process.pid}-for-the-lab`;
+const root = mkdtempSync(join(tmpdir(), 'slipway-gitea-'));
+const home = mkdtempSync(join(tmpdir(), 'slipway-gitea-home-'));
+const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
+const base = { ...process.env, ...lab.env, HOME: home, DOCKER_CONFIG: join(home, 'docker'), CI: '1' };
+const tokens = { full: '', read: '' };
+const runner = new GiteaRunner(url, {
+  ...base,
+  NPM_CONFIG_PREFIX: join(home, 'npm'),
+  PATH: `${join(home, 'npm', 'bin')}:${lab.env.PATH}`,
+});
+
+interface Output {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Not blocking: the runner lives in this process. */
+function command(
+  file: string,
+  args: readonly string[],
+  more: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly input?: string;
+    readonly onOut?: (text: string) => void;
+  } = {},
+): Promise<Output> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, [...args], { cwd: root, env: { ...base, ...more.env } });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (bytes: Buffer) => {
+      out += bytes.toString('utf8');
+      more.onOut?.(out);
+    });
+    child.stderr.on('data', (bytes: Buffer) => {
+      err += bytes.toString('utf8');
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code: code ?? -1, out, err }));
+    child.stdin.end(more.input ?? '');
+  });
+}
+
+const slipway = (
+  args: readonly string[],
+  token: string = tokens.full,
+  onOut?: (text: string) => void,
+): Promise<Output> =>
+  command(process.execPath, [main, ...args], {
+    env: token === '' ? {} : { GITEA_TOKEN: token, GITEA_HOST: host },
+    ...(onOut !== undefined && { onOut }),
+  });
+
+/** A failure is thrown where the result is looked at, not while nobody listens. */
+const settled = <T>(work: Promise<T>): Promise<() => T> =>
+  work.then(
+    (value) => () => value,
+    (error: unknown) => () => {
+      throw error;
+    },
+  );
+
+async function ok(work: Promise<Output>): Promise<string> {
+  const { code, out, err } = await work;
+  assert.equal(code, 0, `${out}${err}`);
+  return out;
+}
+
+const git = (...args: readonly string[]) =>
+  ok(command('git', ['-c', 'user.name=Ada', '-c', 'user.email=ada@example.com', ...args]));
+
+async function api(
+  method: string,
+  path: string,
+  body: object | undefined,
+  name: string,
+  secret: string,
+): Promise<unknown> {
+  const answer = await fetch(`${url}/api/v1/${path}`, {
+    method,
+    headers: { authorization: `Basic ${btoa(`${name}:${secret}`)}`, 'content-type': 'application/json' },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  const text = await answer.text();
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
+  return text === '' ? undefined : JSON.parse(text);
+}
+
+const raw = async (path: string): Promise<unknown> =>
+  (
+    await fetch(`${url}/api/v1/repos/${user}/app/actions/${path}`, {
+      headers: { authorization: `token ${tokens.full}` },
+    })
+  ).json();
+
+interface RunJson {
+  readonly id: string;
+  readonly number: string;
+  readonly state: string;
+  readonly commit: string;
+  readonly event: string;
+  readonly workflow: string;
+  readonly attempt: number;
+}
+const jsonLines = <T>(text: string): readonly T[] =>
+  text
+    .trim()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as T);
+const newest = async (): Promise<RunJson> => {
+  const [first] = jsonLines<RunJson>(await ok(slipway(['--json', 'ci', 'list', '-n', '1'])));
+  assert.ok(first);
+  return first;
+};
+
+test('an account with tokens for the repository and for packages', async () => {
+  await api(
+    'POST',
+    'admin/users',
+    { username: user, password, email: `${user}@localhost.localdomain`, must_change_password: false },
+    admin,
+    adminPassword,
+  );
+  const token = async (name: string, scopes: readonly string[]) =>
+    ((await api('POST', `users/${user}/tokens`, { name, scopes }, user, password)) as { readonly sha1: string }).sha1;
+  tokens.full = await token('full', ['write:repository', 'write:package', 'write:user']);
+  tokens.read = await token('read', ['read:repository']);
+  await api('POST', 'user/repos', { name: 'app', private: true }, user, password);
+  const login = await command('docker', ['login', host, '--username', user, '--password-stdin'], {
+    input: tokens.full,
+  });
+  assert.equal(login.code, 0, login.err);
+});
+
+test('a generated workflow, pushed, is a run that the command line sees', async () => {
+  writeFileSync(join(root, 'Dockerfile'), 'FROM scratch\nCOPY hello /hello\n');
+  writeFileSync(join(root, 'hello'), 'hello\n');
+  writeFileSync(
+    join(root, 'slipway.yaml'),
+    `version: 1
+images:
+  app: { repository: ${host}/${user}/app, platforms: [linux/amd64] }
+tags: ["{sha}"]
+test:
+  - name: database
+    run: [python3, -c, "import os, socket; socket.create_connection((os.environ['POSTGRES_HOST'], int(os.environ['POSTGRES_PORT'])), 5); print('postgres answers')"]
+    services:
+      postgres:
+        image: ${lab.registry}/base/postgres:15
+        env: { POSTGRES_DB: app, POSTGRES_USER: app, POSTGRES_PASSWORD: test-only }
+        health: [pg_isready, -h, 127.0.0.1, -U, app]
+        ports: [5432]
+scan: { severity: [HIGH, CRITICAL] }
+`,
+  );
+  // What CI installs instead of a published package: a command that is this checkout's.
+  mkdirSync(join(root, 'tools'));
+  writeFileSync(
+    join(root, 'tools', 'package.json'),
+    JSON.stringify({ name: 'slipway-of-the-test', version: '1.0.0', bin: { slipway: 'slipway.sh' } }),
+  );
+  writeFileSync(join(root, 'tools', 'slipway.sh'), `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`, {
+    mode: 0o755,
+  });
+  mkdirSync(join(root, '.gitea', 'workflows'), { recursive: true });
+  writeFileSync(
+    join(root, '.gitea', 'workflows', 'by-hand.yml'),
+    `name: by hand
+on:
+  workflow_dispatch:
+    inputs:
+      greeting: { type: string, required: true }
+jobs:
+  greet:
+    runs-on: ubuntu-latest
+    steps:
+      - name: Greet
+        run: |
+          echo "greeting is \${{ inputs.greeting }}"
+          echo "::error file=hello,line=1,title=Greeting::not friendly enough"
+      - name: Judge
+        run: test "\${{ inputs.greeting }}" = friendly
+      - name: Never
+        run: echo never
+`,
+  );
+  const text = await ok(slipway(['init', '--ci', 'gitea', '--package', './tools']));
+  assert.match(text, /\.gitea\/workflows\/slipway\.yml/);
+  await git('init', '-q', '-b', 'main');
+  await git('add', '-A');
+  await git('commit', '-qm', 'First version');
+  await git('remote', 'add', 'origin', `${url}/${user}/app.git`);
+  const remote = new URL(`${url}/${user}/app.git`);
+  remote.username = user;
+  remote.password = tokens.full;
+  await git('push', '-q', remote.href, 'main');
+  const seen = await newest();
+  assert.equal(seen.state, 'queued');
+  assert.equal(seen.commit, (await git('rev-parse', 'HEAD')).trim());
+  assert.match(await ok(slipway(['ci', 'show'])), /no runner with ubuntu-latest has taken it/);
+});
+
+test("Gitea's own answers are of its published schema", async () => {
+  const { id } = await newest();
+  checkBy('gitea', 'runs', await raw('runs'));
+  checkBy('gitea', 'run', await raw(`runs/${id}`));
+  checkBy('gitea', 'jobs', await raw(`runs/${id}/jobs`));
+  checkBy('gitea', 'workflows', await raw('workflows'));
+});
+
+test('the runner runs it: test with a database, gate, image in the registry; the log is followed live', async () => {
+  const registration = (await api(
+    'POST',
+    `repos/${user}/app/actions/runners/registration-token`,
+    undefined,
+    user,
+    password,
+  )) as { readonly token: string };
+  await runner.register(registration.token, ['ubuntu-latest']);
+  // The job stands still in its middle until the follower has read that far.
+  let goOn: () => void = () => {};
+  const isRead = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  runner.onLine = async (line) => {
+    if (/Test, build|publish.*started|database: started|database/i.test(line)) await isRead;
+  };
+  const working = settled(runner.work(1));
+  let before = '';
+  const following = slipway(['ci', 'logs', 'pipeline', '--follow'], tokens.full, (text) => {
+    if (before === '' && /checkout/.test(text)) {
+      before = text;
+      goOn();
+    }
+  });
+  assert.deepEqual((await working)(), ['RESULT_SUCCESS'], (await following).out);
+  runner.onLine = async () => {};
+  const followed = await following;
+  assert.equal(followed.code, 0, followed.err);
+  assert.doesNotMatch(before, /Succeeded/);
+  assert.match(followed.out, /Succeeded/);
+  const seen = await newest();
+  assert.equal(seen.state, 'succeeded');
+  const tag = seen.commit.slice(0, 7);
+  const shown = await ok(slipway(['ci', 'show', '--images']));
+  assert.match(shown, new RegExp(`image app: ${host}/${user}/app:${tag}\\S* sha256:`));
+  assert.match(shown, /✓ pipeline/);
+});
+
+test('a workflow is started with inputs, fails, and says where', async () => {
+  assert.match(await ok(slipway(['ci', 'workflows'])), /by-hand\.yml/);
+  const working = settled(runner.work(1));
+  const started = await slipway([
+    '--json',
+    'ci',
+    'run',
+    'by-hand.yml',
+    '--ref',
+    'main',
+    '-f',
+    'greeting=hello',
+    '--watch',
+  ]);
+  assert.deepEqual((await working)(), ['RESULT_FAILURE']);
+  assert.equal(started.code, 1, started.err);
+  const {
+    run: last,
+    jobs,
+    annotations,
+  } = JSON.parse(await ok(slipway(['--json', 'ci', 'show']))) as {
+    readonly run: RunJson;
+    readonly jobs: readonly {
+      readonly state: string;
+      readonly steps: readonly { readonly name: string; readonly state: string }[];
+    }[];
+    readonly annotations: readonly object[];
+  };
+  assert.equal(last.event, 'workflow_dispatch');
+  assert.equal(last.state, 'failed');
+  const steps = jobs[0]?.steps.map(({ name, state }) => `${name} ${state}`) ?? [];
+  for (const wanted of ['Greet succeeded', 'Judge failed', 'Never skipped'])
+    assert.ok(steps.includes(wanted), steps.join(', '));
+  assert.deepEqual(
+    annotations.map((each) => ({ ...each, job: '' })),
+    [{ path: 'hello', line: 1, severity: 'error', title: 'Greeting', message: 'not friendly enough', job: '' }],
+  );
+  assert.match(await ok(slipway(['ci', 'logs'])), /greeting is hello/);
+});
+
+test('its failed jobs run again, in a second attempt', async () => {
+  const working = settled(runner.work(1));
+  const again = await slipway(['ci', 'rerun', '--failed', '--watch']);
+  assert.deepEqual((await working)(), ['RESULT_FAILURE']);
+  assert.equal(again.code, 1, again.err);
+  assert.match(again.out, /attempt 2|Its failed jobs run again/);
+});
+
+test('what this server cannot do is said with the way there', async () => {
+  const { code, err } = await slipway(['ci', 'cancel']);
+  assert.equal(code, 2, err);
+  assert.match(err, /Gitea 1\.26\.0 cannot cancel a run over its API; Gitea 28 can/);
+  assert.match(err, new RegExp(`${url}/${user}/app/actions`));
+});
+
+test('a token that may only read, one that was revoked, and none', async () => {
+  assert.match(await ok(slipway(['ci'], tokens.read)), /First version|slipway/);
+  const denied = await slipway(['ci', 'run', 'by-hand.yml', '-f', 'greeting=x'], tokens.read);
+  assert.equal(denied.code, 3);
+  assert.match(denied.err, /may not do this[\s\S]*write:repository/);
+  await api('DELETE', `users/${user}/tokens/read`, undefined, user, password);
+  const revoked = await slipway(['ci'], tokens.read);
+  assert.match(revoked.err, /does not accept the token from GITEA_TOKEN/);
+  for (const { out, err } of [denied, revoked]) assert.ok(!`${out}${err}`.includes(tokens.read));
+  const stranger = await slipway(['ci'], '');
+  assert.match(stranger.err, /not there, or it is private/);
+});
+
+await run('gitea', async () => {
+  runner.dispose();
+  // The account with all that is its own.
+  await fetch(`${url}/api/v1/admin/users/${user}?purge=true`, {
+    method: 'DELETE',
+    headers: { authorization: `Basic ${btoa(`${admin}:${adminPassword}`)}` },
+  });
+  rmSync(root, { recursive: true, force: true });
+  rmSync(home, { recursive: true, force: true });
+});

@@ -1,0 +1,258 @@
+// A runner of Gitea Actions, played over its published protocol (runner.v1 of actions-proto, Connect with JSON). It runs
+// the `run` steps of a job on this machine; of actions it knows those that the generated workflow uses.
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+
+interface Task {
+  readonly id: string;
+  /** base64 of a workflow with one job. */
+  readonly workflowPayload: string;
+  readonly context: Readonly<Record<string, unknown>>;
+  readonly secrets?: Readonly<Record<string, string>>;
+  readonly vars?: Readonly<Record<string, string>>;
+}
+
+interface Step {
+  readonly name?: string;
+  readonly if?: string;
+  readonly uses?: string;
+  readonly run?: string;
+  readonly with?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+type Result = 'RESULT_SUCCESS' | 'RESULT_FAILURE' | 'RESULT_CANCELLED' | 'RESULT_SKIPPED' | 'RESULT_UNSPECIFIED';
+
+export class GiteaRunner {
+  readonly #url: string;
+  readonly #env: Readonly<Record<string, string | undefined>>;
+  #identity: Readonly<Record<string, string>> = {};
+  #version = '0';
+  readonly #root = mkdtempSync(join(tmpdir(), 'slipway-runner-'));
+  /** Called with each line before it is sent: a test can hold the job at it. */
+  onLine: (line: string) => Promise<void> = async () => {};
+
+  constructor(url: string, env: Readonly<Record<string, string | undefined>>) {
+    this.#url = url;
+    this.#env = env;
+  }
+
+  async register(token: string, labels: readonly string[]): Promise<void> {
+    const answer = await this.#call('Register', { name: 'played', token, version: 'v0.0.0-test', labels });
+    const { uuid, token: own } = answer.runner as Readonly<Record<string, string>>;
+    this.#identity = { 'x-runner-uuid': uuid ?? '', 'x-runner-token': own ?? '' };
+    await this.#call('Declare', { version: 'v0.0.0-test', labels });
+  }
+
+  /** Takes tasks one after the other until `count` have ended; gives their results. */
+  async work(count: number): Promise<readonly Result[]> {
+    const results: Result[] = [];
+    const deadline = Date.now() + 90_000;
+    while (results.length < count) {
+      if (Date.now() > deadline) throw new Error(`only ${results.length} of ${count} tasks came`);
+      // A version that the server never has makes it look for tasks each time.
+      const answer = await this.#call('FetchTask', { tasksVersion: this.#version });
+      const task = answer.task as Task | undefined;
+      if (task === undefined) await new Promise((resolve) => setTimeout(resolve, 100));
+      else results.push(await this.#run(task));
+    }
+    return results;
+  }
+
+  dispose(): void {
+    rmSync(this.#root, { recursive: true, force: true });
+  }
+
+  async #run(task: Task): Promise<Result> {
+    const workflow = parse(Buffer.from(task.workflowPayload, 'base64').toString('utf8')) as {
+      readonly env?: Readonly<Record<string, string>>;
+      readonly jobs: Readonly<
+        Record<string, { readonly env?: Readonly<Record<string, string>>; readonly steps: readonly Step[] }>
+      >;
+    };
+    const job = Object.values(workflow.jobs)[0] ?? { steps: [] };
+    const folder = join(this.#root, task.id);
+    mkdirSync(folder, { recursive: true });
+    const startedAt = new Date().toISOString();
+    const states: Record<string, unknown>[] = job.steps.map((_step, index) => ({
+      id: String(index),
+      result: 'RESULT_UNSPECIFIED',
+    }));
+    const log = new Log((index, rows, noMore) =>
+      this.#call('UpdateLog', { taskId: task.id, index: String(index), rows, noMore }),
+    );
+    const update = (result: Result, stoppedAt?: string) =>
+      this.#call('UpdateTask', {
+        state: { id: task.id, result, startedAt, ...(stoppedAt !== undefined && { stoppedAt }), steps: states },
+        outputs: {},
+      });
+    await update('RESULT_UNSPECIFIED');
+    let result: Result = 'RESULT_SUCCESS';
+    for (const [index, step] of job.steps.entries()) {
+      const at = log.length;
+      const begun = new Date().toISOString();
+      const evaluate = (text: string) => expand(text, task, { ...workflow.env, ...job.env });
+      const isSkipped =
+        result !== 'RESULT_SUCCESS' ||
+        (step.if !== undefined && !isTrue(evaluate(step.if.replace(/^\$\{\{|\}\}$/g, '')), task));
+      let own: Result = isSkipped ? 'RESULT_SKIPPED' : 'RESULT_SUCCESS';
+      if (!isSkipped) {
+        states[index] = {
+          id: String(index),
+          result: 'RESULT_UNSPECIFIED',
+          startedAt: begun,
+          logIndex: String(at),
+          logLength: '0',
+        };
+        await update('RESULT_UNSPECIFIED');
+        const env = Object.fromEntries(
+          Object.entries({ ...workflow.env, ...job.env, ...step.env }).map(([key, value]) => [
+            key,
+            evaluate(String(value)),
+          ]),
+        );
+        const line = async (text: string) => {
+          await this.onLine(text);
+          await log.line(text);
+        };
+        const code =
+          step.run !== undefined
+            ? await this.#script(evaluate(step.run), folder, env, task, line)
+            : await this.#action(step, folder, task, line);
+        own = code === 0 ? 'RESULT_SUCCESS' : 'RESULT_FAILURE';
+        if (code !== 0) {
+          result = 'RESULT_FAILURE';
+          await log.line(`Process completed with exit code ${code}.`);
+        }
+      }
+      states[index] = {
+        id: String(index),
+        result: own,
+        startedAt: begun,
+        stoppedAt: new Date().toISOString(),
+        logIndex: String(at),
+        logLength: String(log.length - at),
+      };
+      const answer = await update('RESULT_UNSPECIFIED');
+      // The server says here that somebody cancelled.
+      if ((answer.state as { readonly result?: Result } | undefined)?.result === 'RESULT_CANCELLED')
+        result = 'RESULT_CANCELLED';
+    }
+    await log.end();
+    await update(result, new Date().toISOString());
+    return result;
+  }
+
+  /** Of the actions, checkout is done; the others bring tools that this machine has. */
+  async #action(step: Step, folder: string, task: Task, line: (text: string) => Promise<void>): Promise<number> {
+    await line(`uses ${step.uses}`);
+    if (!/actions\/checkout@/.test(step.uses ?? '')) return 0;
+    const { repository, sha, token } = task.context as Readonly<Record<string, string>>;
+    const url = new URL(`${repository}.git`, `${this.#url}/`);
+    url.username = 'runner';
+    url.password = token ?? '';
+    const script = `git init -q . && git fetch -q --tags "${url.href}" '+refs/heads/*:refs/remotes/origin/*' && git checkout -q -B "${task.context.ref_name}" ${sha}`;
+    return this.#script(script, folder, {}, task, line);
+  }
+
+  #script(
+    script: string,
+    folder: string,
+    env: Readonly<Record<string, string>>,
+    task: Task,
+    line: (text: string) => Promise<void>,
+  ): Promise<number> {
+    const file = join(this.#root, `${task.id}.sh`);
+    writeFileSync(file, script);
+    const context = task.context as Readonly<Record<string, string>>;
+    return new Promise((resolve, reject) => {
+      const child = spawn('bash', ['-eo', 'pipefail', file], {
+        cwd: folder,
+        env: {
+          ...this.#env,
+          CI: 'true',
+          GITHUB_ACTIONS: 'true',
+          GITEA_ACTIONS: 'true',
+          GITHUB_REF_NAME: context.ref_name ?? '',
+          GITHUB_SHA: context.sha ?? '',
+          ...env,
+        },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      let rest = '';
+      let sent = Promise.resolve();
+      const take = (bytes: Buffer) => {
+        const lines = `${rest}${bytes.toString('utf8')}`.split('\n');
+        rest = lines.pop() ?? '';
+        for (const text of lines) sent = sent.then(() => line(text));
+      };
+      child.stdout.on('data', take);
+      child.stderr.on('data', take);
+      child.on('error', reject);
+      child.on('close', (code) => {
+        if (rest !== '') sent = sent.then(() => line(rest));
+        sent.then(() => resolve(code ?? 1), reject);
+      });
+    });
+  }
+
+  async #call(method: string, body: object): Promise<Readonly<Record<string, unknown>>> {
+    const answer = await fetch(`${this.#url}/api/actions/runner.v1.RunnerService/${method}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'connect-protocol-version': '1', ...this.#identity },
+      body: JSON.stringify(body),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method}: ${answer.status} ${text}`);
+    return JSON.parse(text) as Readonly<Record<string, unknown>>;
+  }
+}
+
+/** Lines are sent as they come: the log of the job grows while it runs. */
+class Log {
+  length = 0;
+  readonly #send: (index: number, rows: readonly object[], noMore: boolean) => Promise<unknown>;
+
+  constructor(send: (index: number, rows: readonly object[], noMore: boolean) => Promise<unknown>) {
+    this.#send = send;
+  }
+
+  async line(content: string): Promise<void> {
+    await this.#send(this.length, [{ time: new Date().toISOString(), content }], false);
+    this.length += 1;
+  }
+
+  async end(): Promise<void> {
+    // The server takes the end only with a row.
+    await this.#send(this.length, [{ time: new Date().toISOString(), content: 'Job ended' }], true);
+    this.length += 1;
+  }
+}
+
+/** `${{ secrets.X }}` and the like; what is not known becomes empty, as in Actions. */
+function expand(text: string, task: Task, env: Readonly<Record<string, string>>): string {
+  return text.replace(/\$\{\{\s*(.*?)\s*\}\}/g, (_all, expression: string) => {
+    const [head = '', ...path] = expression.split('.');
+    const roots: Readonly<Record<string, unknown>> = {
+      secrets: task.secrets ?? {},
+      vars: task.vars ?? {},
+      github: task.context,
+      gitea: task.context,
+      env,
+      inputs: (task.context.event as { readonly inputs?: unknown } | undefined)?.inputs ?? {},
+    };
+    let value: unknown = roots[head];
+    for (const key of path) value = (value as Readonly<Record<string, unknown>> | undefined)?.[key];
+    return value === undefined || value === null ? '' : String(value);
+  });
+}
+
+/** The one kind of condition that generated steps have: a comparison of the event's name. */
+function isTrue(condition: string, task: Task): boolean {
+  const [, operator, wanted] = /^\s*github\.event_name\s*(==|!=)\s*'([^']*)'\s*$/.exec(condition) ?? [];
+  if (operator === undefined) throw new Error(`the played runner does not know the condition ${condition}`);
+  return (task.context.event_name === wanted) === (operator === '==');
+}
