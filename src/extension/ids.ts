@@ -1,4 +1,5 @@
 // Every id the manifest also holds; a unit test compares the two.
+import { actionCommandIds } from './actions/ids.ts';
 import { imagesViewId, markerCommandIds } from './markers/ids.ts';
 
 export const commandIds = [
@@ -9,6 +10,7 @@ export const commandIds = [
   'slipway.openLog',
   'slipway.openReport',
   ...markerCommandIds,
+  ...actionCommandIds,
   'slipway.openEndpoint',
   'slipway.openConfiguration',
   'slipway.init',

@@ -2,6 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import * as vscode from 'vscode';
 import { createSystem } from '../engine/system/index.ts';
+import { registerActions } from './actions/index.ts';
 import { openPlace, refuseUntrusted, registerCommands, showError } from './commands/register.ts';
 import { type RunCommandParts, runCommands, startRun } from './commands/runCommands.ts';
 import { openLog, openReport, viewCommands } from './commands/viewCommands.ts';
@@ -67,13 +68,21 @@ export function activate(context: vscode.ExtensionContext): void {
   );
   const tree = owner.own(new PipelinesTree(workspace));
   owner.own(new RunsTree(workspace));
-  owner.own(registerWorkloads({ workspace, loader }));
+  const workloads = owner.own(registerWorkloads({ workspace, loader }));
   const parts: RunCommandParts = { workspace, runner, panels, tree };
   owner.own(new LogDocuments(workspace, system));
+  const stages = owner.own(
+    registerActions({ ...parts, loader, store: workloads.store, memento: context.workspaceState }),
+  );
   const markers = owner.own(registerMarkers({ system, loader, workspace, log }));
   owner.own(
     registerCommands(
-      [...markers.commands, ...runCommands(parts), ...viewCommands({ workspace, panels, loader, log })],
+      [
+        ...markers.commands,
+        ...stages.commands,
+        ...runCommands(parts),
+        ...viewCommands({ workspace, panels, loader, log }),
+      ],
       log,
     ),
   );

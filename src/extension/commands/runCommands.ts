@@ -74,22 +74,22 @@ function scopeOf(argument: unknown): Scope {
   };
 }
 
-/** Saves, asks for a protected environment, shows the page, and runs to the end. */
+/** Saves, asks for a protected environment, shows the page, and runs all or a part of the pipeline to the end. */
 export async function startRun(
   parts: RunCommandParts,
   root: Root,
   environment: EnvironmentConfig | null,
-  scope: Scope = {},
+  part: PlanRequest = {},
 ): Promise<void> {
   await confirmProtected(root, environment?.name ?? null);
   // A build takes what is on the disk; what is on the screen is what the person means.
   await saveAll(root);
-  const request = { ...scope, ...(environment !== null && { environment: environment.name }) };
+  const request = { ...part, ...(environment !== null && { environment: environment.name }) };
   await watchRun(parts, root, environment?.name ?? null, parts.runner.run(root, request, environment));
 }
 
 /** A failure is told by notification only when nothing on screen shows it. */
-async function watchRun(
+export async function watchRun(
   { runner, panels, tree }: RunCommandParts,
   root: Root,
   environment: string | null,
@@ -126,12 +126,21 @@ async function saveAll(root: Root): Promise<void> {
   await Promise.all(dirty.map((document) => document.save()));
 }
 
-async function confirmProtected(root: Root, name: string | null): Promise<void> {
+export async function confirmProtected(
+  root: Root,
+  name: string | null,
+  what: 'deploy' | 'roll back' = 'deploy',
+): Promise<void> {
   const environment = root.project?.environments.find((known) => known.name === name);
   if (environment?.isProtected !== true) return;
-  const agree = vscode.l10n.t('Deploy to {0}', environment.name);
+  const isDeploy = what === 'deploy';
+  const agree = isDeploy
+    ? vscode.l10n.t('Deploy to {0}', environment.name)
+    : vscode.l10n.t('Roll Back {0}', environment.name);
   const chosen = await vscode.window.showWarningMessage(
-    vscode.l10n.t('Deploy to the protected environment {0}?', environment.name),
+    isDeploy
+      ? vscode.l10n.t('Deploy to the protected environment {0}?', environment.name)
+      : vscode.l10n.t('Roll back the protected environment {0}?', environment.name),
     {
       modal: true,
       detail: [

@@ -13,8 +13,12 @@ export interface Target {
   readonly run?: string;
 }
 
-/** Reads a tree node, or `{ "environment": "dev", "folder": "shop" }` of a keybinding or task. */
+/** Reads a tree node, `{ "environment": "dev", "folder": "shop" }` of a keybinding or task, or the file of an editor. */
 export function targetOf(argument: unknown, workspace: Workspace): Partial<Target> {
+  if (argument instanceof vscode.Uri) {
+    const root = workspace.rootOf(argument);
+    return root === undefined ? {} : { root };
+  }
   if (typeof argument !== 'object' || argument === null) return {};
   const given = argument as Readonly<Record<string, unknown>>;
   const root =

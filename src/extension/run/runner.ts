@@ -46,6 +46,13 @@ export class Runner extends Owner {
     return this.#execute(root, environment, (engine, options) => engine.resume({ run, ...options }));
   }
 
+  /** Without `to`, to the last verified version. */
+  rollBack(root: Root, environment: string, to: string | undefined): Promise<RunView> {
+    return this.#execute(root, environment, (engine, options) =>
+      engine.rollBack({ environment, ...(to !== undefined && { to }), ...options }),
+    );
+  }
+
   isRunning(root: Root, environment: string | null): boolean {
     return [...this.#active].some((active) => active.root === root && active.environment === environment);
   }

@@ -10,7 +10,7 @@ export interface WorkloadParts {
 }
 
 /** The Workloads view. Contacts a cluster when somebody expands one of its environments. */
-export function registerWorkloads({ workspace, loader }: WorkloadParts): Owner {
+export function registerWorkloads({ workspace, loader }: WorkloadParts): Owner & { readonly store: WorkloadStore } {
   const owner = new Owner();
   const store = owner.own(
     new WorkloadStore(async ({ folder, environment }, onChange, signal) => {
@@ -19,5 +19,5 @@ export function registerWorkloads({ workspace, loader }: WorkloadParts): Owner {
     }),
   );
   owner.own(new WorkloadsTree(workspace, store));
-  return owner;
+  return Object.assign(owner, { store });
 }
