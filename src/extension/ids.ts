@@ -16,6 +16,7 @@ export const commandIds = [
   'slipway.init',
   'slipway.refresh',
   'slipway.showOutput',
+  'slipway.reportIssue',
 ] as const;
 
 export type CommandId = (typeof commandIds)[number];

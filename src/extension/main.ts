@@ -16,9 +16,13 @@ import { EngineLoader } from './run/engineLoader.ts';
 import { LogDocuments } from './run/logDocuments.ts';
 import { Runner } from './run/runner.ts';
 import { RunsTree } from './runs/runsTree.ts';
+import { registerSurfaces } from './surfaces/index.ts';
 import { PipelinesTree } from './views/pipelinesTree.ts';
 import { registerWorkloads } from './workloads/index.ts';
 import { Workspace } from './workspace.ts';
+
+/** By then the editor has opened what it had open. */
+const READ_AFTER_MS = 500;
 
 let stop: (() => Promise<void>) | undefined;
 
@@ -74,12 +78,14 @@ export function activate(context: vscode.ExtensionContext): void {
   const stages = owner.own(
     registerActions({ ...parts, loader, store: workloads.store, memento: context.workspaceState }),
   );
+  const surfaces = owner.own(registerSurfaces(parts, String(context.extension.packageJSON.version)));
   const markers = owner.own(registerMarkers({ system, loader, workspace, log }));
   owner.own(
     registerCommands(
       [
         ...markers.commands,
         ...stages.commands,
+        ...surfaces.commands,
         ...runCommands(parts),
         ...viewCommands({ workspace, panels, loader, log }),
       ],
@@ -88,6 +94,9 @@ export function activate(context: vscode.ExtensionContext): void {
   );
   owner.own(registerConfig({ workspace, loader, system, log }));
   context.subscriptions.push(owner);
+  // Status bar and Problems say what the files say, whether or not a view is open; nothing of it holds up the start.
+  const reading = setTimeout(() => void workspace.show(), READ_AFTER_MS);
+  owner.own({ dispose: () => clearTimeout(reading) });
   // VS Code waits a few seconds for this when a window closes: time for every child to be ended.
   stop = () => runner.stopAll();
   log.info(`Activated in ${(performance.now() - started).toFixed(1)} ms`);

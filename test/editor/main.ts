@@ -10,13 +10,14 @@ import { labSuite } from './labSuite.ts';
 import { pageSuite } from './pageSuite.ts';
 import { rolloutSuite } from './rolloutSuite.ts';
 import { Report, type Suite } from './suite.ts';
+import { surfacesSuite } from './surfacesSuite.ts';
 import { treeSuite } from './treeSuite.ts';
 import { trustSuite } from './trustSuite.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 process.chdir(root);
 
-const suites: readonly Suite[] = [pageSuite, hostSuite, treeSuite, rolloutSuite, trustSuite, labSuite];
+const suites: readonly Suite[] = [pageSuite, hostSuite, treeSuite, surfacesSuite, rolloutSuite, trustSuite, labSuite];
 
 async function build(): Promise<void> {
   execFileSync(process.execPath, ['esbuild.mjs'], { stdio: 'inherit' });

@@ -73,6 +73,8 @@ export async function startServer(options: ServerOptions = {}): Promise<EditorSe
     '--port=0',
     '--without-connection-token',
     '--accept-server-license-terms',
+    // The environment is the test's: a login shell would set PATH anew.
+    '--force-disable-user-env',
     ...(options.driver === 'inside' ? ['--enable-smoke-test-driver'] : []),
     '--telemetry-level=off',
     // A closed window must not keep its extension host: the tests count what is left behind.

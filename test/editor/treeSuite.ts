@@ -84,7 +84,7 @@ export const treeSuite: Suite = {
           (texts) => texts.length === 3,
         );
         const [newest, , oldest] = await window.sectionRows('Runs');
-        assert.match(newest ?? '', /rolled back: .*does not exist in the registry.* 31 s .*from a terminal/);
+        assert.match(newest ?? '', /rolled back: .*does not exist in the registry.* 31 s.*from a terminal/);
         assert.match(oldest ?? '', /succeeded/);
         await window.screenshot('runs-history');
       });

@@ -156,6 +156,18 @@ export class EditorWindow {
     return Promise.all(rows.map(async (row) => (await row.getAttribute('aria-label')) ?? ''));
   }
 
+  /** A row of one view by its label. */
+  sectionRow(title: string, label: string): Locator {
+    const header = this.page.locator('.pane-header').filter({ hasText: title });
+    const name = this.page.locator('.label-name').getByText(label, { exact: true });
+    return this.page
+      .locator('.sidebar .pane')
+      .filter({ has: header })
+      .locator('.monaco-list-row')
+      .filter({ has: name })
+      .first();
+  }
+
   /** The document inside a webview panel: VS Code nests two frames. */
   webview(): FrameLocator {
     return this.page.frameLocator('iframe.webview.ready').frameLocator('iframe#active-frame');

@@ -36,11 +36,12 @@ const needed = [
   'dist/cli.mjs',
   'dist/webview/rollout.js',
   'media/slipway.svg',
+  'media/walkthrough/ship.md',
   'schemas/slipway.schema.json',
 ];
 for (const file of needed) check(`has ${file}`, files.includes(file) ? undefined : 'it is missing');
 const allowed =
-  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/.+\.(cjs|mjs|js|css|ttf)|media\/.+\.(svg|png)|schemas\/.+\.json|syntaxes\/.+\.json)$/;
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/.+\.(cjs|mjs|js|css|ttf)|media\/.+\.(svg|png|md)|schemas\/.+\.json|syntaxes\/.+\.json)$/;
 const strange = files.filter((file) => !allowed.test(file));
 check('has nothing else', strange.length === 0 ? undefined : strange.join(', '));
 const size = (file: string): number => statSync(join(root, file)).size;

@@ -35,6 +35,11 @@ export class StatusBar extends Owner {
     this.own(workspace.onDidChange(() => this.#render()));
     this.own(selected.onDidChange(() => this.#render()));
     this.own(store.onDidChange(() => this.#render()));
+    this.own(
+      vscode.workspace.onDidChangeConfiguration((event) => {
+        if (event.affectsConfiguration('slipway.statusBar')) this.#render();
+      }),
+    );
     this.own({ dispose: () => clearTimeout(this.#timer) });
     this.#render();
   }
@@ -42,7 +47,7 @@ export class StatusBar extends Owner {
   #render(): void {
     clearTimeout(this.#timer);
     const current = this.#selected.current();
-    if (current === undefined) {
+    if (current === undefined || !vscode.workspace.getConfiguration('slipway').get('statusBar', true)) {
       this.#item.hide();
       return;
     }

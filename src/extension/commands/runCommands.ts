@@ -119,7 +119,8 @@ export async function watchRun(
   }
 }
 
-async function saveAll(root: Root): Promise<void> {
+export async function saveAll(root: Root): Promise<void> {
+  if (!vscode.workspace.getConfiguration('slipway', root.folder.uri).get('saveBeforeRun', true)) return;
   const dirty = vscode.workspace.textDocuments.filter(
     (document) => document.isDirty && !document.isUntitled && document.uri.fsPath.startsWith(root.path),
   );

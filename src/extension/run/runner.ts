@@ -42,6 +42,30 @@ export class Runner extends Owner {
     return this.#execute(root, environment?.name ?? null, (engine, options) => engine.run({ ...request, ...options }));
   }
 
+  /** The same for a caller that shows the run itself, such as a task's terminal. */
+  runQuietly(
+    root: Root,
+    request: PlanRequest,
+    signal: AbortSignal,
+    onEvent: (event: RunEvent) => void,
+  ): Promise<RunView> {
+    return this.#execute(
+      root,
+      request.environment ?? null,
+      (engine, options) =>
+        engine.run({
+          ...request,
+          ...options,
+          signal: AbortSignal.any([options.signal, signal]),
+          onEvent: (event) => {
+            options.onEvent(event);
+            onEvent(event);
+          },
+        }),
+      vscode.ProgressLocation.Window,
+    );
+  }
+
   resume(root: Root, run: RunId, environment: string | null): Promise<RunView> {
     return this.#execute(root, environment, (engine, options) => engine.resume({ run, ...options }));
   }
@@ -107,6 +131,7 @@ export class Runner extends Owner {
         readonly onEvent: (event: RunEvent) => void;
       },
     ) => Promise<RunView>,
+    location: vscode.ProgressLocation = vscode.ProgressLocation.Notification,
   ): Promise<RunView> {
     const cancel = new AbortController();
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
@@ -115,19 +140,16 @@ export class Runner extends Owner {
     this.#sayRunning();
     const title = environment === null ? vscode.l10n.t('Slipway: images') : vscode.l10n.t('Slipway: {0}', environment);
     try {
-      return await vscode.window.withProgress(
-        { location: vscode.ProgressLocation.Notification, title, cancellable: true },
-        async (progress, token) => {
-          token.onCancellationRequested(() => cancel.abort());
-          const engine = await this.#loader.engine(root.path);
-          progress.report({ message: vscode.l10n.t('planning') });
-          return await work(engine, {
-            signal: cancel.signal,
-            startedBy: 'editor',
-            onEvent: (event) => this.#onEvent(active, event, (message) => progress.report({ message })),
-          });
-        },
-      );
+      return await vscode.window.withProgress({ location, title, cancellable: true }, async (progress, token) => {
+        token.onCancellationRequested(() => cancel.abort());
+        const engine = await this.#loader.engine(root.path);
+        progress.report({ message: vscode.l10n.t('planning') });
+        return await work(engine, {
+          signal: cancel.signal,
+          startedBy: 'editor',
+          onEvent: (event) => this.#onEvent(active, event, (message) => progress.report({ message })),
+        });
+      });
     } finally {
       this.#active.delete(active);
       if (active.run !== undefined) root.runs.disown(active.run);
