@@ -198,7 +198,12 @@ class Drafter {
       (object) =>
         /^(kustomize|helm)\.toolkit\.fluxcd\.io\//.test(object.apiVersion) && environmentOfPath(object.path) === name,
     );
-    const spaces = new Set(targets.flatMap((object) => object.refers.namespace ?? []));
+    const named = targets.flatMap((object) => object.refers.namespace ?? []);
+    // Without one, the objects themselves say where they go.
+    const running = this.#findings.objects.filter(
+      (object) => environmentOfPath(object.path) === name && this.#use.imagesOf(object).length > 0,
+    );
+    const spaces = new Set(named.length > 0 ? named : running.flatMap(({ namespace }) => namespace ?? []));
     const [only] = spaces;
     return spaces.size === 1 && only !== undefined ? { namespace: only } : {};
   }
