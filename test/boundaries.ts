@@ -16,7 +16,7 @@ const floors: readonly (readonly string[])[] = [
   ['engine/cluster', 'engine/images'],
   ['engine/rollout', 'engine/argocd', 'engine/flux'],
   ['engine/deploy', 'engine/smoke', 'engine/ci', 'engine/tests', 'engine/lint'],
-  ['engine/run'],
+  ['engine/run', 'engine/operations'],
   ['engine/markers'],
   ['engine'],
   ['cli', 'extension'],

@@ -11,6 +11,7 @@ import { addFluxCommands } from './commands/flux.ts';
 import { addHistoryCommands } from './commands/history.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addLintCommand } from './commands/lint.ts';
+import { addOperationCommands } from './commands/operations.ts';
 import { addPlanCommand } from './commands/plan.ts';
 import { addPolicyCommands } from './commands/policies.ts';
 import { addRunCommands } from './commands/run.ts';
@@ -56,6 +57,7 @@ async function main(argv: readonly string[]): Promise<number> {
   addPlanCommand(program, context);
   addEnvironmentCommands(program, context);
   addHistoryCommands(program, context);
+  addOperationCommands(program, context);
   addPolicyCommands(program, context);
   addFluxCommands(program, context);
   addInitCommand(program, context);

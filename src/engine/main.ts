@@ -17,6 +17,7 @@ import {
 import type { RunEvent, RunId, StepSummary } from './events/index.ts';
 import { Secrets } from './events/secrets.ts';
 import { gatherFacts } from './facts.ts';
+import type { Operations } from './operate.ts';
 import { makePlan, type PlanFacts, type PlanRequest } from './plan/index.ts';
 import type { Plan } from './plan/step.ts';
 import { SlipwayError } from './problems/index.ts';
@@ -42,6 +43,7 @@ export type * from './delivery.ts';
 export type { Answer, Diagnosis, ObjectDiff, RevisionView } from './deploy/index.ts';
 export type { CheckResult, RollbackWays } from './environments.ts';
 export type { RunEvent, RunId } from './events/index.ts';
+export type * from './operate.ts';
 export type { PlanRequest } from './plan/index.ts';
 export type { Plan, PlannedStep } from './plan/step.ts';
 export type { Project, RollbackWay } from './project/model.ts';
@@ -249,6 +251,13 @@ export class Engine {
     const { FluxActions } = await import('./delivery.ts');
     const system = this.#system;
     return new FluxActions({ system, secrets: secretsOf(system), root: this.root, project: () => this.project() });
+  }
+
+  /** Everyday work on what runs: status, logs, exec, describe, port-forward, restart, scale, smoke. Contacts nothing yet. */
+  async operations(): Promise<Operations> {
+    const { Operations } = await import('./operate.ts');
+    const system = this.#system;
+    return new Operations({ system, secrets: secretsOf(system), root: this.root, project: () => this.project() });
   }
 
   #asking(signal: AbortSignal) {

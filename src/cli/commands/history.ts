@@ -1,6 +1,4 @@
 import type { Command } from 'commander';
-import { SlipwayError } from '../../engine/problems/index.ts';
-import { readLog } from '../../engine/run/index.ts';
 import type { CliContext } from '../context.ts';
 import { duration } from '../words.ts';
 
@@ -29,35 +27,6 @@ export function addHistoryCommands(program: Command, context: () => CliContext):
         cli.print(
           `${view.id}  ${view.state.padEnd(9)}  ${(view.environment ?? '-').padEnd(8)}  ${view.tag ?? ''}  ${time}${view.rolledBack ? '  rolled back' : ''}${cause}`,
         );
-      }
-    });
-
-  program
-    .command('logs')
-    .description('The log of a step of a run.')
-    .argument('<step>', 'step id, for example build:api')
-    .argument('[run]', 'run id; default: the newest')
-    .action(async (step: string, id: string | undefined) => {
-      const cli = context();
-      const run = id ?? (await cli.engine.runs())[0];
-      const view = run === undefined ? undefined : await cli.engine.view(run);
-      if (run === undefined || view === undefined) {
-        throw new SlipwayError({
-          reason: 'usage',
-          message: `There is no run ${id ?? ''}.`,
-          fix: 'slipway history lists them.',
-        });
-      }
-      if (!view.steps.some((other) => other.id === step)) {
-        throw new SlipwayError({
-          reason: 'usage',
-          message: `Run ${run} has no step ${step}.`,
-          fix: `It has: ${view.steps.map((other) => other.id).join(', ')}.`,
-        });
-      }
-      for (const event of await readLog(cli.system.files, cli.root, run, step)) {
-        if (cli.isJson) cli.print(JSON.stringify(event));
-        else if (event.type === 'log') cli.print(event.text.replace(/\n$/, ''));
       }
     });
 }

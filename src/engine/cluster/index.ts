@@ -9,7 +9,7 @@ export {
   type PatchOperation,
   type WriteOptions,
 } from './cluster.ts';
-export { type ExecResult, execInPod } from './exec.ts';
+export { type ExecResult, execInPod, streamInPod } from './exec.ts';
 export type { ClusterTarget } from './kubeconfig.ts';
 export { findPodLog, followPodLog, type LogQuery, readPodLog } from './logs.ts';
 export {

@@ -11,7 +11,14 @@ export interface LogQuery {
   /** Lines from the end. */
   readonly tail?: number;
   readonly hasTimestamps?: boolean;
+  /** Only lines of so many seconds before now, by the node's clock. */
+  readonly sinceSeconds?: number;
+  /** Only lines from this time on (RFC 3339); whole seconds count. */
+  readonly sinceTime?: string;
 }
+
+/** The longest timer there is: a container that says nothing has not begun its answer, and that is no fault. */
+const NEVER_MS = 2 ** 31 - 1;
 
 /** The log as it is now. Undefined when it cannot be had: the container has not started, or its log is gone. */
 export async function findPodLog(cluster: Cluster, query: LogQuery, signal: AbortSignal): Promise<string | undefined> {
@@ -39,7 +46,13 @@ export async function followPodLog(
   onLine: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const answer = await cluster.api.stream({ method: 'GET', path: path(query, true), accept: '*/*', signal });
+  const answer = await cluster.api.stream({
+    method: 'GET',
+    path: path(query, true),
+    accept: '*/*',
+    signal,
+    timeoutMs: NEVER_MS,
+  });
   let rest = '';
   answer.setEncoding('utf8');
   return new Promise((resolve, reject) => {
@@ -53,6 +66,8 @@ export async function followPodLog(
       resolve();
     });
     answer.on('error', (error) => reject(signal.aborted ? new CancelledError() : error));
+    // A connection that is cut ends with `close` alone; what was lost is asked for again by the caller.
+    answer.on('close', () => reject(signal.aborted ? new CancelledError() : new Error('the connection was closed')));
   });
 }
 
@@ -62,6 +77,8 @@ function path(query: LogQuery, isFollowed: boolean): string {
   if (query.isPrevious === true) parameters.set('previous', 'true');
   if (query.tail !== undefined) parameters.set('tailLines', String(query.tail));
   if (query.hasTimestamps === true) parameters.set('timestamps', 'true');
+  if (query.sinceSeconds !== undefined) parameters.set('sinceSeconds', String(query.sinceSeconds));
+  if (query.sinceTime !== undefined) parameters.set('sinceTime', query.sinceTime);
   if (isFollowed) parameters.set('follow', 'true');
   return `/api/v1/namespaces/${encodeURIComponent(query.namespace)}/pods/${encodeURIComponent(query.pod)}/log?${parameters}`;
 }

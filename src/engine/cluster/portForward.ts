@@ -1,15 +1,19 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { Duplex, PassThrough, Writable } from 'node:stream';
-import { SlipwayError } from '../problems/index.ts';
+import { CancelledError, isCancelled, SlipwayError } from '../problems/index.ts';
+import type { Clock } from '../system/index.ts';
 import type { Cluster } from './cluster.ts';
 import { at, type Fields, type KubeObject, listOf, numberOf, textOf } from './object.ts';
 
 export interface ForwardTarget {
-  readonly kind: 'service' | 'pod';
+  /** `workload`: the pods that `labels` selects. */
+  readonly kind: 'service' | 'pod' | 'workload';
   readonly namespace: string;
   readonly name: string;
   /** Port name or number of the service, or of the pod's containers. Absent = the only or first one. */
   readonly port?: string;
+  /** Of a workload: its selector as the API takes it. */
+  readonly labels?: string;
 }
 
 export interface PortForward {
@@ -18,53 +22,107 @@ export interface PortForward {
   close(): Promise<void>;
 }
 
+/** How long a connection waits for a ready pod: a rollout or a restart of the API server is bridged. */
+const POD_WAIT_MS = 30_000;
+
 /**
  * Listens on 127.0.0.1 and carries each connection to a pod. The pod is chosen anew for every connection among those
- * that are ready, so the forward survives replaced pods. `accepts` narrows the choice, to the pods of the new revision
- * for example. Throws SlipwayError `cluster` when service or port do not exist; a connection for which no pod is ready
- * is closed.
+ * that are ready, so the forward survives replaced pods and a restarted API server; a connection waits half a minute for
+ * a ready pod. `accepts` narrows the choice, to the pods of the new revision for example. Throws SlipwayError `cluster`
+ * when service or port do not exist, `usage` when the local port is taken.
  */
 export async function forwardPort(
   cluster: Cluster,
   target: ForwardTarget,
   options: {
     readonly signal: AbortSignal;
+    readonly clock: Clock;
     readonly accepts?: (pod: KubeObject) => boolean;
     /** Local port; 0 or absent = any free one. */
     readonly localPort?: number;
     readonly onProblem?: (message: string) => void;
+    /** Told when connections go to another pod than before. */
+    readonly onPod?: (pod: string, port: number) => void;
   },
 ): Promise<PortForward> {
-  const { PortForward: Forwarder } = await import('@kubernetes/client-node');
   await resolveTarget(cluster, target, options);
-  const forwarder = new Forwarder(cluster.config, true);
+  const ending = new AbortController();
+  const signal = AbortSignal.any([options.signal, ending.signal]);
   const sockets = new Set<Socket>();
+  let last: string | undefined;
+  const carry = async (socket: Socket): Promise<void> => {
+    const gone = new AbortController();
+    socket.once('close', () => gone.abort());
+    const both = AbortSignal.any([signal, gone.signal]);
+    const { pod, port } = await readyTarget(cluster, target, { ...options, signal: both });
+    const name = pod.metadata.name;
+    if (name !== last) {
+      last = name;
+      options.onPod?.(name, port);
+    }
+    const way = await connectPod(cluster, { namespace: target.namespace, name }, port, both);
+    way.once('error', (error: Error) => {
+      if (!both.aborted) options.onProblem?.(error.message);
+      socket.destroy();
+    });
+    way.once('close', () => socket.end());
+    socket.once('close', () => way.destroy());
+    socket.pipe(way).pipe(socket);
+  };
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     // A browser or curl that goes away is no problem of ours.
     socket.on('error', () => socket.destroy());
-    void (async () => {
-      const { pod, port } = await resolveTarget(cluster, target, options);
-      if (pod === undefined) throw new Error(`no pod of ${target.kind} ${target.name} is ready`);
-      const opened = await forwarder.portForward(target.namespace, pod.metadata.name, [port], socket, null, socket);
-      const connection = typeof opened === 'function' ? opened() : opened;
-      if (connection !== null) connection.onclose = () => socket.end();
-    })().catch((error: unknown) => {
-      options.onProblem?.(error instanceof Error ? error.message : String(error));
+    carry(socket).catch((error: unknown) => {
+      if (!isCancelled(error)) options.onProblem?.(error instanceof Error ? error.message : String(error));
       socket.destroy();
     });
   });
   await listen(server, options.localPort ?? 0);
   const close = async (): Promise<void> => {
     options.signal.removeEventListener('abort', onAbort);
+    ending.abort();
     for (const socket of sockets) socket.destroy();
     await new Promise<void>((resolve) => server.close(() => resolve()));
   };
   const onAbort = (): void => void close();
   options.signal.addEventListener('abort', onAbort, { once: true });
+  if (options.signal.aborted) {
+    await close();
+    throw new CancelledError();
+  }
   const address = server.address();
   return { port: typeof address === 'object' && address !== null ? address.port : 0, close };
+}
+
+/** A ready pod, waited for where there is none now or the API server cannot be asked. */
+async function readyTarget(
+  cluster: Cluster,
+  target: ForwardTarget,
+  options: {
+    readonly signal: AbortSignal;
+    readonly clock: Clock;
+    readonly accepts?: (pod: KubeObject) => boolean;
+  },
+): Promise<{ readonly pod: KubeObject; readonly port: number }> {
+  const until = options.clock.now() + POD_WAIT_MS;
+  for (let pause = 200; ; pause = Math.min(pause * 2, 2_000)) {
+    let fault: unknown;
+    try {
+      const { pod, port } = await resolveTarget(cluster, target, options);
+      if (pod !== undefined) return { pod, port };
+    } catch (error) {
+      // What does not exist will not come by waiting; a server that is away will.
+      if (!SlipwayError.is(error) || !/^(cluster\.unreachable|api\.ServiceUnavailable)/.test(error.code ?? ''))
+        throw error;
+      fault = error;
+    }
+    if (options.clock.now() + pause >= until) {
+      throw fault ?? new Error(`no pod of ${target.kind} ${target.name} is ready`);
+    }
+    await options.clock.sleep(pause, options.signal);
+  }
 }
 
 /** The pod to connect to now, and its port; no pod when none is ready. */
@@ -82,6 +140,7 @@ async function resolveTarget(
     if (pod === undefined) throw absent(target, 'There is no such pod.');
     return { pod, port: podPort(pod, target.port) ?? throwAbsent(target) };
   }
+  if (target.kind === 'workload') return workloadPod(cluster, target, options);
   const service = await cluster.get(
     { apiVersion: 'v1', kind: 'Service', name: target.name, namespace: target.namespace },
     signal,
@@ -107,16 +166,34 @@ async function resolveTarget(
     },
     signal,
   );
-  const ready = pods.filter((pod) => isReady(pod) && (options.accepts?.(pod) ?? true));
-  // The newest first: during a rollout the old ones are about to go.
-  const pod = [...ready].sort((a, b) =>
-    (a.metadata.creationTimestamp ?? '') < (b.metadata.creationTimestamp ?? '') ? 1 : -1,
-  )[0];
+  const pod = newestReady(pods, options.accepts);
   const wanted = port.targetPort ?? port.port;
   const any = pod ?? pods[0];
   const number =
     typeof wanted === 'number' ? wanted : any === undefined ? 0 : (podPort(any, String(wanted)) ?? throwAbsent(target));
   return { pod, port: number };
+}
+
+async function workloadPod(
+  cluster: Cluster,
+  target: ForwardTarget,
+  { signal, accepts }: { readonly signal: AbortSignal; readonly accepts?: (pod: KubeObject) => boolean },
+): Promise<{ readonly pod: KubeObject | undefined; readonly port: number }> {
+  const { namespace, labels = '' } = target;
+  const pods = await cluster.list({ apiVersion: 'v1', kind: 'Pod', namespace, labels }, signal);
+  const pod = newestReady(pods, accepts);
+  const any = pod ?? pods[0];
+  return { pod, port: any === undefined ? 0 : (podPort(any, target.port) ?? throwAbsent(target)) };
+}
+
+/** The newest: during a rollout the old ones are about to go. */
+function newestReady(
+  pods: readonly KubeObject[],
+  accepts: ((pod: KubeObject) => boolean) | undefined,
+): KubeObject | undefined {
+  return pods
+    .filter((pod) => isReady(pod) && (accepts?.(pod) ?? true))
+    .sort((a, b) => ((a.metadata.creationTimestamp ?? '') < (b.metadata.creationTimestamp ?? '') ? 1 : -1))[0];
 }
 
 function podPort(pod: KubeObject, wanted: string | undefined): number | undefined {
@@ -144,7 +221,7 @@ function absent(target: ForwardTarget, message: string): SlipwayError {
     reason: 'cluster',
     code: `forward.${target.kind}`,
     message,
-    fix: `Compare with: kubectl -n ${target.namespace} get ${target.kind} ${target.name}.`,
+    fix: `Look at it with: slipway describe ${target.name}.`,
   });
 }
 

@@ -19,15 +19,18 @@ export type {
 } from './deployer.ts';
 export { type DeployStepOptions, deployStep } from './deployStep.ts';
 export { type DiagnoseOptions, type Diagnosis, diagnose } from './diagnose.ts';
+export { type ContainerState, type EventLine, eventLines, type PodState, podStates } from './diagnoseFacts.ts';
 export type { FieldChange, ObjectDiff } from './diff.ts';
 export { FluxDeployer } from './flux.ts';
 export type { RollbackChoice } from './fluxWays.ts';
 export type { Detector } from './helm.ts';
 export type { ImageToDeploy } from './images.ts';
 export type { PlacedObject } from './objects.ts';
+export { type Owner, ownersOf } from './ownership.ts';
 export { type Preflight, preflight } from './preflight.ts';
 export { registryLookUp } from './registryLookUp.ts';
 export { type RollbackOptions, rollBack } from './rollback.ts';
 export { type RollbackStepOptions, rollbackStep } from './rollbackStep.ts';
 export { type RunRollbackOptions, runDiagnosis, runRollback, runVerified } from './runRollback.ts';
 export type { OpenCluster, OpenRegistry } from './stepRequest.ts';
+export { recognise as troublesOf, type Trouble } from './troubles.ts';

@@ -6,6 +6,8 @@
 // counts only workloads whose generation has moved and ends only with a failure; `rolloutFailure(verdict)` is the error.
 export { type AskRegistry, type RegistryAnswer, registryAsker } from './askRegistry.ts';
 export { readBaseline, takeBaseline } from './baseline.ts';
+export { closest } from './closest.ts';
+export { type LiveWorkload, readLive } from './live.ts';
 export { type LiveState, type LiveWorkloadView, liveViews, watchLive } from './liveWatch.ts';
 export { rolloutFailure, rolloutStep } from './rolloutStep.ts';
 export {
