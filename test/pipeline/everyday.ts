@@ -156,13 +156,13 @@ test('status by the label of the image, which counts more than the tag', async (
   execFileSync(
     'docker',
     [
-      ...['buildx', 'build', '--provenance=false', '--push', '-q', '-t', `${repository}:labelled`],
+      ...['buildx', 'build', '--provenance=false', '--push', '-q', '-t', `${repository}:labelled-${head.slice(0, 8)}`],
       ...['--label', `org.opencontainers.image.revision=${head}`, folder],
     ],
     { env, stdio: 'pipe' },
   );
   rmSync(folder, { recursive: true });
-  assert.equal(slipway('run', '--env', 'dev', '--tag', 'labelled').code, 0);
+  assert.equal(slipway('run', '--env', 'dev', '--tag', `labelled-${head.slice(0, 8)}`).code, 0);
   const [status] = await operations.status(undefined, never);
   const version = status?.images.find(({ name }) => name === 'web')?.version;
   assert.deepEqual([version?.commit, version?.source, version?.behind], [head, 'label', 0]);
@@ -191,7 +191,10 @@ environments:
 test('logs of all pods, in the order of their times; a name that is not there', async () => {
   const lines = await operations.logs(dev, { workload: 'web' }, never);
   assert.equal(new Set(lines.map(({ pod }) => pod)).size, 2);
-  assert.ok(lines.some(({ text }) => text.includes(`actor ${tag} listens`)));
+  assert.ok(
+    lines.some(({ text }) => text.includes(`actor ${tag} listens`)),
+    JSON.stringify(lines),
+  );
   const times = lines.map(({ time }) => time ?? '');
   assert.deepEqual(times, [...times].sort());
   const tail = slipway('logs', 'deploy/talker', '--tail', '3');
@@ -250,7 +253,23 @@ test('logs of the container before its restart', async () => {
   assert.ok(previous.every(({ isPrevious }) => isPrevious));
 });
 
+/** The talker runs, and not as one that has just been told to die. */
+async function talking(): Promise<void> {
+  await until(() => {
+    const state = kubectl('-n', namespace, 'get', 'pods', '-l', 'app=talker', '-o', 'json').stdout;
+    const pods: readonly { readonly metadata: { readonly deletionTimestamp?: string }; readonly status: unknown }[] =
+      JSON.parse(state).items;
+    const isUp = pods.some(({ metadata, status }) => {
+      const [container] =
+        (status as { containerStatuses?: { state: { running?: unknown } }[] }).containerStatuses ?? [];
+      return metadata.deletionTimestamp === undefined && container?.state.running !== undefined;
+    });
+    return isUp && kubectl('-n', namespace, 'exec', 'deploy/talker', '--', 'test', '!', '-f', '/tmp/die').status === 0;
+  });
+}
+
 test('exec: output, exit code, arguments as they are, a shell that is not there', async () => {
+  await talking();
   const words = 'a b; echo $(id) "c"';
   const echo = await operations.exec(dev, { workload: 'talker', command: ['printf', '%s', words] }, never);
   assert.deepEqual([echo.code, echo.stdout, echo.container], [0, words, 'talker']);
@@ -368,12 +387,23 @@ test('port-forward on the command line ends with a signal', async () => {
 });
 
 test('restart replaces the pods and is judged', async () => {
-  const before = kubectl('-n', namespace, 'get', 'pods', '-l', 'app=web', '-o', 'name').stdout;
+  const alive = () => {
+    const all = JSON.parse(kubectl('-n', namespace, 'get', 'pods', '-l', 'app=web', '-o', 'json').stdout).items;
+    const pods = all as readonly {
+      readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
+    }[];
+    return pods.flatMap(({ metadata }) => (metadata.deletionTimestamp === undefined ? [metadata.name] : []));
+  };
+  const before = alive();
   const restarted = slipway('restart', 'deploy/web');
   assert.equal(restarted.code, 0, said(restarted));
   assert.match(restarted.out, /ready after/);
-  const after = kubectl('-n', namespace, 'get', 'pods', '-l', 'app=web', '-o', 'name').stdout;
-  for (const pod of before.trim().split('\n')) assert.ok(!after.includes(pod) || after.includes('Terminating'), after);
+  const after = alive();
+  assert.equal(after.length, 2);
+  assert.ok(
+    after.every((pod) => !before.includes(pod)),
+    `${before} and ${after}`,
+  );
 });
 
 test('scale, and what decides replicas in its place', async () => {

@@ -290,7 +290,7 @@ class Follower {
    * A stream that ends by itself ends with its container, of which the watch tells a moment later; one whose container
    * goes on running was closed by the server.
    */
-  async #afterEnd(followed: Followed, restarts: number): Promise<ReturnType<Follower['#now']>> {
+  async #afterEnd(followed: Followed, restarts: number): Promise<number | 'ended' | 'gone'> {
     const { signal } = this.#scope;
     const until = this.#o.clock.now() + END_MS;
     for (;;) {

@@ -225,9 +225,10 @@ async function commitOf(
       .catch(() => '');
     // A branch of that name moves; only a tag or an id means a version.
     if (commit === '') continue;
+    // By its output: quiet failures of git are no errors to the client.
     const isBranch = await git
-      .raw('show-ref', '--verify', '--quiet', '--', `refs/heads/${candidate}`)
-      .then(() => true)
+      .raw('show-ref', '--heads', '--', `refs/heads/${candidate}`)
+      .then((text) => text.trim() !== '')
       .catch(() => false);
     if (!isBranch) return { commit, source: 'tag' };
   }
