@@ -7,6 +7,8 @@ export interface CliContext {
   readonly root: string;
   readonly engine: Engine;
   readonly signal: AbortSignal;
+  /** What the person wrote after `--`, as it is. */
+  readonly rest: readonly string[];
   readonly isJson: boolean;
   readonly isVerbose: boolean;
   readonly print: (text: string) => void;

@@ -24,6 +24,10 @@ async function main(argv: readonly string[]): Promise<number> {
   const cancel = new AbortController();
   listenForSignals(system, cancel);
   let exitCode = 0;
+  // The program drops `--` before a command sees it, and takes options that belong to what comes after.
+  const dashes = argv.indexOf('--');
+  const own = dashes === -1 ? argv : argv.slice(0, dashes);
+  const rest = dashes === -1 ? [] : argv.slice(dashes + 1);
   const program = new Command('slipway')
     .description('From commit to a verified rollout: test, build, scan, publish, deploy, watch, smoke-test, roll back.')
     .version(version(), '-V, --version')
@@ -40,6 +44,7 @@ async function main(argv: readonly string[]): Promise<number> {
       system,
       root,
       signal: cancel.signal,
+      rest,
       isJson: options.json === true,
       isVerbose: options.verbose === true,
       engine: new Engine({
@@ -65,7 +70,7 @@ async function main(argv: readonly string[]): Promise<number> {
   addArgoCdCommands(program, context);
   addLintCommand(program, context);
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    await program.parseAsync([...own], { from: 'user' });
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;

@@ -61,7 +61,7 @@ export function addOperationCommands(program: Command, context: () => CliContext
         const operations = await cli.engine.operations();
         const request = {
           workload,
-          command,
+          command: [...command, ...cli.rest],
           ...(flags.container !== undefined && { container: flags.container }),
         };
         if (cli.isJson) {
