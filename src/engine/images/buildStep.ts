@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { BuildOutputs, StepContext, StepKind } from '../plan/step.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { ImageConfig } from '../project/model.ts';
-import { type Builder, inspectBuilder } from './builder.ts';
+import { type Builder, builderOf } from './builder.ts';
 import { build } from './buildx.ts';
 import { emulationWarnings } from './emulation.ts';
 import { platformsOf } from './manifest.ts';
@@ -18,7 +18,7 @@ export const buildStep: StepKind<'build'> = {
       if ('env' in from) context.secrets.add(system.env[from.env]);
       else context.secrets.add(await system.files.readText(from.file));
     }
-    const builder = await inspectBuilder(system, image.builder, signal);
+    const builder = await builderOf(system, image.builder, signal);
     await warnOfEmulation(image, platforms, builder, context);
     const folder = join(context.folder, 'reports');
     await system.files.makeFolder(folder);

@@ -10,6 +10,22 @@ export interface Builder {
   readonly platforms: readonly Platform[];
 }
 
+const known = new WeakMap<System, Map<string, Promise<Builder>>>();
+
+/** As {@link inspectBuilder}, asked once per process: two images on one builder are one question. */
+export function builderOf(system: System, name: string | undefined, signal: AbortSignal): Promise<Builder> {
+  const asked = known.get(system) ?? new Map<string, Promise<Builder>>();
+  known.set(system, asked);
+  const key = name ?? '';
+  let answer = asked.get(key);
+  if (answer === undefined) {
+    answer = inspectBuilder(system, name, signal);
+    asked.set(key, answer);
+    answer.catch(() => asked.delete(key));
+  }
+  return answer;
+}
+
 /**
  * Asks buildx about a builder; without a name, about the current one. Throws SlipwayError `tool-missing` without buildx,
  * `tool-failed` when there is no such builder or no daemon.

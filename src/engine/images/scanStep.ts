@@ -5,13 +5,14 @@ import type { ScanConfig } from '../project/model.ts';
 import { gate } from './gate.ts';
 import { type Ignore, readIgnores } from './ignores.ts';
 import { normalPlatform } from './reference.ts';
-import { scanImage, writeSarif } from './scanners.ts';
+import { prepareScanner, scanImage, writeSarif } from './scanners.ts';
 
 const MOST_IN_EVENT = 200;
 
 /** Scans one platform of a built image by digest and holds the gate. Outputs: outcome and the fingerprints seen. */
 export const scanStep: StepKind<'scan'> = {
   kind: 'scan',
+  prepare: ({ scan }, { system, signal }) => prepareScanner(system, scan, signal),
   async run({ image, platform, scan, build }, context) {
     const { system, emit, signal } = context;
     const built = context.outputs<BuildOutputs>(build);

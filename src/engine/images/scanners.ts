@@ -3,9 +3,8 @@ import { SlipwayError } from '../problems/index.ts';
 import type { ScanConfig } from '../project/model.ts';
 import type { ProcessResult, System } from '../system/index.ts';
 import { readGrypeReport, readTrivyReport, type ScanReport } from './report.ts';
-
-/** Versions that carried malware (CVE-2026-33634, 19 March 2026). */
-const MALICIOUS_TRIVY = new Set(['0.69.4', '0.69.5', '0.69.6']);
+import { inLane } from './trivyLanes.ts';
+import { trivyVersion } from './trivyVersion.ts';
 
 export interface ScanTarget {
   /** `repository@sha256:…` of one platform's manifest. */
@@ -15,6 +14,11 @@ export interface ScanTarget {
   readonly isPlainHttp: boolean;
   /** Absolute path for the report. */
   readonly reportFile: string;
+}
+
+/** Asks the scanner for its version while other steps run. */
+export async function prepareScanner(system: System, scan: ScanConfig, signal: AbortSignal): Promise<void> {
+  if (scan.engine === 'trivy') await trivyVersion(system, signal);
 }
 
 /** Runs the scanner on the registry's own bytes and gives its report. Throws SlipwayError when it could not scan. */
@@ -29,44 +33,6 @@ export function scanImage(
     ? runGrype(system, scan, target, signal, onText)
     : runTrivy(system, scan, target, signal, onText);
 }
-
-interface TrivyVersion {
-  readonly Version?: string;
-  readonly VulnerabilityDB?: { readonly UpdatedAt?: string };
-}
-
-/** Asked once per process and binary: its answer does not change while we run. */
-const versions = new WeakMap<System, Promise<TrivyVersion>>();
-
-async function trivyVersion(system: System, signal: AbortSignal): Promise<TrivyVersion> {
-  let asked = versions.get(system);
-  if (asked === undefined) {
-    asked = (async () => {
-      const { stdout } = await system.processes.check({
-        file: 'trivy',
-        args: ['version', '--format', 'json'],
-        timeoutMs: 30_000,
-        signal,
-      });
-      const version = JSON.parse(stdout) as TrivyVersion;
-      if (MALICIOUS_TRIVY.has((version.Version ?? '').replace(/^v/, ''))) {
-        throw new SlipwayError({
-          reason: 'refused',
-          code: 'trivy.malicious',
-          message: `Trivy ${version.Version} is a version that was replaced by malware (CVE-2026-33634). It was not run on your images.`,
-          fix: 'Remove it, change every secret this machine could read, and install a release from 0.70 on.',
-        });
-      }
-      return version;
-    })();
-    versions.set(system, asked);
-    asked.catch(() => versions.delete(system));
-  }
-  return asked;
-}
-
-/** Trivy's cache takes one writer; a second one fails with "cache may be in use". */
-let trivyQueue: Promise<unknown> = Promise.resolve();
 
 async function runTrivy(
   system: System,
@@ -103,18 +69,16 @@ async function runTrivy(
   await system.files.writeAtomic(join(target.reportFile, '..', 'no-trivyignore'), '');
   await system.files.writeAtomic(join(target.reportFile, '..', 'no-trivy.yaml'), '{}\n');
   await system.files.remove(target.reportFile);
-  const run = () =>
+  const result = await inLane(system, version, (cache) =>
     system.processes.run({
       file: 'trivy',
-      args,
+      args: [...args.slice(0, -1), ...cache, target.reference],
       env: target.isPlainHttp ? { TRIVY_NON_SSL: 'true' } : {},
       timeoutMs: scan.timeoutMs + 30_000,
       signal,
       onStderr: onText,
-    });
-  const queued = trivyQueue.then(run, run);
-  trivyQueue = queued.catch(() => {});
-  const result = await queued;
+    }),
+  );
   if (result.code !== 0) throw trivyFailure(result, target);
   const report = readTrivyReport((await system.files.readText(target.reportFile)) ?? '');
   const updated = version.VulnerabilityDB?.UpdatedAt;
@@ -197,16 +161,17 @@ export async function scanConfig(
   signal: AbortSignal,
   onText: (text: string) => void,
 ): Promise<string> {
-  await trivyVersion(system, signal);
+  const version = await trivyVersion(system, signal);
   const folder = join(target.reportFile, '..');
   await system.files.writeAtomic(join(folder, 'no-trivyignore'), '');
   await system.files.writeAtomic(join(folder, 'no-trivy.yaml'), '{}\n');
   await system.files.remove(target.reportFile);
-  const run = () =>
+  const result = await inLane(system, version, (cache) =>
     system.processes.run({
       file: 'trivy',
       args: [
         'config',
+        ...cache,
         '--format',
         'json',
         '--output',
@@ -223,10 +188,8 @@ export async function scanConfig(
       timeoutMs: target.timeoutMs,
       signal,
       onStderr: onText,
-    });
-  const queued = trivyQueue.then(run, run);
-  trivyQueue = queued.catch(() => {});
-  const result = await queued;
+    }),
+  );
   if (result.code !== 0) {
     throw new SlipwayError({
       reason: 'tool-failed',

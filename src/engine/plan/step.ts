@@ -159,6 +159,14 @@ export interface StepKind<K extends StepKindName = StepKindName> {
   readonly kind: K;
   run(spec: Extract<StepSpec, { readonly kind: K }>, context: StepContext): Promise<Outputs>;
   /**
+   * Called once at the start of a run for the first step of this kind that will run, beside the steps before it: to ask a
+   * tool for its version, say. What it throws is left to `run` to say.
+   */
+  prepare?(
+    spec: Extract<StepSpec, { readonly kind: K }>,
+    context: Pick<StepContext, 'system' | 'signal'>,
+  ): Promise<void>;
+  /**
    * Whether what an earlier run of the same key left still exists (the digest in the registry, say). Asked before a
    * planned skip; false runs the step. Absent = always holds.
    */

@@ -95,6 +95,7 @@ class Execution {
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
     this.#journal.append(this.#opening());
+    this.#prepare();
     await this.#runSteps();
     let isRolledBack = false;
     let cancelled = signal.aborted;
@@ -151,6 +152,24 @@ class Execution {
         deploy.id,
       );
     }
+  }
+
+  /** Never waited for: what fails here fails again, with its words, in the step itself. */
+  #prepare(): void {
+    const { plan, kinds, system } = this.#options;
+    const context = { system, signal: this.#stop.signal };
+    const isAhead = (step: PlannedStep) => step.decision.action === 'run' && step.needs.length > 0;
+    const firsts = new Map(
+      plan.steps
+        .filter(isAhead)
+        .map((step) => [step.kind, step] as const)
+        .reverse(),
+    );
+    for (const [kind, step] of firsts)
+      kinds
+        .get(kind)
+        ?.prepare?.(step.spec, context)
+        .catch(() => {});
   }
 
   #opening(): EventBody {

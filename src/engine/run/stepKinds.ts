@@ -10,6 +10,7 @@ function lazy<K extends StepKindName>(kind: K, load: () => Promise<StepKind<K>>)
   return {
     kind,
     run: async (spec, context) => (await load()).run(spec, context),
+    prepare: async (spec, context) => (await load()).prepare?.(spec, context),
     holds: async (spec, outputs, context) => (await (await load()).holds?.(spec, outputs, context)) ?? true,
   };
 }

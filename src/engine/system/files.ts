@@ -22,6 +22,8 @@ export interface Files {
   readBytes(path: string): Promise<Uint8Array | undefined>;
   /** Writes so that a reader or a crash sees the old or the new content, never a mixture. Keeps the file's mode. */
   writeAtomic(path: string, content: string | Uint8Array): Promise<void>;
+  /** Makes `path` a link to a folder (a junction on Windows); what stands there already stays. */
+  linkFolder(target: string, path: string): Promise<void>;
   /** Creates the file only when it does not exist; false when it did. The base of locks. */
   createExclusive(path: string, content: string): Promise<boolean>;
   append(path: string, content: string): Promise<void>;
@@ -57,6 +59,11 @@ async function orUndefined<T>(work: Promise<T>): Promise<T | undefined> {
 export const realFiles: Files = {
   readText: (path) => orUndefined(fs.readFile(path, 'utf8')),
   readBytes: (path) => orUndefined(fs.readFile(path)),
+  async linkFolder(target, path) {
+    await fs.symlink(target, path, 'junction').catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+  },
   async writeAtomic(path, content) {
     // A link is written through, as an editor does: replacing it by a file would surprise.
     const target = (await orUndefined(fs.realpath(path))) ?? path;
