@@ -36,6 +36,7 @@ const suites: readonly Suite[] = [
     lab: ['core', 'vscode'],
     isSociable: true,
   },
+  { name: 'registry faults', argv: ['node', 'test/faults/main.ts', 'registry'], lab: ['core'] },
 ];
 /** Sociable suites that run at the same time. */
 const LANES = 2;

@@ -13,8 +13,9 @@ import {
   normalPlatform,
   parseReference,
 } from '../../src/engine/images/reference.ts';
-import { Registry, retryAfter } from '../../src/engine/images/registry.ts';
+import { Registry } from '../../src/engine/images/registry.ts';
 import { acceptRealm, parseChallenges } from '../../src/engine/images/registryAuth.ts';
+import { retryAfter } from '../../src/engine/images/registryErrors.ts';
 import { createSystem, type System } from '../../src/engine/system/index.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => void;

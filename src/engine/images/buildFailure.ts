@@ -64,6 +64,39 @@ const RULES: readonly Rule[] = [
     }),
   },
   {
+    pattern: /failed to push [^\n]*?unexpected status from [A-Z]+ request to \S+: (401|403)[^\n]*/,
+    code: 'registry.denied',
+    say: ([, status = ''], image) => ({
+      message: `The registry of ${image.repository} refused the push (status ${status}).`,
+      fix: `Log in with an account that may push: docker login ${image.repository.split('/')[0]}. Some registries want the repository created first.`,
+    }),
+  },
+  {
+    pattern: /failed to push [^\n]*?(?:429 Too Many Requests|toomanyrequests[^\n]*)/i,
+    code: 'registry.rate-limited',
+    say: (_match, image) => ({
+      message: `The registry of ${image.repository} limits requests.`,
+      fix: `Wait, or log in (docker login ${image.repository.split('/')[0]}); then slipway resume.`,
+    }),
+  },
+  {
+    pattern: /failed to push [^\n]*?unexpected status from [A-Z]+ request to \S+: (5\d\d [^\n]*)/,
+    code: 'registry.error',
+    say: ([, status = ''], image) => ({
+      message: `The registry of ${image.repository} failed during the push: ${status.trim()}.`,
+      fix: 'Go on with slipway resume: what was built and what was pushed is kept.',
+    }),
+  },
+  {
+    pattern:
+      /failed to (?:push|do request)[^\n]*?((?:unexpected )?EOF|connection reset by peer|broken pipe|i\/o timeout|TLS handshake timeout|connection refused|no such host)[^\n]*/,
+    code: 'registry.unreachable',
+    say: ([, words = ''], image) => ({
+      message: `The connection to the registry of ${image.repository} broke during the push (${words}).`,
+      fix: 'Go on with slipway resume: what was built and what was pushed is kept.',
+    }),
+  },
+  {
     pattern: /(insufficient_scope|push access denied|denied: [^\n]*|unauthorized: [^\n]*|authorization failed)/i,
     code: 'registry.denied',
     say: ([, words = ''], image) => ({

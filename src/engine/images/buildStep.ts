@@ -7,7 +7,7 @@ import { build } from './buildx.ts';
 import { emulationWarnings } from './emulation.ts';
 import { platformsOf } from './manifest.ts';
 import { normalPlatform, parseReference, type Reference } from './reference.ts';
-import { Registry } from './registry.ts';
+import { registryOf } from './registry.ts';
 
 /** Builds an image for its platforms and pushes it by digest. A digest that is in the registry already stays there. */
 export const buildStep: StepKind<'build'> = {
@@ -23,16 +23,18 @@ export const buildStep: StepKind<'build'> = {
     const folder = join(context.folder, 'reports');
     await system.files.makeFolder(folder);
     emit({ type: 'step.intent', effect: 'push', subject: image.repository });
-    const result = await build(
-      system,
-      image,
-      {
-        platforms,
-        ...(revision !== undefined && { revision }),
-        metadataFile: join(folder, `build-${image.name}.json`),
-        push: builder.driver === 'docker' ? 'staging' : 'digest',
-      },
-      { emit, signal },
+    const result = await pushing(context, () =>
+      build(
+        system,
+        image,
+        {
+          platforms,
+          ...(revision !== undefined && { revision }),
+          metadataFile: join(folder, `build-${image.name}.json`),
+          push: builder.driver === 'docker' ? 'staging' : 'digest',
+        },
+        { emit, signal },
+      ),
     );
     for (const warning of result.warnings) {
       emit({
@@ -56,14 +58,31 @@ export const buildStep: StepKind<'build'> = {
 
   async holds({ image }, outputs, context) {
     const { digest } = outputs as BuildOutputs;
-    const registry = new Registry(context.system, context.secrets);
+    const registry = registryOf(context);
     return (await registry.digestOf({ ...parseReference(image.repository), digest }, context.signal)) !== undefined;
   },
 };
 
+/** Codes of pushes that broke for reasons that pass. The layers are built by then, so another try is short. */
+const PASSING = new Set(['registry.error', 'registry.unreachable']);
+const MOST_TRIES = 2;
+
+async function pushing<T>({ system, emit, signal }: StepContext, work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const isPassing = SlipwayError.is(error) && PASSING.has(error.code ?? '');
+      if (!isPassing || attempt === MOST_TRIES) throw error;
+      emit({ type: 'step.progress', message: `${error.message} Trying again (${attempt + 1} of ${MOST_TRIES}).` });
+      await system.clock.sleep(2_000 * attempt, signal);
+    }
+  }
+}
+
 /** What the registry has under the digest: the proof that the push arrived, and the digest of each platform. */
 async function describe(image: ImageConfig, digest: string, context: StepContext): Promise<BuildOutputs> {
-  const registry = new Registry(context.system, context.secrets);
+  const registry = registryOf(context);
   const reference = { ...parseReference(image.repository), digest };
   const manifest = await registry.manifest(reference, context.signal);
   if (manifest === undefined) {
@@ -96,7 +115,7 @@ async function describe(image: ImageConfig, digest: string, context: StepContext
 
 /** What a node downloads: the layers as the registry keeps them. */
 async function sizesOf(
-  registry: Registry,
+  registry: ReturnType<typeof registryOf>,
   reference: Reference,
   platforms: Readonly<Record<string, string>>,
   signal: AbortSignal,

@@ -1,3 +1,4 @@
+import { SlipwayError } from '../problems/index.ts';
 import { normalPlatform } from './reference.ts';
 
 /** All of them in every request: an index asked for without its type looks like a missing tag (404, seen on 2.8). */
@@ -49,9 +50,27 @@ interface RawManifest {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
+/** JSON of a registry's answer. Throws SlipwayError for a page that a proxy or a login portal sent instead. */
+export function readJson(bytes: Uint8Array, contentType: string): unknown {
+  const text = Buffer.from(bytes).toString('utf8');
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value;
+  } catch {
+    // Told below.
+  }
+  throw new SlipwayError({
+    reason: 'registry',
+    code: 'registry.not-json',
+    message: `The registry's answer is no JSON but ${contentType.split(';')[0] || 'of no type'} (${bytes.length} bytes).`,
+    fix: 'A proxy or login page answers in its place: open its address in a browser, check HTTPS_PROXY and NO_PROXY.',
+    evidence: [text.slice(0, 200)],
+  });
+}
+
 /** Reads a manifest. A missing media type is legal in OCI: then the header, then the shape decides. */
 export function classify(bytes: Uint8Array, digest: string, contentType: string): Manifest {
-  const raw = JSON.parse(Buffer.from(bytes).toString('utf8')) as RawManifest;
+  const raw = readJson(bytes, contentType) as RawManifest;
   const isIndex = raw.manifests !== undefined;
   const mediaType =
     raw.mediaType || contentType.split(';')[0]?.trim() || (isIndex ? MANIFEST_TYPES[0] : MANIFEST_TYPES[2]);

@@ -2,14 +2,14 @@ import type { BuildOutputs, PublishOutputs, StepContext, StepKind } from '../pla
 import { SlipwayError } from '../problems/index.ts';
 import type { Manifest } from './manifest.ts';
 import { parseReference, type Reference } from './reference.ts';
-import { Registry } from './registry.ts';
+import { type Registry, registryOf } from './registry.ts';
 
 /** Gives the gated digest its tags: the same bytes under another name, no layer moves. */
 export const publishStep: StepKind<'publish'> = {
   kind: 'publish',
   async run({ image, tags, moving, build }, context) {
     const { digest, platforms } = context.outputs<BuildOutputs>(build);
-    const registry = new Registry(context.system, context.secrets);
+    const registry = registryOf(context);
     const repository = parseReference(image.repository);
     const manifest = await registry.manifest({ ...repository, digest }, context.signal);
     if (manifest === undefined) {
@@ -47,7 +47,7 @@ export const publishStep: StepKind<'publish'> = {
 
   async holds({ image, tags }, outputs, context) {
     const { digest } = outputs as PublishOutputs;
-    const registry = new Registry(context.system, context.secrets);
+    const registry = registryOf(context);
     const repository = parseReference(image.repository);
     const found = await Promise.all(tags.map((tag) => registry.digestOf({ ...repository, tag }, context.signal)));
     return found.every((current) => current === digest);

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { SlipwayError } from '../problems/index.ts';
 import type { Credential } from './credentials.ts';
+import { TRANSIENT } from './registryErrors.ts';
 
 export interface Challenge {
   readonly scheme: 'bearer' | 'basic';
@@ -38,6 +39,8 @@ interface Token {
 }
 
 const EARLY_MS = 10_000;
+/** Code of a failure that another try may change. */
+export const TOKEN_BUSY = 'registry.token-server';
 
 /** Gets and keeps the tokens of one registry; requests for the same scopes at the same time share one exchange. */
 export class TokenSource {
@@ -113,6 +116,18 @@ export class TokenSource {
 
   async #read(answer: Response, registry: URL): Promise<Token> {
     const text = await answer.text();
+    if (TRANSIENT.has(answer.status)) {
+      throw new SlipwayError({
+        reason: 'registry',
+        code: TOKEN_BUSY,
+        message: `The token server of ${registry.host} fails (status ${answer.status}).`,
+        fix:
+          answer.status === 429
+            ? 'It limits requests: wait, or log in.'
+            : 'Try again; the registry itself may be well.',
+        evidence: [text.slice(0, 500)],
+      });
+    }
     if (!answer.ok) {
       throw new SlipwayError({
         reason: 'registry',

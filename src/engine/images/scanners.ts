@@ -17,7 +17,7 @@ export interface ScanTarget {
 }
 
 /** Asks the scanner for its version while other steps run. */
-export async function prepareScanner(system: System, scan: ScanConfig, signal: AbortSignal): Promise<void> {
+export async function prepareScanner(system: System, scan: ScanConfig, signal: AbortSignal): Promise<undefined> {
   if (scan.engine === 'trivy') await trivyVersion(system, signal);
 }
 

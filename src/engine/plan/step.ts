@@ -147,6 +147,8 @@ export interface StepContext {
   readonly signal: AbortSignal;
   /** What a finished step of this run left; throws SlipwayError `internal` when it has not finished. */
   readonly outputs: <T extends Outputs>(id: StepId) => T;
+  /** Hands over work that nothing has to wait for but the end of the run, such as taking containers away; absent, it is waited for. */
+  readonly later?: (work: Promise<void>) => void;
   /** Set on resume: the intent that was journalled without an outcome, if any. */
   readonly unfinished?: { readonly effect: string; readonly subject: string };
 }
@@ -159,13 +161,14 @@ export interface StepKind<K extends StepKindName = StepKindName> {
   readonly kind: K;
   run(spec: Extract<StepSpec, { readonly kind: K }>, context: StepContext): Promise<Outputs>;
   /**
-   * Called once at the start of a run for the first step of this kind that will run, beside the steps before it: to ask a
-   * tool for its version, say. What it throws is left to `run` to say.
+   * Called once at the start of a run for the first step of this kind that will run and has to wait for others: to ask a
+   * tool for its version, to start what the step needs. What it throws is left to `run` to say; what it returns is called
+   * at the end of the run, whether the step was reached or not.
    */
   prepare?(
     spec: Extract<StepSpec, { readonly kind: K }>,
-    context: Pick<StepContext, 'system' | 'signal'>,
-  ): Promise<void>;
+    context: Pick<StepContext, 'system' | 'signal' | 'folder'>,
+  ): Promise<(() => Promise<void>) | undefined>;
   /**
    * Whether what an earlier run of the same key left still exists (the digest in the registry, say). Asked before a
    * planned skip; false runs the step. Absent = always holds.

@@ -80,6 +80,9 @@ class Execution {
   readonly #running = new Map<StepId, Promise<void>>();
   /** Aborts the steps that run when one has failed; the person's own cancel aborts it as well. */
   readonly #stop = new AbortController();
+  /** What must be over before the run is. */
+  readonly #loose: Promise<void>[] = [];
+  readonly #prepared: Promise<(() => Promise<void>) | undefined>[] = [];
   #failure: { readonly step: PlannedStep; readonly failure: Failure } | undefined;
 
   constructor(options: RunOptions, journal: JournalWriter, events: readonly RunEvent[]) {
@@ -113,6 +116,7 @@ class Execution {
       await diagnosing;
     }
     if (this.#failure === undefined && !cancelled) await this.#recordVerified();
+    await this.#cleanUp();
     signal.removeEventListener('abort', onAbort);
     const failure = this.#failure?.failure;
     this.#journal.append({
@@ -157,7 +161,7 @@ class Execution {
   /** Never waited for: what fails here fails again, with its words, in the step itself. */
   #prepare(): void {
     const { plan, kinds, system } = this.#options;
-    const context = { system, signal: this.#stop.signal };
+    const context = { system, signal: this.#stop.signal, folder: this.#journal.folder };
     const isAhead = (step: PlannedStep) => step.decision.action === 'run' && step.needs.length > 0;
     const firsts = new Map(
       plan.steps
@@ -165,11 +169,15 @@ class Execution {
         .map((step) => [step.kind, step] as const)
         .reverse(),
     );
-    for (const [kind, step] of firsts)
-      kinds
-        .get(kind)
-        ?.prepare?.(step.spec, context)
-        .catch(() => {});
+    for (const [kind, step] of firsts) {
+      const preparing = kinds.get(kind)?.prepare?.(step.spec, context);
+      if (preparing !== undefined) this.#prepared.push(preparing.catch(() => undefined));
+    }
+  }
+
+  async #cleanUp(): Promise<void> {
+    const ends = await Promise.all(this.#prepared);
+    await Promise.allSettled([...ends.map((end) => end?.()), ...this.#loose]);
   }
 
   #opening(): EventBody {
@@ -311,6 +319,7 @@ class Execution {
       emit: (body) => void this.#journal.append(body, step),
       secrets,
       signal,
+      later: (work) => void this.#loose.push(work),
       outputs: <T extends Outputs>(id: StepId): T => {
         const outputs = this.#finished.get(id) ?? this.#options.records?.get(id)?.outputs;
         if (outputs === undefined) {

@@ -9,9 +9,26 @@ import type { TestReport } from './junit.ts';
 import { readTestReports } from './reportFiles.ts';
 import { type RunningService, type Services, startServices } from './services.ts';
 
+const early = new WeakMap<TestConfig, Promise<Services>>();
+
 /** Runs the app's tests, with services beside them when they need some, on this machine or inside an image. */
 export const testStep: StepKind<'test'> = {
   kind: 'test',
+
+  /** Services come up while the image is built. */
+  async prepare({ test }, { system, signal, folder }) {
+    if (test.services.length === 0) return undefined;
+    const starting = (async () => {
+      const docker = await openDocker(system);
+      return startServices(docker, system, test.services, { run: basename(folder), emit: () => {}, signal });
+    })();
+    early.set(test, starting);
+    return async () => {
+      const services = await starting.catch(() => undefined);
+      await services?.remove();
+    };
+  },
+
   async run({ test, image }, context) {
     const { system, emit, signal } = context;
     const env = { ...(await readEnvFile(`test "${test.name}"`, test, context)), ...test.env };
@@ -21,7 +38,10 @@ export const testStep: StepKind<'test'> = {
     const started = system.clock.now();
     try {
       if (docker !== undefined && (test.services.length > 0 || test.container !== undefined)) {
-        services = await startServices(docker, system, test.services, { run: basename(context.folder), emit, signal });
+        // What went wrong early is tried again here, where it can be told.
+        services =
+          (await early.get(test)?.catch(() => undefined)) ??
+          (await startServices(docker, system, test.services, { run: basename(context.folder), emit, signal }));
       }
       const isInside = test.container !== undefined;
       const all = { ...serviceEnv(services?.running ?? [], isInside), ...env };
@@ -35,8 +55,9 @@ export const testStep: StepKind<'test'> = {
       if (report !== undefined && report.failed > 0) throw failed(test, code, report, context);
       return report === undefined ? { code } : { code, passed: report.passed, skipped: report.skipped };
     } finally {
-      // Cancelled or failed: containers and network go in any case.
-      await services?.remove();
+      // Cancelled or failed: containers and network go in any case, but nothing has to wait for it.
+      if (context.later === undefined) await services?.remove();
+      else if (services !== undefined) context.later(services.remove());
     }
   },
 };
