@@ -50,6 +50,7 @@ export function buildxArguments(image: ImageConfig, options: BuildOptions): read
   for (const [id, from] of Object.entries(image.secrets)) {
     args.push('--secret', 'env' in from ? `id=${id},env=${from.env}` : `id=${id},src=${from.file}`);
   }
+  for (const [name, from] of Object.entries(image.contexts ?? {})) args.push('--build-context', `${name}=${from}`);
   for (const forward of image.ssh) args.push('--ssh', forward);
   for (const source of image.cacheFrom) args.push('--cache-from', source);
   for (const target of image.cacheTo) args.push('--cache-to', target);

@@ -124,6 +124,12 @@ class ConfigReader {
         ]),
       ),
       ssh: image.ssh ?? [],
+      contexts: Object.fromEntries(
+        Object.entries(image.contexts ?? {}).map(([name, from]) => [
+          name,
+          /^[a-z-]+:\/\/|^git@|^target:/.test(from) ? from : this.#path(from),
+        ]),
+      ),
       cacheFrom: image.cache?.from ?? [],
       cacheTo: image.cache?.to ?? [],
       ...(image.builder !== undefined && { builder: image.builder }),

@@ -18,6 +18,8 @@ export interface ImageConfig {
   /** id → where the value comes from; never the value. */
   readonly secrets: Readonly<Record<string, { readonly env: string } | { readonly file: string }>>;
   readonly ssh: readonly string[];
+  /** Named build contexts; folders are absolute. */
+  readonly contexts?: Readonly<Record<string, string>>;
   readonly cacheFrom: readonly string[];
   readonly cacheTo: readonly string[];
   readonly builder?: string;

@@ -66,6 +66,14 @@ const image = v.strictObject({
       ),
     ),
   ),
+  contexts: v.optional(
+    v.pipe(
+      v.record(v.string(), text),
+      v.description(
+        'Named build contexts: a folder, a git URL, docker-image://… or oci-layout://…. One named as a stage or base image stands in its place.',
+      ),
+    ),
+  ),
   builder: v.optional(v.pipe(text, v.description('Name of a buildx builder. Default: the current one.'))),
   labels: v.optional(
     v.pipe(environment, v.description('Extra image labels. Revision, source and version are set without asking.')),

@@ -91,6 +91,10 @@ function readWorkflow(
   });
 }
 
+/** Gates that are not ours to hold. */
+const OTHER_SCANNERS = /snyk|sonar|scout/i;
+/** `[0-9]+.[0-9]+.[0-9]+`, `v1.*`, `release/[0-9]*.[0-9]*.x`: three parts of which the first is a number. */
+const VERSION_PATTERN = /^(?:releases?\/)?v?(?:\d|\[0-9\])[\d[\]+*?x-]*(?:\.[\d[\]+*?x-]+){1,2}$/;
 const PLATFORM = /^[a-z0-9]+\/[a-z0-9_]+(\/v\d+)?$/;
 
 class Translator {
@@ -112,12 +116,24 @@ class Translator {
       const build = this.#build(image);
       if (build === undefined) continue;
       const made = tagTemplates(image);
-      builds.push({ ...build, tags: made.templates });
+      builds.push({
+        ...build,
+        tags: made.templates.map((tag) => ({ ...tag, template: this.#versioned(tag.template) })),
+      });
       for (const each of made.left) this.#left.push({ what: `Tag ${each.text}`, why: each.why, place: each.place });
     }
-    const scan = this.#workflow.facts.find(
+    const gates = this.#workflow.facts.filter(
       (fact) => fact.kind === 'scan' && fact.target === 'image' && fact.gate !== 'reports',
     );
+    const scan = gates.find((fact) => fact.kind === 'scan' && !OTHER_SCANNERS.test(fact.tool));
+    for (const fact of gates) {
+      if (fact.kind === 'scan' && OTHER_SCANNERS.test(fact.tool))
+        this.#left.push({
+          what: `The scan by ${fact.tool}`,
+          why: 'run it under "commands", after "build"; its SARIF report becomes Problems',
+          place: fact.place,
+        });
+    }
     for (const diagnostic of this.#workflow.diagnostics) {
       if (diagnostic.code === 'workflow.unresolved')
         this.#left.push({ what: 'A part of the workflow', why: diagnostic.message, place: diagnostic.place });
@@ -137,6 +153,21 @@ class Translator {
       tests: this.#workflow.facts.flatMap((fact) => (fact.kind === 'test' ? (this.#test(fact) ?? []) : [])),
       left: this.#left,
     };
+  }
+
+  /** Where only branches named like a version build, the branch is the version: `1.4.0`, `release/1.4.0`. */
+  #versioned(template: string): string {
+    const pushes = this.#workflow.triggers.filter(({ event }) => event === 'push');
+    const branches = pushes.flatMap((trigger) => trigger.branches);
+    const isOnlyVersions =
+      pushes.length > 0 &&
+      pushes.every((trigger) => trigger.branches.length > 0 && trigger.tags.length === 0) &&
+      branches.every((pattern) => VERSION_PATTERN.test(pattern));
+    if (!isOnlyVersions) return template;
+    return template.replaceAll(
+      '{branch}',
+      branches.every((pattern) => pattern.startsWith('v')) ? 'v{semver}' : '{semver}',
+    );
   }
 
   #build(image: PublishedImage): BuildFinding | undefined {
