@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import * as esbuild from 'esbuild';
 import { hostSuite } from './hostSuite.ts';
 import { labSuite } from './labSuite.ts';
+import { markersSuite } from './markersSuite.ts';
 import { pageSuite } from './pageSuite.ts';
 import { rolloutSuite } from './rolloutSuite.ts';
 import { Report, type Suite } from './suite.ts';
@@ -17,7 +18,16 @@ import { trustSuite } from './trustSuite.ts';
 const root = join(import.meta.dirname, '..', '..');
 process.chdir(root);
 
-const suites: readonly Suite[] = [pageSuite, hostSuite, treeSuite, surfacesSuite, rolloutSuite, trustSuite, labSuite];
+const suites: readonly Suite[] = [
+  pageSuite,
+  markersSuite,
+  hostSuite,
+  treeSuite,
+  surfacesSuite,
+  rolloutSuite,
+  trustSuite,
+  labSuite,
+];
 
 async function build(): Promise<void> {
   execFileSync(process.execPath, ['esbuild.mjs'], { stdio: 'inherit' });

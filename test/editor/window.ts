@@ -123,9 +123,11 @@ export class EditorWindow {
   async openFile(path: string): Promise<void> {
     await this.#quickOpen('Control+p');
     await this.quickInput.fill(path);
-    await this.page.locator('.quick-input-list .monaco-list-row').first().waitFor();
+    // The rows of what was opened before stand there until the search has its answer.
+    const name = path.split('/').at(-1) ?? path;
+    await this.page.locator(`.quick-input-list .monaco-list-row.focused[aria-label^="${name}"]`).waitFor();
     await this.page.keyboard.press('Enter');
-    await this.page.locator(`.tab[data-resource-name="${path.split('/').at(-1)}"]`).waitFor();
+    await this.page.locator(`.tab[data-resource-name="${name}"]`).waitFor();
   }
 
   /** Opens a view container by its title in the activity bar. */

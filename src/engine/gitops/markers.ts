@@ -11,7 +11,7 @@ import {
   parseFile,
   type SkippedFile,
 } from './file.ts';
-import type { Comment, MappingNode, Node, ScalarNode } from './goyaml/composer.ts';
+import type { Comment, MappingNode, Node, ScalarNode, SequenceNode } from './goyaml/composer.ts';
 import type { ScalarStyle } from './goyaml/tokens.ts';
 import { type ImageRef, splitReference } from './reference.ts';
 import { type MarkerText, readMarkerText, type Setter } from './setter.ts';
@@ -123,56 +123,57 @@ export function findMarkers(text: string, file: string, cache?: PieceCache): Fil
 /** The nodes of a document that carry a marker, in the order of the text. */
 export function markedNodes(document: FluxDocument): readonly MarkedNode[] {
   const found: MarkedNode[] = [];
-  const path: (string | number)[] = [];
-  const mappings: (MappingNode | undefined)[] = [];
+  // The way to the node at hand. Few nodes carry a comment, so keys are looked at only when one does.
+  const parents: (MappingNode | SequenceNode)[] = [];
   const indexes: number[] = [];
-  const visit = (node: Node): void => {
+  const visit = (node: Node, depth: number): void => {
     if (node.kind === 'scalar') {
       // The line comment decides alone when there is one.
       const comment = node.line ?? node.head;
       if (comment === undefined) return;
       const text: MarkerText = readMarkerText(comment.text);
-      if (text.kind !== 'setter' || isMetadata(path) || isShadowed(path, mappings, indexes)) return;
-      found.push({ node, document, setter: text.setter, form: text.form, comment, path: [...path] });
+      if (text.kind !== 'setter') return;
+      const path = parents.slice(0, depth).map((parent, at) => stepOf(parent, indexes[at] ?? 0));
+      if (isMetadata(path) || isShadowed(path, parents, indexes)) return;
+      found.push({ node, document, setter: text.setter, form: text.form, comment, path });
     } else if (node.kind === 'sequence') {
-      for (let index = 0; index < node.items.length; index += 1) {
-        const item = node.items[index];
-        if (item === undefined) continue;
-        path.push(index);
-        mappings.push(undefined);
-        indexes.push(index);
-        visit(item);
-        mappings.pop();
-        indexes.pop();
-        path.pop();
+      parents[depth] = node;
+      const { items } = node;
+      for (let index = 0; index < items.length; index += 1) {
+        indexes[depth] = index;
+        const item = items[index];
+        if (item !== undefined) visit(item, depth + 1);
       }
     } else if (node.kind === 'mapping') {
-      for (let index = 0; index < node.entries.length; index += 1) {
-        const entry = node.entries[index];
-        if (entry === undefined) continue;
-        path.push(keyName(entry.key));
-        mappings.push(node);
-        indexes.push(index);
-        visit(entry.value);
-        mappings.pop();
-        indexes.pop();
-        path.pop();
+      parents[depth] = node;
+      const { entries } = node;
+      for (let index = 0; index < entries.length; index += 1) {
+        indexes[depth] = index;
+        const entry = entries[index];
+        if (entry !== undefined) visit(entry.value, depth + 1);
       }
     }
   };
-  visit(document.root);
+  visit(document.root, 0);
   return found;
+}
+
+function stepOf(parent: MappingNode | SequenceNode, index: number): string | number {
+  if (parent.kind === 'sequence') return index;
+  const entry = parent.entries[index];
+  return entry === undefined ? '' : keyName(entry.key);
 }
 
 /** kyaml looks fields up by name and finds the first one, so a second one of the same name is never visited. */
 function isShadowed(
   path: readonly (string | number)[],
-  mappings: readonly (MappingNode | undefined)[],
+  parents: readonly (MappingNode | SequenceNode)[],
   indexes: readonly number[],
 ): boolean {
   return path.some((name, depth) => {
-    const first = mappings[depth]?.entries.findIndex(({ key }) => keyName(key) === name);
-    return first !== undefined && first < (indexes[depth] ?? 0);
+    const parent = parents[depth];
+    if (parent?.kind !== 'mapping') return false;
+    return parent.entries.findIndex(({ key }) => keyName(key) === name) < (indexes[depth] ?? 0);
   });
 }
 

@@ -77,7 +77,7 @@ function markerLenses(
     ];
   }
   const title = markerTitle(markers, linked, state, now);
-  const why = lens('slipway.explainTag', '$(info) Why?', 'Which tags are out and why, and who wins');
+  const why = lens('slipway.explainTag', 'Why?', 'Which tags are out and why, and who wins');
   const first = lens('slipway.explainTag', title, 'Show why');
   const history = lens('slipway.rollBackTag', 'Roll back', 'An earlier value of this line, from git');
   const pick = lens('slipway.pickTag', 'Pick tag…', 'Choose from the known tags');
@@ -170,7 +170,7 @@ function updaterLenses(repository: Repository, target: UpdaterTarget, now: numbe
     return [lens('slipway.fetchTags', `$(circle-outline) ${app.name}: ${here}, tags not fetched yet · Fetch tags`)];
   }
   const choice = markers.updaterChoice(image, list);
-  const why = lens('slipway.explainTag', '$(info) Why?', 'Which tags are out and why, and who wins');
+  const why = lens('slipway.explainTag', 'Why?', 'Which tags are out and why, and who wins');
   const pick = lens('slipway.pickTag', 'Pick tag…');
   const rule = `${image.strategy}${image.constraint === undefined ? '' : ` ${image.constraint}`}`;
   if (choice.tag === undefined) {
@@ -190,7 +190,7 @@ function updaterLenses(repository: Repository, target: UpdaterTarget, now: numbe
       why,
     ];
   }
-  const title = `$(arrow-small-right) ${app.name}: ${here} → ${choice.tag} by ${rule} (${tagsAge(list, now)})`;
+  const title = `${app.name}: ${here} → ${choice.tag} by ${rule} (${tagsAge(list, now)})`;
   const place = markers.writeTarget(target);
   const bump =
     'file' in place

@@ -27,7 +27,7 @@ export function markerTitle(
   const { namespace, policy: name } = marker.setter;
   switch (state.kind) {
     case 'behind':
-      return `$(arrow-small-right) ${current} → ${markers.shortNext(marker, state)} by ${shortRule(markers, policy)} (${tagsAge(state.policy.tags, now)})`;
+      return `${current} → ${markers.shortNext(marker, state)} by ${shortRule(markers, policy)} (${tagsAge(state.policy.tags, now)})`;
     case 'current':
       return `$(check) ${current} is the latest by ${shortRule(markers, policy)} (${tagsAge(state.policy.tags, now)})`;
     case 'none':
