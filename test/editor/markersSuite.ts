@@ -224,7 +224,7 @@ export const markersSuite: Suite = {
           () => cursorLine(window),
           (line) => line === 12,
         );
-        await goToLine(window, 16);
+        await goToLine(window, 17);
         await page.keyboard.press('End');
         await page.keyboard.press('F12');
         await eventually(
@@ -235,7 +235,7 @@ export const markersSuite: Suite = {
       });
 
       await test('rename changes the policy and every marker', async () => {
-        await goToLine(window, 12);
+        await goToLine(window, 13);
         await page.keyboard.press('End');
         await page.keyboard.press('F2');
         const box = page.locator('.rename-box input');
@@ -309,7 +309,7 @@ export const markersSuite: Suite = {
       await test('the policy’s own lens follows the edit of its range before it is saved', async () => {
         await window.openFile('clusters/dev/images.yaml');
         await lenses((found) => found.some((text) => text.includes('selects 1.3.0 of 6 tags')));
-        await goToLine(window, 19);
+        await goToLine(window, 20);
         await page.keyboard.press('End');
         await page.keyboard.type(' # wider');
         for (let at = 0; at < ' # wider'.length + 1; at += 1) await page.keyboard.press('ArrowLeft');
