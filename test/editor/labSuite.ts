@@ -99,6 +99,7 @@ async function behaviour(report: Report, stage: Stage): Promise<void> {
   });
 
   await report.test('every step of the run is in the tree with its end', async () => {
+    await window.row('Build api').waitFor();
     for (const step of ['Test app', 'Build api', 'Publish worker', 'Deploy to dev', 'Roll out on dev']) {
       await window.row(step).scrollIntoViewIfNeeded();
       assert.match((await window.row(step).getAttribute('aria-label')) ?? '', /succeeded/, step);
@@ -106,17 +107,19 @@ async function behaviour(report: Report, stage: Stage): Promise<void> {
   });
 
   await report.test('the icon font of the page is loaded, and nothing breaks its policy', async () => {
-    const frame = window.page.frames().find((one) => one.name() === 'active-frame');
-    assert.ok(frame !== undefined, 'the page has its frame');
-    await eventually(
+    const faces = await eventually(
       'icon font',
-      () => frame.evaluate(() => document.fonts.check('16px codicon') && document.fonts.size > 0),
-      (isThere) => isThere,
+      () =>
+        page
+          .locator('body')
+          .evaluate(() =>
+            document.fonts.check('16px codicon')
+              ? [...document.fonts].map(({ family, status }) => `${family.replaceAll('"', '')} ${status}`)
+              : [],
+          ),
+      (found) => found.includes('codicon loaded'),
     );
-    const faces = await frame.evaluate(() =>
-      [...document.fonts].map(({ family, status }) => `${family.replaceAll('"', '')} ${status}`),
-    );
-    assert.ok(faces.includes('codicon loaded'), faces.join(', '));
+    assert.ok(faces.length > 0);
     const broken = window.console.filter(
       (line) => /Content Security Policy/.test(line) && /font|style|script/.test(line),
     );
@@ -124,6 +127,45 @@ async function behaviour(report: Report, stage: Stage): Promise<void> {
       broken.filter((line) => /codicon|rollout/.test(line)),
       [],
     );
+  });
+
+  await report.test('the Workloads view shows what runs, once its environment is expanded', async () => {
+    await window.section('Workloads').click();
+    await window.sectionRow('Workloads', 'dev').click();
+    const rows = await eventually(
+      'rows of Workloads',
+      () => window.sectionRows('Workloads'),
+      (texts) => texts.some((text) => text.includes('shop-api')),
+    );
+    const api = rows.find((text) => text.includes('Deployment shop-api')) ?? '';
+    assert.match(api, /ready, 2 of 2 available, main-[0-9a-f]{7}/);
+    assert.ok(
+      rows.some((text) => /^dev, 4 workloads, all ready/.test(text)),
+      rows.join('\n'),
+    );
+    await window.sectionRow('Workloads', 'shop-api').click();
+    await eventually(
+      'pods of shop-api',
+      () => window.sectionRows('Workloads'),
+      (texts) => texts.filter((text) => /Pod shop-api-.*, ready/.test(text)).length === 2,
+    );
+    await window.screenshot('lab-workloads');
+  });
+
+  await report.test('a workload that changes in the cluster changes in the view', async () => {
+    spawnSync('kubectl', ['-n', namespace, 'scale', 'deployment', 'shop-worker', '--replicas=0'], { env });
+    await eventually(
+      'row of shop-worker',
+      () => window.sectionRows('Workloads'),
+      (texts) => texts.some((text) => /shop-worker.*scaled to 0/.test(text)),
+    );
+    spawnSync('kubectl', ['-n', namespace, 'scale', 'deployment', 'shop-worker', '--replicas=1'], { env });
+    await eventually(
+      'row of shop-worker',
+      () => window.sectionRows('Workloads'),
+      (texts) => texts.some((text) => /shop-worker.*1 of 1 available/.test(text)),
+    );
+    await window.section('Workloads').click();
   });
 
   await report.test('a version that fails its smoke test is rolled back, and the page says why', async () => {

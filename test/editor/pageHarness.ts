@@ -5,6 +5,7 @@ import { basename, extname, join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { project } from '../../src/engine/run/projection.ts';
 import { rolloutHtml } from '../../src/extension/rollout/html.ts';
+import { offersOf } from '../../src/extension/rollout/offers.ts';
 import type { HistoryEntry, LogLine, RolloutState, ToHost, ToView } from '../../src/extension/rollout/protocol.ts';
 import { parseToHost, parseToView } from '../../src/extension/rollout/protocol.ts';
 import type { SampleRun } from './samples/runs.ts';
@@ -162,7 +163,7 @@ export function stateOf(run: SampleRun, more: Partial<RolloutState> = {}): Rollo
     folder: '/work/shop',
     run: view,
     isLive,
-    offers: isLive ? ['cancel'] : view.state === 'succeeded' ? ['runAgain'] : ['resume', 'runAgain'],
+    ...offersOf(view, isLive),
     history: [
       ...history,
       {

@@ -1,13 +1,7 @@
 import { html, nothing, svg, type TemplateResult } from 'lit';
-import type { HistoryEntry, Offer, RolloutState } from '../../src/extension/rollout/protocol.ts';
+import type { HistoryEntry, RolloutState } from '../../src/extension/rollout/protocol.ts';
 import { age, conditionOf, duration, type RunCondition, startedByWords } from '../../src/extension/words.ts';
-import { capital, conditionIcon, conditionMark, moveFocus, type Send } from './parts.ts';
-
-const offerWords: Readonly<Record<Offer, { readonly label: string; readonly icon: string }>> = {
-  cancel: { label: 'Cancel run', icon: 'debug-stop' },
-  resume: { label: 'Resume', icon: 'debug-continue' },
-  runAgain: { label: 'Run again', icon: 'play' },
-};
+import { capital, conditionIcon, conditionMark, moveFocus, offerButton, type Send } from './parts.ts';
 
 export function header(state: RolloutState, now: number, send: Send): TemplateResult {
   const { run } = state;
@@ -29,14 +23,8 @@ export function header(state: RolloutState, now: number, send: Send): TemplateRe
       ${took === undefined ? nothing : html`<span class="took">${duration(took)}</span>`}
       <span class="grow"></span>
       <div class="actions">
-        ${state.offers.map(
-          (offer, index) =>
-            html`<vscode-button
-              ?secondary=${index < state.offers.length - 1 || offer === 'cancel'}
-              icon=${offerWords[offer].icon}
-              @click=${() => send({ kind: 'do', offer })}
-              >${offerWords[offer].label}</vscode-button
-            >`,
+        ${state.offers.map((offer, index) =>
+          offerButton(offer, index === state.offers.length - 1 && offer !== 'cancel' ? 'main' : 'other', send),
         )}
       </div>
     </div>

@@ -4,7 +4,7 @@ import type { Failure } from '../../src/engine/problems/index.ts';
 import type { RunView } from '../../src/engine/run/projection.ts';
 import type { RolloutState } from '../../src/extension/rollout/protocol.ts';
 import { activityOf, conditionOf, duration } from '../../src/extension/words.ts';
-import { conditionMark, icon, link, plural, type Send } from './parts.ts';
+import { conditionMark, icon, link, offerButton, plural, type Send } from './parts.ts';
 
 /** The one thing to know now: what happens, what came out, or why it failed and what to do. */
 export function outcome(state: RolloutState, send: Send, showLog: (step: string) => void): TemplateResult {
@@ -20,7 +20,7 @@ export function outcome(state: RolloutState, send: Send, showLog: (step: string)
       return succeeded(run, send);
     case 'failed':
     case 'rolled back':
-      return failed(run, send, showLog);
+      return failed(state, send, showLog);
     case 'interrupted':
       return html`<section class="outcome warn" aria-label="Outcome">
         <p class="headline">${conditionMark(condition)} The process of this run has ended without a word</p>
@@ -41,7 +41,9 @@ export function outcome(state: RolloutState, send: Send, showLog: (step: string)
 function succeeded(run: RunView, send: Send): TemplateResult {
   const passed = run.smoke.filter(({ isOk }) => isOk).length;
   const facts = [
-    ...(run.verdict === undefined ? [] : [`${run.verdict.message} after ${duration(run.verdict.elapsedMs)}`]),
+    ...(run.verdict === undefined
+      ? []
+      : [`${run.verdict.message.replace(/\.$/, '')} after ${duration(run.verdict.elapsedMs)}`]),
     ...(run.smoke.length === 0 ? [] : [`${passed} of ${plural(run.smoke.length, 'smoke check')} passed`]),
   ];
   return html`<section class="outcome good" aria-label="Outcome">
@@ -67,7 +69,7 @@ function succeeded(run: RunView, send: Send): TemplateResult {
   </section>`;
 }
 
-function failed(run: RunView, send: Send, showLog: (step: string) => void): TemplateResult {
+function failed({ run, fixes }: RolloutState, send: Send, showLog: (step: string) => void): TemplateResult {
   const step = run.steps.find(({ state }) => state === 'failed');
   const cause = run.verdict?.state === 'failed' ? run.verdict.causes[0] : undefined;
   const failure: Failure | undefined = step?.failure ?? run.failure;
@@ -97,6 +99,7 @@ function failed(run: RunView, send: Send, showLog: (step: string) => void): Temp
     }
     ${others.map((other) => html`<p class="also">Also: ${other.message} ${other.fix}</p>`)} ${rollback(run)}
     <div class="actions">
+      ${fixes.map((offer) => offerButton(offer, 'other', send))}
       ${
         step === undefined
           ? nothing

@@ -1,5 +1,6 @@
 // Small pieces all sections use: icons with words, links, keyboard within a list.
 import { html, nothing, type TemplateResult } from 'lit';
+import type { Offer } from '../../src/extension/rollout/protocol.ts';
 import type { RunCondition, StepCondition } from '../../src/extension/words.ts';
 
 export type Send = (message: import('../../src/extension/rollout/protocol.ts').ToHost) => void;
@@ -32,6 +33,25 @@ export function conditionMark(condition: RunCondition | StepCondition): Template
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 export const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
+
+const offerWords: Readonly<Record<Offer, { readonly label: string; readonly icon: string }>> = {
+  cancel: { label: 'Cancel run', icon: 'debug-stop' },
+  resume: { label: 'Resume', icon: 'debug-continue' },
+  runAgain: { label: 'Run again', icon: 'play' },
+  rollBack: { label: 'Roll back…', icon: 'discard' },
+  deploy: { label: 'Deploy another version…', icon: 'rocket' },
+  smoke: { label: 'Check again', icon: 'beaker' },
+  diagnose: { label: 'Diagnose', icon: 'search' },
+  unlock: { label: 'Take the lock away', icon: 'unlock' },
+};
+
+export const offerButton = (offer: Offer, rank: 'main' | 'other', send: Send): TemplateResult =>
+  html`<vscode-button
+    ?secondary=${rank === 'other'}
+    icon=${offerWords[offer].icon}
+    @click=${() => send({ kind: 'do', offer })}
+    >${offerWords[offer].label}</vscode-button
+  >`;
 
 /** A link that the host opens after it has checked that the run knows the address. */
 export const link = (text: string | TemplateResult, onClick: () => void, title?: string): TemplateResult =>

@@ -51,6 +51,19 @@ export function environmentCommands(parts: EnvironmentCommandParts): readonly Co
       },
     },
     {
+      id: 'slipway.unlock',
+      needs: 'trusted',
+      run: async (argument) => {
+        const { root, environment } = await target(argument, vscode.l10n.t('Unlock Release'));
+        const title = vscode.l10n.t('Slipway: looking for a lock on {0}', environment.name);
+        const done = await asking(title, async (signal) =>
+          (await loader.engine(root.path)).unlock(environment.name, signal),
+        );
+        const text = done ?? vscode.l10n.t('Nothing of {0} is locked.', environment.name);
+        void vscode.window.showInformationMessage(text);
+      },
+    },
+    {
       id: 'slipway.previewDeploy',
       needs: 'trusted',
       run: async (argument) => {

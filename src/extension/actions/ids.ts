@@ -9,6 +9,7 @@ export const actionCommandIds = [
   'slipway.smoke',
   'slipway.rollBack',
   'slipway.diagnose',
+  'slipway.unlock',
   'slipway.compare',
   'slipway.previewDeploy',
   'slipway.selectEnvironment',

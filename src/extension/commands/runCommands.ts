@@ -99,6 +99,8 @@ export async function watchRun(
     if (of !== root || root.runs.get(run)?.view.environment !== environment) return;
     started.dispose();
     panels.follow(root, run);
+    // The steps are what one looks at now; a tree that nobody has open stays as it is.
+    if (tree.isVisible) tree.reveal(root, environment).then(undefined, () => {});
     if (vscode.workspace.getConfiguration('slipway').get('openRolloutOnRun', true)) panels.show(root, run);
   });
   try {

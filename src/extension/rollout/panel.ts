@@ -3,11 +3,12 @@ import * as vscode from 'vscode';
 import type { Place } from '../../engine/problems/index.ts';
 import type { System } from '../../engine/system/index.ts';
 import { Owner } from '../events.ts';
-import { rolloutViewType } from '../ids.ts';
+import { type CommandId, rolloutViewType } from '../ids.ts';
 import { followLog } from '../run/logFollower.ts';
 import { conditionOf } from '../words.ts';
 import type { Root } from '../workspace.ts';
 import { rolloutHtml } from './html.ts';
+import { offersOf } from './offers.ts';
 import type { PageMemory } from './pageMemory.ts';
 import { type LogLine, type Offer, parseToHost, type RolloutState, type ToHost, type ToView } from './protocol.ts';
 
@@ -33,6 +34,14 @@ export interface PanelContext {
 const QUIET_MS = 80;
 /** Lines kept for the page; the whole log opens as a document. */
 const MOST_LINES = 50_000;
+
+const commandOf: Readonly<Partial<Record<Offer, CommandId>>> = {
+  rollBack: 'slipway.rollBack',
+  deploy: 'slipway.deploy',
+  smoke: 'slipway.smoke',
+  diagnose: 'slipway.diagnose',
+  unlock: 'slipway.unlock',
+};
 
 /** One rollout page: shows the runs of one environment of one root, one at a time. */
 export class RolloutPanel extends Owner {
@@ -159,15 +168,7 @@ export class RolloutPanel extends Owner {
     const entry = this.root.runs.get(this.#run);
     if (entry === undefined) return undefined;
     const { view, isLive } = entry;
-    const condition = conditionOf(view, isLive);
-    const offers: Offer[] = [];
-    if (vscode.workspace.isTrusted) {
-      if (condition === 'running') offers.push('cancel');
-      else {
-        if (condition !== 'succeeded') offers.push('resume');
-        offers.push('runAgain');
-      }
-    }
+    const { offers, fixes } = vscode.workspace.isTrusted ? offersOf(view, isLive) : { offers: [], fixes: [] };
     const history = this.root.runs
       .list()
       .filter((other) => other.view.environment === this.environment)
@@ -179,6 +180,7 @@ export class RolloutPanel extends Owner {
       run: view,
       isLive,
       offers,
+      fixes,
       history: history.map((other) => ({
         run: other.view.id,
         condition: conditionOf(other.view, other.isLive),
@@ -216,6 +218,7 @@ export class RolloutPanel extends Owner {
         if (message.offer === 'cancel') await actions.cancel(this.root, this.#run);
         if (message.offer === 'resume') await actions.resume(this.root, this.#run);
         if (message.offer === 'runAgain') await actions.runAgain(this.root, this.environment);
+        await this.#command(message.offer);
         return;
       case 'showRun':
         if (this.#isOfHere(message.run)) this.show(message.run, undefined, 'stay');
@@ -259,6 +262,13 @@ export class RolloutPanel extends Owner {
         if (view?.scans.some(({ reports }) => reports.includes(message.path)))
           await actions.openReport(this.root, this.#run, message.path);
     }
+  }
+
+  /** The rest is what commands do; they ask for what they need, and in Restricted Mode they refuse. */
+  async #command(offer: Offer): Promise<void> {
+    const command = commandOf[offer];
+    if (command === undefined || this.environment === null) return;
+    await vscode.commands.executeCommand(command, { root: this.root, environment: this.environment });
   }
 
   #remember(): void {

@@ -23,6 +23,8 @@ export interface RolloutState {
   readonly isLive: boolean;
   /** What the host would do for the person now; buttons appear by this. */
   readonly offers: readonly Offer[];
+  /** Ways out of a failure, shown beside its cause. */
+  readonly fixes: readonly Offer[];
   /** Runs of the same environment, oldest first, the shown one among them. */
   readonly history: readonly HistoryEntry[];
   /** The host's clock, ISO: durations of running steps count from it. */
@@ -31,7 +33,9 @@ export interface RolloutState {
   readonly focus?: string;
 }
 
-export type Offer = 'cancel' | 'runAgain' | 'resume';
+const offers = ['cancel', 'runAgain', 'resume', 'rollBack', 'deploy', 'smoke', 'diagnose', 'unlock'] as const;
+
+export type Offer = (typeof offers)[number];
 
 export interface LogLine {
   readonly seq: number;
@@ -51,7 +55,7 @@ const toHost = v.variant('kind', [
     run: v.optional(runId),
     step: v.optional(stepId),
   }),
-  v.strictObject({ kind: v.literal('do'), offer: v.picklist(['cancel', 'runAgain', 'resume']) }),
+  v.strictObject({ kind: v.literal('do'), offer: v.picklist(offers) }),
   v.strictObject({ kind: v.literal('showRun'), run: runId }),
   /** Whose log is on screen; absent = none. */
   v.strictObject({ kind: v.literal('followLog'), step: v.optional(stepId) }),
@@ -85,6 +89,7 @@ const isState = (value: unknown): boolean => {
     state !== null &&
     Array.isArray(state.history) &&
     Array.isArray(state.offers) &&
+    Array.isArray(state.fixes) &&
     typeof state.now === 'string' &&
     typeof state.run === 'object' &&
     Array.isArray(state.run?.steps)
