@@ -33,7 +33,7 @@ const suites: readonly Suite[] = [
   },
   {
     name: 'editor',
-    argv: ['node', 'test/editor/main.ts', 'host', 'tree', 'page'],
+    argv: ['node', 'test/editor/main.ts', 'host', 'tree', 'page', 'surfaces', 'rollout', 'trust', 'lab'],
     lab: ['core', 'vscode'],
     isSociable: true,
   },

@@ -4,14 +4,17 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { liveViews } from '../../src/engine/rollout/index.ts';
+import { workloadItem } from '../../src/extension/workloads/workloadItems.ts';
 
-const budget = { kilobytes: 300, milliseconds: 25 };
+const budget = { kilobytes: 300, milliseconds: 25, expandMilliseconds: 100 };
 const processes = 21;
 
 /** Run in a fresh process: answers every name of `vscode` with a class, enough for the module's top level. */
 const probe = `
 const { createRequire, Module } = require('node:module');
-const any = new Proxy(class {}, { get: (target, key) => (key in target ? target[key] : any), apply: () => any });
+const any = new Proxy(class {}, { get: (target, key) => (key in target ? target[key] : any), apply: () => any, getPrototypeOf: () => any });
+// The bundle copies a module's own names and finds the others by its prototype, hence the trap for that.
 const load = Module._load;
 Module._load = (id, ...rest) => (id === 'vscode' ? any : load(id, ...rest));
 const started = process.hrtime.bigint();
@@ -47,6 +50,79 @@ console.log(
   `loading the entry     median ${median.toFixed(1)} ms of ${processes} processes, ` +
     `${times[0]?.toFixed(1)} to ${times.at(-1)?.toFixed(1)} (budget ${budget.milliseconds} ms)`,
 );
-const isOver = size > budget.kilobytes * 1000 || median > budget.milliseconds;
+// What the Workloads view does between the cluster's answer and its rows, for a thousand workloads with three pods each.
+const namespace = 'shop';
+const many = Array.from({ length: 1_000 }, (_, index) => `web-${index}`);
+const labelled = (app: string) => ({ app });
+const objects: Parameters<typeof liveViews>[0] = {
+  workloads: many.map((name, index) => ({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name, namespace, uid: `d-${index}`, generation: 1, creationTimestamp: '2026-11-21T10:00:00Z' },
+    spec: {
+      replicas: 3,
+      selector: { matchLabels: labelled(name) },
+      template: { metadata: { labels: labelled(name) }, spec: { containers: [{ name: 'web', image: 'web:1.0' }] } },
+    },
+    status: { observedGeneration: 1, replicas: 3, updatedReplicas: 3, readyReplicas: 3, availableReplicas: 3 },
+  })),
+  replicaSets: many.map((name, index) => ({
+    apiVersion: 'apps/v1',
+    kind: 'ReplicaSet',
+    metadata: {
+      name: `${name}-5c4b9d7f6`,
+      namespace,
+      uid: `r-${index}`,
+      labels: { ...labelled(name), 'pod-template-hash': '5c4b9d7f6' },
+      ownerReferences: [{ apiVersion: 'apps/v1', kind: 'Deployment', name, uid: `d-${index}`, controller: true }],
+    },
+    spec: {
+      replicas: 3,
+      template: { metadata: { labels: labelled(name) }, spec: { containers: [{ name: 'web', image: 'web:1.0' }] } },
+    },
+    status: { replicas: 3, readyReplicas: 3, availableReplicas: 3 },
+  })),
+  pods: many.flatMap((name, index) =>
+    ['a', 'b', 'c'].map((letter) => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        name: `${name}-5c4b9d7f6-${letter}`,
+        namespace,
+        uid: `p-${index}-${letter}`,
+        creationTimestamp: '2026-11-21T10:00:00Z',
+        labels: { ...labelled(name), 'pod-template-hash': '5c4b9d7f6' },
+        ownerReferences: [
+          { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: `${name}-5c4b9d7f6`, uid: `r-${index}`, controller: true },
+        ],
+      },
+      spec: { containers: [{ name: 'web', image: 'web:1.0' }] },
+      status: {
+        phase: 'Running',
+        conditions: [{ type: 'Ready', status: 'True' }],
+        containerStatuses: [{ name: 'web', ready: true, restartCount: 0, state: { running: {} } }],
+      },
+    })),
+  ),
+  revisions: [],
+  jobs: [],
+  claims: [],
+  events: [],
+  nodes: [],
+};
+const targets = many.map((name) => ({ apiVersion: 'apps/v1', kind: 'Deployment', name, namespace }));
+const rounds = Array.from({ length: 11 }, () => {
+  const began = performance.now();
+  const rows = liveViews(objects, targets).map((workload) => workloadItem(workload, Date.now()));
+  if (rows.filter(({ description }) => description.startsWith('3 of 3 available')).length !== many.length) {
+    throw new Error('the rows are not what they should be');
+  }
+  return performance.now() - began;
+}).sort((a, b) => a - b);
+const expand = rounds[rounds.length >> 1] ?? Number.NaN;
+console.log(
+  `1,000 workloads       median ${expand.toFixed(1)} ms from the cluster's answer to rows (budget ${budget.expandMilliseconds} ms)`,
+);
+const isOver = size > budget.kilobytes * 1000 || median > budget.milliseconds || expand > budget.expandMilliseconds;
 if (isOver) console.log('over budget');
 if (process.argv.includes('--check') && isOver) process.exitCode = 1;

@@ -15,12 +15,13 @@ const workloadTone: Readonly<Record<WorkloadView['state'], readonly [string, Ton
 export function workloads(run: RunView, now: number): TemplateResult | typeof nothing {
   if (run.workloads.length === 0) return nothing;
   const { verdict, rollback } = run;
-  const elapsed =
-    rollback?.finished?.outcome === 'restored'
-      ? html`as restored`
-      : verdict === undefined
-        ? nothing
-        : html`${verdict.state} after ${duration(verdict.elapsedMs)}`;
+  // After a rollback the newest version is the one that is back.
+  const isRestored = rollback?.finished?.outcome === 'restored';
+  const elapsed = isRestored
+    ? html`as restored`
+    : verdict === undefined
+      ? nothing
+      : html`${verdict.state} after ${duration(verdict.elapsedMs)}`;
   return section(
     'workloads',
     'Workloads',
@@ -52,7 +53,7 @@ export function workloads(run: RunView, now: number): TemplateResult | typeof no
                     </tr>
                   </thead>
                   <tbody>
-                    ${workload.pods.map((pod) => podRow(pod, now))}
+                    ${workload.pods.map((pod) => podRow(pod, now, isRestored))}
                   </tbody>
                 </table>
               </div>`
@@ -62,7 +63,7 @@ export function workloads(run: RunView, now: number): TemplateResult | typeof no
   );
 }
 
-function podRow(pod: PodView, now: number): TemplateResult {
+function podRow(pod: PodView, now: number, isRestored: boolean): TemplateResult {
   const [name, tone]: readonly [string, Tone] = pod.isReady
     ? ['pass', 'good']
     : pod.reason !== undefined && /Err|BackOff|Crash|Invalid|Failed|OOM/.test(pod.reason)
@@ -71,7 +72,7 @@ function podRow(pod: PodView, now: number): TemplateResult {
   const state = pod.isReady ? 'Ready' : (pod.reason ?? (pod.phase === 'Running' ? 'Not ready' : pod.phase));
   return html`<tr>
     <td class="name" title=${pod.name}><span class="pod-name">${pod.name}</span></td>
-    <td>${pod.isNew ? 'new' : html`<span class="faint">old</span>`}</td>
+    <td>${pod.isNew ? (isRestored ? 'restored' : 'new') : html`<span class="faint">old</span>`}</td>
     <td title=${pod.message ?? ''}>${icon(name, tone)} ${state}</td>
     <td class="number ${pod.restarts > 0 ? 'tone-warn' : 'faint'}">${pod.restarts}</td>
     <td class="number faint">${pod.createdAt === undefined ? '' : age(pod.createdAt, now).replace(' ago', '')}</td>

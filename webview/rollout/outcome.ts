@@ -134,12 +134,13 @@ function rollback(run: RunView): TemplateResult | typeof nothing {
   if (finished === undefined) {
     return html`<p class="rollback">${conditionMark('running')} Rolling back to ${target}</p>`;
   }
-  const after =
-    finished.sinceDeployMs === undefined ? '' : `, ${duration(finished.sinceDeployMs)} after the deploy began`;
+  const message = finished.message.replace(/\.$/, '');
+  const isTimed = finished.sinceDeployMs === undefined || message.includes('after the deploy began');
+  const after = isTimed ? '' : `, ${duration(finished.sinceDeployMs ?? 0)} after the deploy began`;
   const isGood = finished.outcome === 'restored';
   return html`<p class="rollback">
     ${icon('discard', isGood ? 'good' : 'bad')}
-    <span><strong>${isGood ? 'Rolled back' : 'Rollback'}:</strong> ${finished.message}${after}.</span>
+    <span><strong>${isGood ? 'Rolled back' : 'Rollback'}:</strong> ${message}${after}.</span>
   </p>`;
 }
 

@@ -31,11 +31,11 @@ export function barOf(step: StepView, axis: Axis): Bar | undefined {
   return { start, width: Math.max(0, clamp((to / span) * 100) - start) };
 }
 
-/** Round times at which the axis is marked: at most five. */
+/** Round times at which the axis is marked: at most three, so that their words do not touch in a narrow column. */
 export function ticksOf(axis: Axis): readonly { readonly at: number; readonly ms: number }[] {
   const span = axis.endMs - axis.startMs;
-  const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600].map((seconds) => seconds * 1000);
-  const step = steps.find((size) => span / size <= 5) ?? Math.ceil(span / 5 / 3_600_000) * 3_600_000;
+  const steps = [1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600, 900, 1800, 3600].map((seconds) => seconds * 1000);
+  const step = steps.find((size) => span / size <= 4) ?? Math.ceil(span / 4 / 3_600_000) * 3_600_000;
   const ticks: { readonly at: number; readonly ms: number }[] = [];
   for (let ms = step; ms < span * 0.97; ms += step) ticks.push({ at: (ms / span) * 100, ms });
   return ticks;

@@ -76,6 +76,7 @@ const done = (message: string): Standing => ({
 });
 
 const count = (status: Fields, field: string): number => numberOf(status[field]) ?? 0;
+const allPods = (amount: number): string => (amount === 1 ? 'Its pod is' : `All ${amount} pods are`);
 const pods = (amount: number): string => (amount === 1 ? '1 pod' : `${amount} pods`);
 
 function deployment({ object, isObserved, revisionObject }: Attributed & { readonly object: KubeObject }): Standing {
@@ -100,7 +101,7 @@ function deployment({ object, isObserved, revisionObject }: Attributed & { reado
     return { state: 'progressing', message: `${available} of ${desired} new pods are available.`, ...numbers };
   return desired === 0
     ? { state: 'ready', message: 'Scaled to zero: nothing runs.', ...numbers, isIdle: true }
-    : { state: 'ready', message: `All ${pods(desired)} are available.`, ...numbers };
+    : { state: 'ready', message: `${allPods(desired)} available.`, ...numbers };
 }
 
 function statefulSet({ object, isObserved, newPods }: Attributed & { readonly object: KubeObject }): Standing {
@@ -145,7 +146,7 @@ function statefulSet({ object, isObserved, newPods }: Attributed & { readonly ob
     message:
       partition > 0
         ? `${pods(goal)} above partition ${partition} run the new version.`
-        : `All ${pods(desired)} are available.`,
+        : `${allPods(desired)} available.`,
     ...numbers,
   };
 }
@@ -185,7 +186,7 @@ function daemonSet(
     };
   }
   const note = excused.length > 0 ? `, without ${pods(excused.length)} on nodes that are down` : '';
-  return { state: 'ready', message: `All ${pods(desired)} are available${note}.`, ...numbers };
+  return { state: 'ready', message: `${allPods(desired)} available${note}.`, ...numbers };
 }
 
 function job(object: KubeObject): Standing {

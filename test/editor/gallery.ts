@@ -1,0 +1,95 @@
+// `npm run gallery`: the pictures of docs/gallery.md, taken in a real VS Code in its four themes from runs in known states.
+// Look at each of them before committing it.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gatedRun, rolledBackRun, succeededRun, writeRun } from './samples/runs.ts';
+import { sampleWorkspace } from './samples/workspace.ts';
+import { startServer } from './server.ts';
+import { themes } from './themes/index.ts';
+import { EditorWindow, launchBrowser } from './window.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+process.chdir(root);
+const folder = join(root, 'docs', 'gallery');
+const size = { width: 1440, height: 860 };
+
+interface Picture {
+  readonly name: string;
+  readonly about: string;
+  readonly take: (window: EditorWindow) => Promise<void>;
+}
+
+const pictures: readonly Picture[] = [
+  {
+    name: 'rolled-back',
+    about: 'A version whose image is missing: cause, evidence and ways out; the version before serves again',
+    take: async (window) => {
+      await window.row('dev').waitFor();
+      await window.row('Roll out on dev').click();
+      await window.webview().getByText('Revision 6 serves again', { exact: false }).first().waitFor();
+    },
+  },
+  {
+    name: 'log',
+    about: 'The steps on one time axis, and the log of one of them',
+    take: async (window) => {
+      await window.row('Build api').click();
+      await window.webview().getByRole('heading', { name: 'Log of Build api' }).waitFor();
+    },
+  },
+  {
+    name: 'history',
+    about: 'The Runs view: every run with cause, time and who started it; findings of the gate in Problems',
+    take: async (window) => {
+      await window.command('View: Close Editor');
+      await window.section('Pipelines').click();
+      await window.section('Runs').click();
+      await window.command('Problems: Focus on Problems View');
+      const finding = window.page.locator('.markers-panel .monaco-list-row', { hasText: 'PyYAML 5.3.1: CRITICAL' });
+      await finding.first().dblclick();
+      await window.page.locator('.tab', { hasText: 'api.Dockerfile' }).waitFor();
+    },
+  },
+];
+
+const minutesAgo = (minutes: number): string => new Date(Date.now() - minutes * 60_000).toISOString();
+const idAt = (time: string, end: string): string => `${time.slice(0, 19).replace(/[-:]/g, '')}Z-${end}`;
+
+execFileSync(process.execPath, ['esbuild.mjs'], { stdio: 'inherit' });
+mkdirSync(folder, { recursive: true });
+const browser = await launchBrowser();
+try {
+  for (const theme of themes) {
+    const workspace = sampleWorkspace({ 'docker/api.Dockerfile': 'FROM scratch\n\n\nCOPY . /app\nCMD ["/app/api"]\n' });
+    const [first, second, third] = [minutesAgo(95), minutesAgo(38), minutesAgo(4)];
+    writeRun(workspace.path, succeededRun(idAt(first, '11aa22'), first));
+    writeRun(workspace.path, gatedRun(idAt(second, '0b0b0b'), second));
+    writeRun(workspace.path, rolledBackRun(idAt(third, '77be01'), third));
+    const server = await startServer({
+      settings: { 'security.workspace.trust.enabled': false, 'workbench.colorTheme': theme.label },
+    });
+    try {
+      const window = await EditorWindow.open(browser, server, { open: workspace.path, size });
+      await window.activity('Slipway');
+      for (const { name, take } of pictures) {
+        await take(window);
+        await window.page.mouse.move(720, 5);
+        const path = join(folder, `${name}-${theme.name}.png`);
+        await window.page.screenshot({ path, animations: 'disabled', caret: 'hide' });
+        console.log(path);
+      }
+      await window.close();
+    } finally {
+      await server.stop();
+      workspace.remove();
+    }
+  }
+} finally {
+  await browser.close();
+}
+const sections = pictures.map(
+  ({ name, about }) =>
+    `## ${about}\n\n${themes.map((theme) => `![${about}, ${theme.label}](gallery/${name}-${theme.name}.png)`).join('\n')}\n`,
+);
+writeFileSync(join(root, 'docs', 'gallery.md'), `# Gallery\n\nTaken by \`npm run gallery\`.\n\n${sections.join('\n')}`);
