@@ -1,6 +1,7 @@
 // Every id the manifest also holds; a unit test compares the two.
 import { actionCommandIds } from './actions/ids.ts';
 import { imagesViewId, markerCommandIds } from './markers/ids.ts';
+import { workloadCommandIds } from './workloads/ids.ts';
 
 export const commandIds = [
   'slipway.run',
@@ -11,6 +12,7 @@ export const commandIds = [
   'slipway.openReport',
   ...markerCommandIds,
   ...actionCommandIds,
+  ...workloadCommandIds,
   'slipway.openEndpoint',
   'slipway.openConfiguration',
   'slipway.init',

@@ -18,7 +18,7 @@ import { Runner } from './run/runner.ts';
 import { RunsTree } from './runs/runsTree.ts';
 import { registerSurfaces } from './surfaces/index.ts';
 import { PipelinesTree } from './views/pipelinesTree.ts';
-import { registerWorkloads } from './workloads/index.ts';
+import { registerWorkloadCommands, registerWorkloads } from './workloads/index.ts';
 import { Workspace } from './workspace.ts';
 
 /** By then the editor has opened what it had open. */
@@ -78,6 +78,8 @@ export function activate(context: vscode.ExtensionContext): void {
   const stages = owner.own(
     registerActions({ ...parts, loader, store: workloads.store, memento: context.workspaceState }),
   );
+  const { selected, texts } = stages;
+  const operations = owner.own(registerWorkloadCommands({ workspace, loader, selected, texts }));
   const surfaces = owner.own(registerSurfaces(parts, String(context.extension.packageJSON.version)));
   const markers = owner.own(registerMarkers({ system, loader, workspace, log }));
   owner.own(
@@ -85,6 +87,7 @@ export function activate(context: vscode.ExtensionContext): void {
       [
         ...markers.commands,
         ...stages.commands,
+        ...operations.commands,
         ...surfaces.commands,
         ...runCommands(parts),
         ...viewCommands({ workspace, panels, loader, log }),

@@ -1,6 +1,11 @@
+import type { SelectedEnvironment } from '../actions/selectedEnvironment.ts';
+import type { TextDocuments } from '../actions/textDocuments.ts';
+import type { CommandSpec } from '../commands/register.ts';
 import { Owner } from '../events.ts';
 import type { EngineLoader } from '../run/engineLoader.ts';
 import type { Workspace } from '../workspace.ts';
+import { Forwards } from './forwards.ts';
+import { workloadCommands } from './workloadCommands.ts';
 import { WorkloadStore } from './workloadStore.ts';
 import { WorkloadsTree } from './workloadsTree.ts';
 
@@ -20,4 +25,13 @@ export function registerWorkloads({ workspace, loader }: WorkloadParts): Owner &
   );
   owner.own(new WorkloadsTree(workspace, store));
   return Object.assign(owner, { store });
+}
+
+/** What one does with what runs. The port-forwards and terminals end with the window. */
+export function registerWorkloadCommands(
+  parts: WorkloadParts & { readonly selected: SelectedEnvironment; readonly texts: TextDocuments },
+): Owner & { readonly commands: readonly CommandSpec[] } {
+  const owner = new Owner();
+  const forwards = owner.own(new Forwards());
+  return Object.assign(owner, { commands: workloadCommands({ ...parts, forwards }) });
 }

@@ -1,0 +1,11 @@
+// Ids of this part that the manifest also holds.
+
+export const workloadCommandIds = [
+  'slipway.logs',
+  'slipway.exec',
+  'slipway.restart',
+  'slipway.scale',
+  'slipway.portForward',
+  'slipway.stopForward',
+  'slipway.describe',
+] as const;
