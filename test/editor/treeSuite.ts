@@ -77,7 +77,6 @@ export const treeSuite: Suite = {
       });
 
       await report.test('the Runs view has the history: cause, time and who started it, newest first', async () => {
-        await window.section('Runs').click();
         await eventually(
           'rows of Runs',
           () => window.sectionRows('Runs'),

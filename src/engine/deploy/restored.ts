@@ -80,8 +80,8 @@ async function stateOf(access: ClusterAccess, target: ObjectRef, signal: AbortSi
     ref: target,
     state: isRestored ? 'ready' : 'progressing',
     message: isRestored
-      ? `${available} of ${desired} pods of the old version serve`
-      : `${available} of ${desired} pods of the old version serve, ${others.length} of the failed one are left`,
+      ? `${available} of ${amountOf(desired)} of the old version ${desired === 1 ? 'serves' : 'serve'}`
+      : `${available} of ${amountOf(desired)} of the old version ${desired === 1 ? 'serves' : 'serve'}, ${others.length} of the failed one are left`,
     ...counts(desired, updated, ready, available),
     pods: pods.filter((pod) => pod.metadata.deletionTimestamp === undefined).map((pod) => podView(pod, isNew(pod))),
   };
@@ -155,3 +155,5 @@ function podView(pod: KubeObject, isNew: boolean): PodView {
     ...(reason !== undefined && { reason }),
   };
 }
+
+const amountOf = (count: number): string => (count === 1 ? '1 pod' : `${count} pods`);
