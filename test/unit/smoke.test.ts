@@ -293,7 +293,12 @@ describe('checks', () => {
     };
     const byForward = await runCheck(tcp({ kind: 'service', name: 'shop' }), around(refusing), system, never);
     expect(byForward).toMatchObject({ isOk: false, message: 'nothing listens on 8080' });
-    const open = await runCheck(tcp({ kind: 'service', name: 'shop' }), around(cluster([pod('n', {})])), system, never);
+    const open = await runCheck(
+      { ...tcp({ kind: 'service', name: 'shop' }), deadlineMs: 30_000 },
+      around(cluster([pod('n', {})])),
+      system,
+      never,
+    );
     expect(open.isOk).toBe(true);
   });
 

@@ -2,12 +2,16 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import {
   type CiKind,
+  type DeliveryKind,
+  type DeliveryProposal,
   type InitProposal,
   lineDiff,
   type MigrationReport,
   migrateWorkflow,
   proposeCi,
   proposeConfig,
+  proposeDelivery,
+  writeDelivery,
   writeProposal,
 } from '../../engine/project/index.ts';
 import type { CliContext } from '../context.ts';
@@ -20,6 +24,12 @@ interface InitFlags {
   readonly fromWorkflow?: string;
   readonly ci?: CiKind;
   readonly package?: string;
+  readonly flux?: boolean;
+  readonly argocd?: boolean;
+  readonly app?: string;
+  readonly folder?: string;
+  readonly env?: string;
+  readonly branch?: string;
 }
 
 export function addInitCommand(program: Command, context: () => CliContext): void {
@@ -37,9 +47,17 @@ export function addInitCommand(program: Command, context: () => CliContext): voi
         'gitea',
       ]),
     )
+    .option('--flux', 'add delivery by Flux: image policies, markers, automation, and a path filter for CI')
+    .option('--argocd', 'add delivery by Argo CD: Application and Image Updater objects, and a path filter for CI')
+    .option('--app <name>', 'with --flux or --argocd: name of the objects. Default: the project')
+    .option('--folder <path>', 'with --flux or --argocd: folder for the objects')
+    .option('--env <name>', 'with --flux or --argocd: environment whose namespace and tags count')
+    .option('--branch <name>', 'with --flux or --argocd: branch that is written and applied')
     .option('--package <spec>', 'with --ci: npm package, tarball URL or path that CI installs Slipway from')
     .action(async (flags: InitFlags) => {
       const cli = context();
+      if (flags.flux === true || flags.argocd === true)
+        return deliver(cli, flags.flux === true ? 'flux' : 'argocd', flags);
       if (flags.ci !== undefined) return writeCi(cli, flags.ci, flags);
       const { proposal, report } = await propose(cli, flags);
       const isUnchanged = proposal.existing === proposal.text;
@@ -125,6 +143,43 @@ async function writeCi(cli: CliContext, host: CiKind, flags: InitFlags): Promise
       'There is no slipway.yaml: CI will discover the project as you do. Write it with "slipway init" to fix what it does.',
     );
   }
+}
+
+/** Objects, markers and workflow of a delivery, shown as a diff first. */
+async function deliver(cli: CliContext, kind: DeliveryKind, flags: InitFlags): Promise<void> {
+  const { app, folder, env, branch } = flags;
+  const proposal = await proposeDelivery(cli.system, await cli.engine.project(), kind, {
+    ...(app !== undefined && { app }),
+    ...(folder !== undefined && { folder }),
+    ...(env !== undefined && { environment: env }),
+    ...(branch !== undefined && { branch }),
+  });
+  const isDryRun = flags.dryRun === true;
+  if (!cli.isJson) for (const file of proposal.files) showFile(cli, file);
+  if (!isDryRun) await writeDelivery(cli.system, cli.root, proposal, flags.force === true ? 'replace' : 'keep');
+  if (cli.isJson) {
+    cli.print(JSON.stringify({ type: 'delivery', ...proposal, isWritten: !isDryRun }));
+    return;
+  }
+  cli.print(
+    `${isDryRun ? 'Would write' : 'Wrote'} ${proposal.files.map(({ path }) => path).join(', ')}.${isDryRun ? ' Nothing was written (--dry-run).' : ''}`,
+  );
+  for (const note of proposal.notes) cli.print(`- ${note}`);
+}
+
+function showFile(cli: CliContext, { path, text, existing }: DeliveryProposal['files'][number]): void {
+  cli.print(`--- ${existing === undefined ? '(new)' : path}\n+++ ${path}`);
+  if (existing === undefined) for (const line of text.trimEnd().split('\n')) cli.print(`+${line}`);
+  else for (const line of changedLines(lineDiff(existing, text))) cli.print(line);
+  cli.print('');
+}
+
+/** Changed lines with the three around them. */
+function changedLines(lines: readonly string[]): readonly string[] {
+  const near = lines.map((_, index) =>
+    lines.slice(Math.max(0, index - 3), index + 4).some((line) => !line.startsWith(' ')),
+  );
+  return lines.flatMap((line, index) => (near[index] === true ? [line] : near[index - 1] === true ? ['…'] : []));
 }
 
 function showReport(cli: CliContext, report: MigrationReport): void {

@@ -157,7 +157,7 @@ function quoted(value: string, node: ScalarNode): string {
   return node.style === 'double' ? JSON.stringify(value) : formatScalar(value);
 }
 
-const cannotEdit = ({ file, repository }: ImagePlace): SlipwayError =>
+export const cannotEdit = ({ file, repository }: ImagePlace): SlipwayError =>
   new SlipwayError({
     reason: 'config',
     code: 'gitops.no-place',
@@ -174,7 +174,7 @@ interface Entry {
 const isSame = (a: string, b: string): boolean => normal(a) === normal(b);
 const normal = (name: string): string => name.replace(/^(index\.)?docker\.io\/(library\/)?/, '');
 
-function kustomizeEntry(text: string, { file, repository }: ImagePlace): Entry | undefined {
+export function kustomizeEntry(text: string, { file, repository }: ImagePlace): Entry | undefined {
   const [object] = readYamlObjects(text, file);
   const images = fieldOf(object?.root, 'images');
   if (object === undefined || images?.kind !== 'sequence') return undefined;
@@ -268,7 +268,7 @@ function lastOffset(node: Node, object: YamlObject): number {
 }
 
 /** The image tokens of containers that run the repository, in every readable document. */
-function containerImages(
+export function containerImages(
   text: string,
   { file, repository }: Pick<ImagePlace, 'file' | 'repository'>,
 ): readonly { readonly node: ScalarNode; readonly object: YamlObject }[] {

@@ -7,6 +7,7 @@ export { findEverything } from './discovery.ts';
 export { type GitFacts, readGitFacts, type TrackedFile } from './gitFacts.ts';
 export { type InitProposal, lineDiff, proposeConfig, writeProposal } from './init.ts';
 export { type CiKind, proposeCi } from './initCi.ts';
+export { type DeliveryKind, type DeliveryProposal, proposeDelivery, writeDelivery } from './initDelivery.ts';
 export { type MigrationReport, migrateWorkflow } from './initMigrate.ts';
 export { type Candidate, type Candidates, candidatesOf } from './language/candidates.ts';
 export { type CompletionItem, complete } from './language/complete.ts';
