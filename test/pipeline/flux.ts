@@ -1,12 +1,12 @@
 // Real Flux, real Gitea, real registry, real pods: a tag goes through the automation to a verdict, a bad one is named and
 // taken back so that it stays, by every recipe, and the lines that Flux and we write are the same bytes.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { applyPolicies } from '../../src/engine/gitops/index.ts';
-import { Engine, type RollbackWay, type RunEvent, type RunView } from '../../src/engine/main.ts';
+import { type Chain, Engine, type RollbackWay, type RunEvent, type RunView } from '../../src/engine/main.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
 import { commit, edit, git, materialise } from '../lab/examples.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
@@ -176,8 +176,6 @@ kubectl(
         spec: {
           interval: '1h',
           retryInterval: '10s',
-          // A bad version keeps the controller busy for so long: the way back must get past that.
-          wait: true,
           timeout: '15s',
           prune: true,
           path: './clusters/home',
@@ -187,6 +185,44 @@ kubectl(
     ],
   }),
 );
+
+/** Another workload of the same image, by a chart in the same repository. */
+const CHART: Readonly<Record<string, string>> = {
+  'charts/side/Chart.yaml': 'apiVersion: v2\nname: side\nversion: 0.1.0\n',
+  'charts/side/templates/deployment.yaml': `apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: side
+spec:
+  selector: { matchLabels: { app: side } }
+  template:
+    metadata: { labels: { app: side } }
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+        - name: side
+          image: {{ .Values.image.repository }}:{{ .Values.image.tag }}
+`,
+  'clusters/home/apps/side.yaml': `apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata:
+  name: side
+  namespace: NAMESPACE
+spec:
+  interval: 1h
+  chart:
+    spec:
+      chart: ./charts/side
+      reconcileStrategy: Revision
+      sourceRef:
+        kind: GitRepository
+        name: fleet
+  values:
+    image:
+      repository: REPOSITORY
+      tag: 1.0.5 # {"$imagepolicy": "NAMESPACE:hello:tag"}
+`,
+};
 
 let good = '';
 
@@ -241,8 +277,9 @@ test('a second run of the same commit writes nothing and is ready at once', asyn
   assert.equal(head(), before);
 });
 
-test('a bad version is named, excluded by itself, and stays away', async () => {
+test('a bad version is named, excluded by itself, and stays away, past a health check that holds the controller', async () => {
   const bad = nextVersion('bad');
+  kubectl(['patch', 'kustomization', 'fleet', '--type=merge', '-p', '{"spec":{"wait":true}}']);
   const result = await runs();
   assert.equal(result.view.state, 'failed');
   assert.equal(result.view.failure?.reason, 'rollout', explained(result));
@@ -258,6 +295,7 @@ test('a bad version is named, excluded by itself, and stays away', async () => {
       `range: 1\\.0\\.x !=${bad.replaceAll('.', '\\.')} \\}|range: "1\\.0\\.x !=${bad.replaceAll('.', '\\.')}"`,
     ),
   );
+  kubectl(['patch', 'kustomization', 'fleet', '--type=merge', '-p', '{"spec":{"wait":false}}']);
   await staysAt(good);
 });
 
@@ -279,48 +317,161 @@ test('deploying a version that Flux would replace is refused before anything is 
   assert.equal(head(), before);
 });
 
-for (const how of ['pin', 'suspend'] as const) {
-  test(`rollback by command, ${how}: it stays, and can be undone`, async () => {
-    const before = good;
-    const next = nextVersion();
-    const deployed = await runs();
-    assert.equal(deployed.view.state, 'succeeded', explained(deployed));
-    assert.equal(liveTag(), next);
-    const ways = await new Engine({ system, root: app }).rollbackWays('home', before, signal);
-    assert.deepEqual(ways?.choices.map((choice) => `${choice.how} ${choice.verdict}`).sort(), [
-      'exclude sticks',
-      'pin sticks',
-      'revert bounces',
-      'suspend sticks',
-    ]);
-    const back = await rollsBack(how, before);
-    assert.equal(back.view.state, 'succeeded', explained(back));
-    assert.equal(liveTag(), before);
-    await staysAt(before);
-    if (how === 'suspend') {
-      const status = slipway('flux', 'status', '--env', 'home');
-      assert.match(status.out, /Do not forget:[\s\S]*Rolled back hello from/);
-      assert.match(remote(FLUX), /suspend: true/);
-    } else assert.equal(latestTag(), before);
-    // What a person does when the version is mended: the rules as they were, and the automation goes on.
-    pull();
-    edit(app, FLUX, (text) =>
-      text
-        .replace(/range: .*\}$/m, 'range: 1.0.x } }')
-        .replace(/ \} \} \}$/m, ' } }')
-        .replace(/^ {2}suspend: true\n/m, ''),
-    );
-    commit(app, 'Go on');
-    push();
-    const again = slipway('flux', 'reconcile', 'git/fleet', 'ks/fleet');
-    assert.equal(again.code, 0, again.out + again.err);
-    good = next;
+/** What a person does when the version is mended: the rules as they were, and the automation goes on. */
+function goOn(): void {
+  pull();
+  edit(app, FLUX, (text) => text.replace(/range: .*$/m, 'range: 1.0.x } }').replace(/^ {2}suspend: true\n/m, ''));
+  commit(app, 'Go on');
+  push();
+  const again = slipway('flux', 'reconcile', 'git/fleet', 'ks/fleet', 'update/home');
+  assert.equal(again.code, 0, again.out + again.err);
+}
+
+test('rollback by command, pin: the ways are shown, it stays, and can be taken out again', async () => {
+  const before = good;
+  const next = nextVersion();
+  const deployed = await runs();
+  assert.equal(deployed.view.state, 'succeeded', explained(deployed));
+  const ways = await new Engine({ system, root: app }).rollbackWays('home', before, signal);
+  assert.deepEqual(ways?.choices.map((choice) => `${choice.how} ${choice.verdict}`).sort(), [
+    'exclude sticks',
+    'pin sticks',
+    'revert bounces',
+    'suspend sticks',
+  ]);
+  const shown = slipway('rollback', '--env', 'home', '--to', before, '--ways');
+  assert.match(shown.out, /revert: .* does NOT stay[\s\S]*image-automation-controller writes .* again/);
+  const refused = await rollsBack('revert', before);
+  assert.equal(refused.view.failure?.code, 'flux.bounces', explained(refused));
+  const back = await rollsBack('pin', before);
+  assert.equal(back.view.state, 'succeeded', explained(back));
+  assert.equal(latestTag(), before);
+  await staysAt(before);
+  goOn();
+  good = next;
+});
+
+let suspendedAt = '';
+test('rollback by command, suspend: it stays, with a note for whoever resumes', async () => {
+  const before = good;
+  nextVersion();
+  const deployed = await runs();
+  assert.equal(deployed.view.state, 'succeeded', explained(deployed));
+  const back = await rollsBack('suspend', before);
+  assert.equal(back.view.state, 'succeeded', explained(back));
+  await staysAt(before);
+  suspendedAt = before;
+  const status = slipway('flux', 'status', '--env', 'home');
+  assert.match(status.out, /‖ committed[\s\S]*Do not forget:[\s\S]*Rolled back hello from/);
+  assert.match(remote(FLUX), /suspend: true/);
+  // Git declares it now, so a patch in the cluster would be undone.
+  const resumed = slipway('flux', 'resume', 'update/home');
+  assert.equal(resumed.code, 2, resumed.out + resumed.err);
+  assert.match(resumed.err, /suspend: false in git/);
+});
+
+/** Runs the command until its output holds the text, and kills it there. False when it ended before. */
+function killedAt(text: string, ...args: readonly string[]): Promise<boolean> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [cli, '-C', app, '--json', ...args], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let seen = '';
+    child.stdout.on('data', (bytes: Buffer) => {
+      seen += bytes.toString('utf8');
+      if (seen.includes(text)) child.kill('SIGKILL');
+    });
+    child.on('close', (_, killer) => resolve(killer === 'SIGKILL'));
   });
 }
 
-test('revert is refused while an automation would undo it, and stays without one', async () => {
-  const result = await rollsBack('revert');
-  assert.equal(result.view.failure?.code, 'flux.bounces', explained(result));
+test('without an active automation the run writes git itself: one line, nothing in the folder, and once although killed', async () => {
+  const next = nextVersion();
+  const published = slipway('run');
+  assert.equal(published.code, 0, published.out + published.err);
+  writeFileSync(join(app, 'NOTES.md'), 'half-written\n');
+  edit(app, APP, (text) => `${text}# not committed\n`);
+  git(app, ['add', APP]);
+  const dirty = [git(app, ['status', '--porcelain']), git(app, ['rev-parse', 'HEAD'])];
+  assert.equal(await killedAt('"committed: ', 'run', '--env', 'home', '--tag', next), true);
+  const resumed = slipway('resume', '--json');
+  assert.equal(resumed.code, 0, resumed.out + resumed.err);
+  assert.match(resumed.out, /committed: nothing, origin\/main holds it already/);
+  assert.equal(liveTag(), next);
+  git(app, ['fetch', '-q', 'origin']);
+  const ours = git(app, ['log', `--grep=Deploy hello ${next} to home`, '--format=%H', 'origin/main']).split('\n');
+  assert.equal(ours.length, 1);
+  assert.match(git(app, ['show', '--numstat', '--format=', ours[0] ?? '']), new RegExp(`^1\\t1\\t${APP}$`));
+  assert.deepEqual([git(app, ['status', '--porcelain']), git(app, ['rev-parse', 'HEAD'])], dirty);
+  git(app, ['reset', '-q', '--hard']);
+  await staysAt(next);
+  // Nobody writes against it now, so the old tag alone stays as well.
+  const back = await rollsBack('revert', suspendedAt);
+  assert.equal(back.view.state, 'succeeded', explained(back));
+  await staysAt(suspendedAt, 1);
+  goOn();
+  good = next;
+});
+
+test("the marker of the automation's own commit keeps CI from a loop; without it the loop is named", async () => {
+  pull();
+  const workflow = readFileSync(
+    join(import.meta.dirname, '../../examples/setups/flux-arm/.github/workflows/publish.yml'),
+    'utf8',
+  );
+  mkdirSync(join(app, '.github/workflows'), { recursive: true });
+  writeFileSync(
+    join(app, '.github/workflows/publish.yml'),
+    workflow.replaceAll('ghcr.io/acme/thermo', repository).replace(/ {4}paths-ignore:\n(?: {6}- .*\n)+/, ''),
+  );
+  const [by = ''] = git(app, ['log', '--author=fluxcdbot', '--format=%H', 'origin/main']).split('\n');
+  const files = git(app, ['diff-tree', '--no-commit-id', '--name-only', '-r', by]).split('\n');
+  const message = git(app, ['log', '-1', '--format=%B', by]);
+  const asked = slipway('lint', '--push', ...files, '--message', message);
+  assert.match(asked.out, /skip ci/);
+  assert.equal(slipway('lint').out.includes('ci.feedback-loop'), false);
+  edit(app, FLUX, (text) => text.replace(' [skip ci]', ''));
+  const linted = slipway('--json', 'lint');
+  assert.equal(linted.code, 1, linted.out);
+  assert.match(linted.out, /ci\.feedback-loop/);
+  git(app, ['checkout', '-q', '--', '.']);
+  rmSync(join(app, '.github'), { recursive: true });
+});
+
+test('a release of helm-controller in the same chain: marker in its values, both workloads follow', async () => {
+  pull();
+  for (const [path, text] of Object.entries(CHART)) {
+    mkdirSync(dirname(join(app, path)), { recursive: true });
+    writeFileSync(join(app, path), text.replaceAll('REPOSITORY', repository).replaceAll('NAMESPACE', namespace));
+  }
+  commit(app, 'A chart of the same image');
+  push();
+  const next = nextVersion();
+  const result = await runs();
+  assert.equal(result.view.state, 'succeeded', explained(result));
+  assert.equal(liveTag(), next);
+  kubectl(['wait', 'helmrelease', 'side', '--for=condition=Ready', '--timeout=90s']);
+  const side = kubectl(['get', 'deployment', 'side', '-o', 'jsonpath={.spec.template.spec.containers[0].image}']);
+  assert.equal(side, `${repository}:${next}`);
+  const status = slipway('flux', 'status', '--env', 'home');
+  assert.match(status.out, /✓ released +HelmRelease side: side 0\.1\.0, release \d+, deployed\./);
+  assert.match(status.out, /rolled-out +Deployment side/);
+});
+
+test('a broken commit is named at its link of the chain, with the way to mend it', async () => {
+  pull();
+  edit(app, APP, (text) => text.replace('replicas: 2', 'replicas: two'));
+  commit(app, 'A mistake');
+  push();
+  const asked = slipway('flux', 'reconcile', 'git/fleet', 'ks/fleet');
+  assert.equal(asked.code, 1, asked.out + asked.err);
+  const status = slipway('--json', 'flux', 'status', '--env', 'home');
+  assert.equal(status.code, 1);
+  const [chain] = (JSON.parse(status.out) as { readonly chains: readonly Chain[] }).chains;
+  const stuck = chain?.links.find(({ state }) => state === 'stuck');
+  assert.equal(stuck?.step, 'applied', status.out);
+  assert.match(stuck?.cause?.message ?? '', /refuses an object|cannot be built/);
 });
 
 await run('flux', async () => {
