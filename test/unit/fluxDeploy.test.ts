@@ -8,7 +8,7 @@ import { obstaclesFor } from '../../src/engine/deploy/ownership.ts';
 import { Secrets } from '../../src/engine/events/secrets.ts';
 import type { FluxDeploy, RollbackWay } from '../../src/engine/project/model.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
-import { IMAGE, installation, object, type PartName, type Parts } from './fluxObjects.ts';
+import { IMAGE, installation, notReady, object, type PartName, type Parts } from './fluxObjects.ts';
 import { workspace } from './workspaces.ts';
 
 const { signal } = new AbortController();
@@ -186,6 +186,19 @@ describe('a deploy through Flux, before anything is written', () => {
       (problem: unknown) => problem,
     );
     expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
+  });
+
+  it('tells what is stuck on the way already', async () => {
+    const conditions = [notReady('GitOperationFailed', 'failed to checkout: authentication required')];
+    const answers = await deployer({ changes: { automation: { conditions } } }).concerns(signal);
+    expect(answers).toMatchObject([
+      {
+        certainty: 'suspicious',
+        code: 'flux.git-auth',
+        message: expect.stringContaining('ImageUpdateAutomation flux-system/fleet'),
+      },
+    ]);
+    expect(await deployer().concerns(signal)).toEqual([]);
   });
 
   it('takes a registry of another name inside the cluster by its path', async () => {

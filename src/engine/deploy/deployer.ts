@@ -1,5 +1,6 @@
 import type { ObjectRef } from '../events/index.ts';
 import type { EnvironmentConfig } from '../project/model.ts';
+import type { Answer } from './answers.ts';
 import type { ObjectDiff } from './diff.ts';
 import type { ReleaseHook } from './helmRecords.ts';
 import type { ImageToDeploy } from './images.ts';
@@ -97,6 +98,8 @@ export interface Deployer {
   targets(rendered: Rendered): readonly ObjectRef[];
   /** The same of what is deployed now, without rendering anything new. */
   liveTargets(signal: AbortSignal): Promise<readonly ObjectRef[]>;
+  /** What is wrong already on the way that the change has to take; absent where there is no such way. Looks only. */
+  concerns?(signal: AbortSignal): Promise<readonly Answer[]>;
   /** Others who write these objects, live. A write is refused by `apply` as well; this is for asking first. */
   owners(signal: AbortSignal): Promise<readonly { readonly object: ObjectRef; readonly owner: Owner }[]>;
   /** What "previous" means here. Looks only. */

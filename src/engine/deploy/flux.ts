@@ -1,14 +1,15 @@
 // Deploys through Flux: the tag goes into git (by this run or by an ImageUpdateAutomation), Flux brings it to the cluster,
 // and the workloads themselves are watched. The cluster is never written but for requests to look again.
-import { type KubeObject, refOf } from '../cluster/index.ts';
+import { type KubeObject, nameOf, refOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { Secrets } from '../events/secrets.ts';
-import { keyOfObject, latestOf, referencesOf, tagOf } from '../flux/index.ts';
+import { fluxChains, keyOfObject, latestOf, referencesOf, tagOf } from '../flux/index.ts';
 import { Registry } from '../images/index.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { FluxDeploy, RollbackWay } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import type { ClusterAccess } from './access.ts';
+import type { Answer } from './answers.ts';
 import type {
   Applied,
   ApplyOptions,
@@ -139,6 +140,24 @@ export class FluxDeployer implements Deployer {
 
   async owners(signal: AbortSignal) {
     return obstaclesFor({ kind: 'flux' }, (await this.#look(signal)).workloads);
+  }
+
+  /** Links of the chain that are stuck now: mended by this very change, or what it will stop at. */
+  async concerns(signal: AbortSignal): Promise<readonly Answer[]> {
+    const { snapshot, policies } = await this.#look(signal);
+    const names = new Set(policies.map(({ key }) => key.replace(':', '/')));
+    const links = fluxChains(snapshot, { now: this.#o.system.clock.now() })
+      .filter(({ name }) => names.has(name))
+      .flatMap((chain) => chain.links);
+    const seen = new Set<string>();
+    return links.flatMap(({ object, cause, step }): readonly Answer[] => {
+      const key = nameOf(object);
+      // What runs badly now is looked at by itself.
+      if (cause === undefined || step === 'rolled-out' || seen.has(key)) return [];
+      seen.add(key);
+      const { code, message, fix, evidence } = cause;
+      return [{ certainty: 'suspicious', code, object, message: `${key}: ${message}`, fix, evidence }];
+    });
   }
 
   async diff(signal: AbortSignal): Promise<readonly ObjectDiff[]> {

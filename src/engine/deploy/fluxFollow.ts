@@ -39,6 +39,8 @@ export interface Goal {
 const STEP_MS = 300;
 /** What a controller needs that is not busy. */
 const PATIENCE_MS = 2 * 60_000;
+/** After every controller has answered, what is not there does not come any more. */
+const SETTLED_MS = 20_000;
 
 /** Until every ImagePolicy has chosen its tag. Throws with the reason when it chooses another. */
 export async function followChoice(goals: readonly Goal[], options: FollowOptions): Promise<void> {
@@ -169,7 +171,7 @@ export async function followApply(goals: readonly Goal[], options: FollowOptions
   }
   const started = clock.now();
   while (!(await isThere())) {
-    if (clock.now() - started > PATIENCE_MS) throw notThere(await behind(goals, options));
+    if (clock.now() - started > SETTLED_MS) throw notThere(await behind(goals, options));
     await clock.sleep(STEP_MS, signal);
   }
   const live = await workloadsOf(goals, access, signal);

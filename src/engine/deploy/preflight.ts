@@ -65,6 +65,7 @@ export async function preflight(options: {
       const live = await inParallel(deployer.targets(rendered), (ref) => access.get(ref, limit));
       return checkLive(live.filter((object) => object !== undefined));
     }),
+    look('delivery', async () => (await deployer.concerns?.(limit)) ?? []),
     look('ports', async () => checkPorts(objects)),
   ]);
   const order = { wrong: 0, suspicious: 1 } as const;
