@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { probeHost, repositoryOf } from '../../src/engine/ci/detect.ts';
 import { Nudge, pollDelay } from '../../src/engine/ci/follow.ts';
 import { chooseRemote, readRemotes } from '../../src/engine/ci/gitConfig.ts';
+import { provenSteps, stepsByLog } from '../../src/engine/ci/giteaSteps.ts';
 import { type CiRun, findRepository, joinCommits, logOfStep, plainLog } from '../../src/engine/ci/index.ts';
 import { firstErrorLine, logAnnotations } from '../../src/engine/ci/logText.ts';
 import { parseRemote, sshHostName } from '../../src/engine/ci/remote.ts';
@@ -373,5 +374,32 @@ describe('commit, run, image, environment', () => {
     ]);
     expect(stories[1]?.images).toHaveLength(1);
     expect(stories[1]?.environments).toMatchObject([{ journalRun: 'x', isNewest: false }]);
+  });
+});
+
+describe("Gitea's steps", () => {
+  const step = (name: string, times: object) => ({ number: 1, name, state: 'failed' as const, ...times });
+  const job = {
+    id: '1',
+    run: '1',
+    name: 'x',
+    state: 'failed' as const,
+    detail: '',
+    url: '',
+    steps: [step('a', { startedAt: 't' }), step('b', { startedAt: 't' }), step('c', {})],
+  };
+  it('are not believed when all of them say what the job says', () => {
+    const proven = provenSteps(job);
+    const { steps } = proven;
+    expect(steps.map(({ state }) => state)).toEqual(['unknown', 'unknown', 'skipped']);
+    const log =
+      '2026-11-21T06:00:00Z   \u2705  Success - Main a [1.2s]\n2026-11-21T06:00:00Z   \u274C  Failure - Main b\n';
+    expect(stepsByLog(proven, log).map(({ state }) => state)).toEqual(['succeeded', 'failed', 'skipped']);
+  });
+  it('are taken as they are when they differ, and when one alone began', () => {
+    const mixed = { ...job, steps: [{ ...step('a', {}), state: 'succeeded' as const }, step('b', {})] };
+    expect(provenSteps(mixed)).toBe(mixed);
+    const alone = provenSteps({ ...job, steps: [step('a', { startedAt: 't' }), step('b', {})] });
+    expect(alone.steps.map(({ state }) => state)).toEqual(['failed', 'skipped']);
   });
 });

@@ -194,9 +194,7 @@ async function show(connected: Connected, wanted: string | undefined, flags: Sho
   const run = await chosen(connected, wanted, flags.branch);
   const plain = await client.jobs(run.id, signal);
   const jobs = await Promise.all(
-    plain.map(async (job) =>
-      job.steps.length > 0 || !isBad(job.state) ? job : { ...job, steps: await client.steps(job, signal) },
-    ),
+    plain.map(async (job) => (!isBad(job.state) ? job : { ...job, steps: await client.steps(job, signal) })),
   );
   const failed = jobs.filter(({ state }) => isBad(state) || state === 'warning');
   const annotations = (await Promise.all(failed.map((job) => client.annotations(job, signal)))).flat();

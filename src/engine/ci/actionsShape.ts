@@ -132,7 +132,7 @@ export function toJob(value: unknown, run: string, repository: CiRepository): Ci
   const job = readShape(jobShape, value, repository, 'a job');
   const state = stateOfPair(job.status, job.conclusion);
   const startedAt = state === 'queued' || state === 'waiting' ? undefined : time(job.started_at);
-  const finishedAt = finished(job.status, job.completed_at);
+  const finishedAt = time(job.completed_at);
   const labels = (job.labels ?? []).join(', ');
   const reason = state === 'queued' && labels !== '' ? `no runner with ${labels} has taken it` : undefined;
   const runner = job.runner_name ?? '';
@@ -151,9 +151,10 @@ export function toJob(value: unknown, run: string, repository: CiRepository): Ci
     url: job.html_url ?? '',
     steps: (job.steps ?? []).map((step, index): CiStep => {
       const begun = time(step.started_at);
-      const ended = finished(step.status, step.completed_at);
+      const ended = time(step.completed_at);
       return {
-        number: step.number ?? index + 1,
+        // Gitea counts from 0.
+        number: index + 1,
         name: step.name ?? `Step ${index + 1}`,
         state: stateOfPair(step.status, step.conclusion),
         ...(begun !== undefined && { startedAt: begun }),

@@ -3,6 +3,7 @@ import { SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import { listIn, readShape, time, toArtifact, toJob, toRun } from './actionsShape.ts';
 import { findStarted } from './dispatched.ts';
+import { provenSteps, stepsByLog } from './giteaSteps.ts';
 import type { CiHttp } from './http.ts';
 import { logAnnotations } from './logText.ts';
 import type {
@@ -105,16 +106,18 @@ export class GiteaClient implements CiClient {
       listIn('jobs'),
       { most: 1000, sizeName: 'limit', size: PAGE },
     );
-    return found.map((job) => toJob(job, run, this.repository));
+    return found.map((job) => provenSteps(toJob(job, run, this.repository)));
   }
 
   async job(id: string, run: string, signal: AbortSignal): Promise<CiJob> {
     const path = this.#path(`actions/jobs/${encodeURIComponent(id)}`);
-    return toJob(await this.#http.json({ path, signal, what: `job ${id}` }), run, this.repository);
+    return provenSteps(toJob(await this.#http.json({ path, signal, what: `job ${id}` }), run, this.repository));
   }
 
-  steps(job: CiJob): Promise<readonly CiStep[]> {
-    return Promise.resolve(job.steps);
+  async steps(job: CiJob, signal: AbortSignal): Promise<readonly CiStep[]> {
+    if (!job.steps.some(({ state }) => state === 'unknown')) return job.steps;
+    const log = await this.log(job.id, signal);
+    return log.state === 'text' ? stepsByLog(job, log.text) : job.steps;
   }
 
   async log(job: string, signal: AbortSignal): Promise<CiLog> {

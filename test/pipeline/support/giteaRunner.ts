@@ -123,6 +123,9 @@ export class GiteaRunner {
             ? await this.#script(evaluate(step.run), folder, env, task, line)
             : await this.#action(step, folder, task, line);
         own = code === 0 ? 'RESULT_SUCCESS' : 'RESULT_FAILURE';
+        // As act writes it.
+        const title = step.name ?? step.uses ?? step.run?.split('\n')[0] ?? '';
+        await log.line(code === 0 ? `  \u2705  Success - Main ${title}` : `  \u274C  Failure - Main ${title}`);
         if (code !== 0) {
           result = 'RESULT_FAILURE';
           await log.line(`Process completed with exit code ${code}.`);
