@@ -28,5 +28,7 @@ export function stepsByLog({ steps, state: ofJob }: CiJob, log: string): readonl
   )) {
     marks.set(name.trim(), word === 'Success' ? 'succeeded' : 'failed');
   }
-  return steps.map((step) => (step.state === 'unknown' ? { ...step, state: marks.get(step.name) ?? 'unknown' } : step));
+  // A step that was passed over leaves no mark.
+  const unmarked: CiState = marks.size > 0 && isFinished(ofJob) ? 'skipped' : 'unknown';
+  return steps.map((step) => (step.state === 'unknown' ? { ...step, state: marks.get(step.name) ?? unmarked } : step));
 }
