@@ -344,3 +344,5 @@ function refuseErrors(project: Project): void {
 
 /** Markers, policies and tags, loaded when somebody first looks at one: nothing else of the engine needs them. */
 export const loadMarkers = () => import('./markers/index.ts');
+
+export const loadCi = () => import('./ciHost.ts');

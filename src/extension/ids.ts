@@ -1,5 +1,6 @@
 // Every id the manifest also holds; a unit test compares the two.
 import { actionCommandIds } from './actions/ids.ts';
+import { ciCommandIds, ciViewId } from './ci/ids.ts';
 import { imagesViewId, markerCommandIds } from './markers/ids.ts';
 import { workloadCommandIds } from './workloads/ids.ts';
 
@@ -13,6 +14,7 @@ export const commandIds = [
   ...markerCommandIds,
   ...actionCommandIds,
   ...workloadCommandIds,
+  ...ciCommandIds,
   'slipway.openEndpoint',
   'slipway.openConfiguration',
   'slipway.init',
@@ -29,6 +31,7 @@ export const viewIds = {
   runs: 'slipway.runs',
   workloads: 'slipway.workloads',
   images: imagesViewId,
+  ci: ciViewId,
 } as const;
 
 export const rolloutViewType = 'slipway.rollout';

@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import * as vscode from 'vscode';
 import { createSystem } from '../engine/system/index.ts';
 import { registerActions } from './actions/index.ts';
+import { registerCi } from './ci/index.ts';
 import { openPlace, refuseUntrusted, registerCommands, showError } from './commands/register.ts';
 import { type RunCommandParts, runCommands, startRun } from './commands/runCommands.ts';
 import { openLog, openReport, viewCommands } from './commands/viewCommands.ts';
@@ -82,6 +83,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const operations = owner.own(registerWorkloadCommands({ workspace, loader, selected, texts }));
   const surfaces = owner.own(registerSurfaces(parts, String(context.extension.packageJSON.version)));
   const markers = owner.own(registerMarkers({ system, loader, workspace, log }));
+  const ci = owner.own(registerCi({ system, loader, workspace, log, context }));
   owner.own(
     registerCommands(
       [
@@ -89,6 +91,7 @@ export function activate(context: vscode.ExtensionContext): void {
         ...stages.commands,
         ...operations.commands,
         ...surfaces.commands,
+        ...ci.commands,
         ...runCommands(parts),
         ...viewCommands({ workspace, panels, loader, log }),
       ],

@@ -217,6 +217,9 @@ jobs:
   remote.username = user;
   remote.password = tokens.full;
   await git('push', '-q', remote.href, 'main');
+  // The server reads the workflow after it has answered the push.
+  while ((await ok(slipway(['--json', 'ci', 'list']))).trim() === '')
+    await new Promise((resolve) => setTimeout(resolve, 200));
   const seen = await newest();
   assert.equal(seen.state, 'queued');
   assert.equal(seen.commit, (await git('rev-parse', 'HEAD')).trim());
