@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { MarkerIndex } from '../../src/engine/gitops/markerIndex.ts';
 import { findMarkers } from '../../src/engine/gitops/markers.ts';
 import { type PolicyRules, selectTag } from '../../src/engine/gitops/policy.ts';
+import * as markers from '../../src/engine/markers/index.ts';
+import { markerTitle } from '../../src/extension/markers/words.ts';
 
 /** Milliseconds of each of `times` runs after one that does not count, sorted. */
 function measure(times: number, run: (round: number) => void): readonly number[] {
@@ -187,4 +189,26 @@ const typed = measure(60, (round) => {
 });
 console.log(
   `  after a change in it, with links and verdicts: ${ms(median(typed))} (median of 60), slowest ${ms(typed.at(-1) ?? Number.NaN)}; the goal is 5 ms`,
+);
+const tags: markers.TagList = {
+  image: '',
+  fetchedAt: new Date().toISOString(),
+  tags: Array.from({ length: 500 }, (_, at) => `1.${at}.0`),
+  details: {},
+};
+const shown = measure(60, (round) => {
+  const changed = documents.with(90, deployment('app-900', `1.${round + 200}.0`)).join('---\n');
+  index.update('apps/big.yaml', changed);
+  const titles = index.linked('apps/big.yaml').map((linked) =>
+    markerTitle(
+      markers,
+      linked,
+      markers.markerState(index, linked, () => tags),
+      Date.now(),
+    ),
+  );
+  if (titles.length !== documents.length) throw new Error('lenses are missing');
+});
+console.log(
+  `  the same with states against 500 tags and the words of every lens: ${ms(median(shown))} (median of 60), slowest ${ms(shown.at(-1) ?? Number.NaN)}`,
 );

@@ -222,7 +222,7 @@ export const markersSuite: Suite = {
         await eventually(
           'cursor',
           () => cursorLine(window),
-          (line) => line === 12,
+          (line) => line === 13,
         );
         await goToLine(window, 17);
         await page.keyboard.press('End');

@@ -62,6 +62,13 @@ export function readFile(text: string, file: string): ReadableFile | SkippedFile
 export class PieceCache {
   #last = new Map<string, Node | YamlError | undefined>();
   #next = new Map<string, Node | YamlError | undefined>();
+  readonly #derived = new WeakMap<MappingNode, unknown>();
+
+  /** What was made of a document's nodes; they stay the same objects while its text does. */
+  derive<T>(root: MappingNode, make: () => T): T {
+    if (!this.#derived.has(root)) this.#derived.set(root, make());
+    return this.#derived.get(root) as T;
+  }
 
   /** Keeps what was used since the last call, and forgets the rest. */
   turn(): void {

@@ -109,7 +109,11 @@ export function findMarkers(text: string, file: string, cache?: PieceCache): Fil
   }
   const read = parseFile(text, cache);
   if (isSkipped(read)) return allDead(text, read);
-  const marked = read.documents.flatMap((document) => markedNodes(document));
+  const marked = read.documents.flatMap((document) =>
+    cache === undefined
+      ? markedNodes(document)
+      : cache.derive(document.root, () => markedNodes(document)).map((one) => ({ ...one, document })),
+  );
   const markers = marked.map((one) => toMarker(text, one));
   const live = new Set(markers.map(({ comment }) => comment.start));
   const dead: DeadMarker[] = [];

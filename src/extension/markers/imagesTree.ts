@@ -23,6 +23,8 @@ export type ImageNode =
 
 /** Tags listed under an image, newest first; Why and Pick show all. */
 const MOST_TAGS = 50;
+/** With more images than these they start folded. */
+const MOST_OPEN = 8;
 const TICK_MS = 60_000;
 
 /** Image → its policies with their markers, Applications of Image Updater, tags. Renders the model; asks nobody. */
@@ -64,9 +66,7 @@ export class ImagesTree extends Owner implements vscode.TreeDataProvider<ImageNo
           .objectsOf('ImagePolicy')
           .filter((policy) => repository.index.repositoryOf(policy)?.image === node.image)
           .map((policy) => this.#policy(repository, policy));
-        const updaters = (this.#updaters.get(repository) ?? [])
-          .filter(({ image }) => image.image === node.image)
-          .map((updater): ImageNode => updaterNode(repository, updater));
+        const updaters = this.#updatersOf(node).map((updater): ImageNode => updaterNode(repository, updater));
         const hasTags = repository.tags.of(node.image) !== undefined;
         const tags: ImageNode[] = hasTags
           ? [{ kind: 'tags', id: `${node.id}/tags`, repository, image: node.image }]
@@ -99,7 +99,11 @@ export class ImagesTree extends Owner implements vscode.TreeDataProvider<ImageNo
         const linked = repository.linkedTo(node.image);
         const behind = linked.filter((one) => repository.stateOf(one).kind === 'behind').length;
         const item = imageItem(node.image, { list: tags.of(node.image), behind, from: this.#sources(node) }, now);
-        return toTreeItem(item, node.id, behind > 0 ? Expanded : Collapsed);
+        const hasPolicies = index.objectsOf('ImagePolicy').some((one) => index.repositoryOf(one)?.image === node.image);
+        const hasMore = tags.of(node.image) !== undefined || this.#updatersOf(node).length > 0;
+        if (!hasPolicies && !hasMore) return toTreeItem(item, node.id, None);
+        const isFew = index.objectsOf('ImageRepository').length <= MOST_OPEN;
+        return toTreeItem(item, node.id, hasPolicies && isFew ? Expanded : Collapsed);
       }
       case 'tags': {
         const list = tags.of(node.image);
@@ -131,7 +135,11 @@ export class ImagesTree extends Owner implements vscode.TreeDataProvider<ImageNo
         const linked = repository.linkedOf(node.policy).length;
         const behind = repository.behind(node.policy).length;
         const item = policyItem(markers, node.policy, state, { markers: linked, behind }, now);
-        const row = toTreeItem(item, node.id, linked === 0 ? None : behind > 0 ? Expanded : Collapsed);
+        const row = toTreeItem(
+          item,
+          node.id,
+          linked === 0 ? None : behind > 0 && linked <= MOST_OPEN ? Expanded : Collapsed,
+        );
         row.command = openCommand(node.policy.place);
         return row;
       }
@@ -178,6 +186,10 @@ export class ImagesTree extends Owner implements vscode.TreeDataProvider<ImageNo
       }),
     );
     return orphans(repository).length === 0 ? rows : [...rows, { kind: 'orphans', id: `${top}#orphans`, repository }];
+  }
+
+  #updatersOf({ repository, image }: Extract<ImageNode, { kind: 'image' }>): readonly UpdaterTarget[] {
+    return (this.#updaters.get(repository) ?? []).filter((one) => one.image.image === image);
   }
 
   #sources({ repository, image }: Extract<ImageNode, { kind: 'image' }>): readonly string[] {

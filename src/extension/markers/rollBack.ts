@@ -119,7 +119,11 @@ async function pickRecipe(
           recipe.verdict === 'differs'
             ? `${verdicts.differs}: ${recipe.selection.anyOf.join(' or ')}`
             : verdicts[recipe.verdict],
-        detail: [...recipe.next.map(({ controller, does }) => `${controller} ${does}.`), ...recipe.warnings].join(' '),
+        // One line has room for what tells the recipes apart; each step is in the preview's files.
+        detail: [
+          ...recipe.warnings,
+          ...recipe.next.slice(-1).map(({ controller, does }) => `${controller} ${does}.`),
+        ].join(' '),
         recipe: recipe as Recipe | undefined,
       })),
     {

@@ -69,7 +69,7 @@ export function policyText(repository: Repository, policy: ImagePolicyObject, no
   const state = markers.policyState(index, policy, (image) => tags.of(image));
   const image = index.repositoryOf(policy)?.image;
   const automations = index.automationsFor(policy);
-  const linked = repository.linkedOf(policy);
+  const linked = repository.linkedOf(policy).toSorted((a, b) => a.file.localeCompare(b.file));
   const lines = [
     `ImagePolicy ${markers.policyName(policy)}`,
     '',
@@ -84,7 +84,7 @@ export function policyText(repository: Repository, policy: ImagePolicyObject, no
       const { file, place, marker } = one;
       const next = repository.stateOf(one);
       const words = next.kind === 'behind' ? ` → ${markers.shortNext(marker, next)}` : '';
-      return `  ${file}:${(place.range?.start.line ?? 0) + 1}  ${markers.shortValue(marker)}${words}`;
+      return `  ${file}:${(place.range?.start.line ?? 0) + 1}  ${markers.shortValue(marker)}${words}${one.automations.length === 0 ? '  (no automation writes here)' : ''}`;
     }),
     '',
   ];

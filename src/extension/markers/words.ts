@@ -52,7 +52,7 @@ function shortRule(markers: Markers, policy: ImagePolicyObject | undefined): str
 export function policyWords(state: PolicyState, now: number): string {
   switch (state.kind) {
     case 'selected':
-      return `selects ${state.tag} of ${count(state.tags.tags.length, 'tag')} (${tagsAge(state.tags, now)})`;
+      return `selects ${state.tag} of ${count(state.tags.tags.length, 'tag')}, fetched ${age(state.tags.fetchedAt, now)}`;
     case 'none':
       return `selects nothing: ${state.problem} (${tagsAge(state.tags, now)})`;
     case 'not-fetched':

@@ -72,7 +72,7 @@ describe('the rows of Images & Policies', () => {
     const [policy] = index.objectsOf('ImagePolicy');
     if (policy === undefined) throw new Error('no policy');
     const state = markers.policyState(index, policy, () => list);
-    expect(policyWords(state, now)).toBe('selects 1.2.0 of 3 tags (tags from 2 h ago)');
+    expect(policyWords(state, now)).toBe('selects 1.2.0 of 3 tags, fetched 2 h ago');
     expect(imageItem('ghcr.io/acme/web', { list, behind: 1, from: [] }, now)).toMatchObject({
       label: 'web',
       description: '1 marker behind · 3 tags, fetched 2 h ago',
