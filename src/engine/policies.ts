@@ -9,7 +9,7 @@ import {
   type TagReason,
   type ValueChange,
 } from './gitops/index.ts';
-import { isHelperTag, parseReference, Registry } from './images/index.ts';
+import { parseReference, Registry } from './images/index.ts';
 import { type Diagnostic, SlipwayError } from './problems/index.ts';
 import { readGitFacts } from './project/index.ts';
 import type { System } from './system/index.ts';
@@ -182,7 +182,8 @@ class TagSource {
       const { registry, repository } = parseReference(image);
       known = this.registry
         .tags(registry, repository, this.#signal)
-        .then((tags) => (tags ?? []).filter((tag) => !isHelperTag(tag)));
+        // Those of signatures and caches too: Flux's policies see them as well.
+        .then((tags) => tags ?? []);
       this.#known.set(image, known);
     }
     return known;

@@ -25,9 +25,12 @@ export {
   type TextEdit,
   textAt,
   type UpdaterImage,
+  valueFor,
   whoUndoes,
 } from '../gitops/index.ts';
 export { isHelperTag, newestByName } from '../images/index.ts';
+/** Loads the cluster's client only when it is called. */
+export const loadPrevious = async () => (await import('./clusterPrevious.ts')).previousInCluster;
 export { addressOf, editsForValues, findAddressed, type MarkerAddress, type WantedValue } from './edits.ts';
 export { type EarlierValue, earlierValues } from './history.ts';
 export {

@@ -3,6 +3,7 @@ import type { ImagePolicyObject, LinkedMarker, TagList, WantedValue } from '../.
 import { CancelledError, isCancelled, SlipwayError } from '../../engine/problems/index.ts';
 import type { System } from '../../engine/system/index.ts';
 import type { CommandSpec } from '../commands/register.ts';
+import type { Workspace } from '../workspace.ts';
 import { addNewText, apply, type ValuesOfFile, writeValues } from './edits.ts';
 import { fetchAll, fetchTags, withSignal } from './fetching.ts';
 import type { GitOpsModel } from './model.ts';
@@ -13,7 +14,7 @@ import { type Found, find, pickMarker } from './targets.ts';
 import { openWhy } from './why.ts';
 import { count } from './words.ts';
 
-export function markerCommands(model: GitOpsModel, system: System): readonly CommandSpec[] {
+export function markerCommands(model: GitOpsModel, system: System, workspace: Workspace): readonly CommandSpec[] {
   return [
     {
       id: 'slipway.bumpTag',
@@ -53,7 +54,15 @@ export function markerCommands(model: GitOpsModel, system: System): readonly Com
       needs: 'trusted',
       run: async (argument) => {
         const found = (await find(model, argument)) ?? (await pickMarker(model, vscode.l10n.t('Roll Back Tag')));
-        if (found.kind === 'marker') await rollBack(found, system);
+        if (found.kind !== 'marker') return;
+        await workspace.show();
+        const root = workspace.rootOf(found.repository.uriOf(found.file));
+        const environments = root?.project?.environments ?? [];
+        await rollBack(
+          found,
+          system,
+          environments.filter(({ deploy }) => deploy.kind === 'flux'),
+        );
       },
     },
     {

@@ -31,5 +31,5 @@ export function registerMarkers(parts: MarkerParts): Owner & { readonly commands
   owner.own(new MarkerDiagnostics(model, log));
   owner.own(new WhyDocuments(model));
   owner.own(new ImagesTree(model, workspace));
-  return Object.assign(owner, { commands: markerCommands(model, system) });
+  return Object.assign(owner, { commands: markerCommands(model, system, workspace) });
 }

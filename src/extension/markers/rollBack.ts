@@ -2,19 +2,27 @@ import { isAbsolute } from 'node:path';
 import * as vscode from 'vscode';
 import type { EarlierValue, Recipe, WantedValue } from '../../engine/markers/index.ts';
 import { CancelledError, SlipwayError } from '../../engine/problems/index.ts';
+import type { EnvironmentConfig } from '../../engine/project/model.ts';
 import type { System } from '../../engine/system/index.ts';
 import { age } from '../words.ts';
 import { addNewText, apply, writeValues } from './edits.ts';
+import { withSignal } from './fetching.ts';
 import type { Repository } from './repository.ts';
 import type { Found } from './targets.ts';
 
+/** A value to go back to, from git or from the cluster. */
+type Earlier = Pick<EarlierValue, 'value' | 'parts'>;
 type MarkerFound = Extract<Found, { kind: 'marker' }>;
 
 /**
  * Puts an earlier value of the line back, from git's history. When an automation would write the new one again, the person
  * chooses between that and the edits that stay. Throws CancelledError; SlipwayError `usage` when there is no earlier value.
  */
-export async function rollBack(found: MarkerFound, system: System): Promise<void> {
+export async function rollBack(
+  found: MarkerFound,
+  system: System,
+  environments: readonly EnvironmentConfig[],
+): Promise<void> {
   const { repository, file, linked } = found;
   const { markers } = repository;
   const { marker } = linked;
@@ -23,7 +31,7 @@ export async function rollBack(found: MarkerFound, system: System): Promise<void
     { location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Reading the history of {0}', file) },
     () => markers.earlierValues(system, repository.uriOf(file).fsPath, address, marker.current),
   );
-  const value = await pickEarlier(found, earlier);
+  const value = await pickEarlier(found, earlier, { system, environments });
   const tag = value.parts.tag;
   const state = repository.stateOf(linked);
   const latest = state.kind === 'behind' || state.kind === 'current' ? state.policy.tag : undefined;
@@ -39,11 +47,14 @@ export async function rollBack(found: MarkerFound, system: System): Promise<void
 }
 
 async function pickEarlier(
-  { repository, linked }: MarkerFound,
+  found: MarkerFound,
   earlier: readonly EarlierValue[],
-): Promise<EarlierValue> {
-  const { marker } = linked;
-  if (earlier.length === 0) {
+  cluster: { readonly system: System; readonly environments: readonly EnvironmentConfig[] },
+): Promise<Earlier> {
+  const { repository, linked } = found;
+  const { marker, policy } = linked;
+  const { environments, system } = cluster;
+  if (earlier.length === 0 && (environments.length === 0 || policy === undefined)) {
     throw new SlipwayError({
       reason: 'usage',
       code: 'gitops.no-history',
@@ -52,26 +63,56 @@ async function pickEarlier(
     });
   }
   const now = Date.now();
-  const picked = await vscode.window.showQuickPick(
-    earlier.map((value) => ({
-      label: repository.markers.shortValue({ ...value, current: value.value, setter: marker.setter }),
-      description: vscode.l10n.t('written {0} by {1}', age(value.date, now), value.author),
-      detail: `${value.commit.slice(0, 7)} ${value.subject}`,
-      value,
-    })),
-    {
-      title: vscode.l10n.t('Roll back {0} from {1}', marker.setter.name, repository.markers.shortValue(marker)),
-      placeHolder: vscode.l10n.t('Earlier values of this line'),
-      matchOnDetail: true,
-    },
-  );
+  const fromGit = earlier.map((value) => ({
+    label: repository.markers.shortValue({ ...value, current: value.value, setter: marker.setter }),
+    description: vscode.l10n.t('written {0} by {1}', age(value.date, now), value.author),
+    detail: `${value.commit.slice(0, 7)} ${value.subject}`,
+    read: async (): Promise<Earlier> => value,
+  }));
+  // The cluster is contacted only when this row is chosen.
+  const fromCluster = (policy === undefined ? [] : environments).map((environment) => ({
+    label: vscode.l10n.t('$(cloud) Ask {0} what Flux chose before', environment.name),
+    description: environment.context ?? '',
+    detail: '',
+    read: () => askCluster(found, environment, system),
+  }));
+  const picked = await vscode.window.showQuickPick([...fromGit, ...fromCluster], {
+    title: vscode.l10n.t('Roll back {0} from {1}', marker.setter.name, repository.markers.shortValue(marker)),
+    placeHolder: vscode.l10n.t('Earlier values of this line'),
+    matchOnDetail: true,
+  });
   if (picked === undefined) throw new CancelledError();
-  return picked.value;
+  return picked.read();
+}
+
+async function askCluster(
+  { repository, linked }: MarkerFound,
+  { context, kubeconfig, name }: EnvironmentConfig,
+  system: System,
+): Promise<Earlier> {
+  const { markers } = repository;
+  const { setter } = linked.marker;
+  const previousInCluster = await markers.loadPrevious();
+  const target = { ...(context !== undefined && { context }), ...(kubeconfig !== undefined && { kubeconfig }) };
+  const policy = { namespace: setter.namespace, name: setter.policy };
+  const previous = await vscode.window.withProgress(
+    { location: vscode.ProgressLocation.Notification, title: vscode.l10n.t('Asking {0}', name), cancellable: true },
+    (_progress, token) => withSignal(token, (signal) => previousInCluster(system, target, policy, signal)),
+  );
+  if (previous === undefined) {
+    throw new SlipwayError({
+      reason: 'usage',
+      code: 'gitops.no-previous',
+      message: vscode.l10n.t('Flux in {0} has chosen nothing else for {1} before.', name, setter.policy),
+      fix: vscode.l10n.t('Choose one with Pick tag…'),
+    });
+  }
+  return { value: markers.valueFor(setter, previous), parts: previous };
 }
 
 async function recipesFor(
   { repository, linked }: MarkerFound,
-  value: EarlierValue,
+  value: Earlier,
   badTag: string,
 ): Promise<readonly Recipe[]> {
   const { markers, index, tags } = repository;
@@ -105,11 +146,7 @@ const verdicts: Readonly<Record<Recipe['verdict'], string>> = {
 };
 
 /** Undefined: only the value is written. */
-async function pickRecipe(
-  value: EarlierValue,
-  undoes: string,
-  recipes: readonly Recipe[],
-): Promise<Recipe | undefined> {
+async function pickRecipe(value: Earlier, undoes: string, recipes: readonly Recipe[]): Promise<Recipe | undefined> {
   const items = [
     ...recipes
       .filter(({ verdict }) => verdict !== 'bounces')
