@@ -23,6 +23,7 @@ const suites: readonly Suite[] = [
   { name: 'flux', argv: ['node', 'test/pipeline/flux.ts'], lab: ['core', 'flux', 'gitea'] },
   { name: 'environment', argv: ['node', 'test/pipeline/environment.ts'], lab: ['core'] },
   { name: 'kill', argv: ['node', 'test/faults/main.ts', 'kill', '--count', '5'], lab: ['core'] },
+  { name: 'locks', argv: ['node', 'test/pipeline/locks.ts'], lab: ['core'] },
   { name: 'setups', argv: ['node', 'test/pipeline/setups.ts'], lab: ['core'] },
   { name: 'faults', argv: ['node', 'test/pipeline/rolloutFaults.ts'], lab: ['core'] },
   {

@@ -15,6 +15,7 @@ import { addOperationCommands } from './commands/operations.ts';
 import { addPlanCommand } from './commands/plan.ts';
 import { addPolicyCommands } from './commands/policies.ts';
 import { addRunCommands } from './commands/run.ts';
+import { addStageCommands } from './commands/stages.ts';
 import type { CliContext } from './context.ts';
 import { failureLines } from './words.ts';
 
@@ -59,6 +60,7 @@ async function main(argv: readonly string[]): Promise<number> {
     };
   };
   addRunCommands(program, context);
+  addStageCommands(program, context);
   addPlanCommand(program, context);
   addEnvironmentCommands(program, context);
   addHistoryCommands(program, context);

@@ -29,6 +29,8 @@ import {
   followRuns,
   isRunLive,
   listRuns,
+  type Metrics,
+  metricsOf,
   project as projectRun,
   pruneRuns,
   type RunView,
@@ -36,7 +38,7 @@ import {
   readRecords,
   type StepRecord,
 } from './run/index.ts';
-import { diagnose, recordVerified, rollback, stepKinds } from './run/stepKinds.ts';
+import { diagnose, lease, recordVerified, rollback, stepKinds } from './run/stepKinds.ts';
 import type { System } from './system/index.ts';
 
 export type * from './delivery.ts';
@@ -48,7 +50,7 @@ export type { PlanRequest } from './plan/index.ts';
 export type { Plan, PlannedStep } from './plan/step.ts';
 export type { Project, RollbackWay } from './project/model.ts';
 export type { LiveState, LiveWorkloadView } from './rollout/index.ts';
-export type { RunView, StepView } from './run/index.ts';
+export type { EnvironmentMetrics, Metrics, RunView, StepView } from './run/index.ts';
 /** Completion, hovers and links of slipway.yaml; loaded when a file is first looked at. */
 export const configLanguage = () => import('./configLanguage.ts');
 export { createSystem, type System } from './system/index.ts';
@@ -180,6 +182,20 @@ export class Engine {
     return projectRun(await readEvents(this.#system.files, this.root, run));
   }
 
+  /** What the runs kept in the journal add up to; see {@link metricsOf}. */
+  async metrics(options: { readonly days?: number; readonly environment?: string } = {}): Promise<Metrics> {
+    const views = await Promise.all((await this.runs()).map((run) => this.view(run)));
+    const now = this.#system.clock.now();
+    return metricsOf(
+      views.flatMap((view) =>
+        view === undefined || (options.environment !== undefined && view.environment !== options.environment)
+          ? []
+          : [view],
+      ),
+      { now, ...(options.days !== undefined && { from: now - options.days * 86_400_000 }) },
+    );
+  }
+
   records(): Promise<ReadonlyMap<string, StepRecord>> {
     return readRecords(this.#system.files, this.root);
   }
@@ -282,6 +298,7 @@ export class Engine {
       rollback,
       recordVerified,
       diagnose,
+      lease,
       ...(request.onEvent !== undefined && { onEvent: request.onEvent }),
       ...(resume !== undefined && { resume }),
     });

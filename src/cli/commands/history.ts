@@ -1,32 +1,83 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { Metrics, RunView } from '../../engine/main.ts';
 import type { CliContext } from '../context.ts';
 import { duration } from '../words.ts';
+
+interface HistoryFlags {
+  readonly count: number;
+  readonly env?: string;
+  readonly metrics?: boolean;
+  readonly days?: number;
+}
+
+const whole = (text: string): number => {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError('a whole number above 0 is wanted.');
+};
 
 export function addHistoryCommands(program: Command, context: () => CliContext): void {
   program
     .command('history')
-    .description('The runs of this workspace, newest first.')
-    .option('-n, --count <number>', 'how many', '20')
-    .action(async ({ count }: { readonly count: string }) => {
+    .description('The runs of this workspace, newest first; or what they add up to.')
+    .option('-n, --count <number>', 'how many runs', whole, 20)
+    .option('-e, --env <name>', 'only runs for this environment')
+    .option(
+      '-m, --metrics',
+      'success rate, durations, deployment frequency, change failure rate, time to restore and causes of rollbacks',
+    )
+    .option('--days <number>', 'with --metrics: only the last days', whole)
+    .action(async (flags: HistoryFlags) => {
       const cli = context();
-      const views = await Promise.all(
-        (await cli.engine.runs()).slice(0, Number(count)).map((run) => cli.engine.view(run)),
-      );
-      for (const view of views) {
-        if (view === undefined) continue;
-        if (cli.isJson) {
-          const { id, state, environment, commit, branch, tag, startedAt, durationMs, failure, rolledBack } = view;
-          cli.print(
-            JSON.stringify({ id, state, environment, commit, branch, tag, startedAt, durationMs, failure, rolledBack }),
-          );
-          continue;
-        }
-        const time = view.durationMs === undefined ? '' : duration(view.durationMs);
-        const cause =
-          view.failure === undefined ? '' : `  ${view.failure.code ?? view.failure.reason}: ${view.failure.message}`;
-        cli.print(
-          `${view.id}  ${view.state.padEnd(9)}  ${(view.environment ?? '-').padEnd(8)}  ${view.tag ?? ''}  ${time}${view.rolledBack ? '  rolled back' : ''}${cause}`,
-        );
-      }
+      if (flags.metrics === true) return printMetrics(cli, flags);
+      const views = await Promise.all((await cli.engine.runs()).map((run) => cli.engine.view(run)));
+      const chosen = views
+        .flatMap((view) => (view === undefined ? [] : [view]))
+        .filter((view) => flags.env === undefined || view.environment === flags.env)
+        .slice(0, flags.count);
+      for (const view of chosen) cli.print(cli.isJson ? json(view) : line(view));
     });
+}
+
+function json(view: RunView): string {
+  const { id, state, environment, commit, branch, tag, startedAt, durationMs, failure, rolledBack } = view;
+  return JSON.stringify({ id, state, environment, commit, branch, tag, startedAt, durationMs, failure, rolledBack });
+}
+
+function line(view: RunView): string {
+  const time = view.durationMs === undefined ? '' : duration(view.durationMs);
+  const cause =
+    view.failure === undefined ? '' : `  ${view.failure.code ?? view.failure.reason}: ${view.failure.message}`;
+  return `${view.id}  ${view.state.padEnd(9)}  ${(view.environment ?? '-').padEnd(8)}  ${view.tag ?? ''}  ${time}${view.rolledBack ? '  rolled back' : ''}${cause}`;
+}
+
+async function printMetrics(cli: CliContext, flags: HistoryFlags): Promise<void> {
+  const metrics = await cli.engine.metrics({
+    ...(flags.days !== undefined && { days: flags.days }),
+    ...(flags.env !== undefined && { environment: flags.env }),
+  });
+  if (cli.isJson) cli.print(JSON.stringify({ type: 'metrics', ...metrics }));
+  else for (const text of metricsLines(metrics)) cli.print(text);
+}
+
+const percent = (value: number | undefined): string =>
+  value === undefined ? 'none yet' : `${Math.round(value * 100)} %`;
+const time = (ms: number | undefined): string => (ms === undefined ? 'none yet' : duration(ms));
+
+function metricsLines({ from, until, runs, steps, environments }: Metrics): readonly string[] {
+  return [
+    `${from.slice(0, 10)} to ${until.slice(0, 10)}: ${runs.total} runs, ${runs.succeeded} succeeded, ${runs.failed} failed, ${runs.cancelled} cancelled`,
+    `  success rate         ${percent(runs.successRate)}`,
+    `  duration             ${time(runs.medianMs)} (median), ${time(runs.slowestMs)} (slowest)`,
+    ...Object.entries(steps).map(
+      ([kind, { count, medianMs }]) => `    ${kind.padEnd(18)} ${duration(medianMs)} (${count})`,
+    ),
+    ...environments.flatMap((each) => [
+      each.environment,
+      `  deployments          ${each.deployments}${each.perDay === undefined ? '' : ` (${each.perDay} a day)`}`,
+      `  change failure rate  ${percent(each.changeFailureRate)}${each.failed === 0 ? '' : ` (${each.failed} of ${each.deployments})`}`,
+      `  time to restore      ${time(each.timeToRestore.medianMs)}${each.timeToRestore.open === 0 ? '' : `, ${each.timeToRestore.open} not restored yet`}`,
+      ...each.causes.map(({ code, count, latest }) => `    ${String(count).padStart(3)} × ${code} (latest ${latest})`),
+    ]),
+  ];
 }

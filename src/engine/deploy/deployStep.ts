@@ -56,14 +56,18 @@ export function deployStep(options: DeployStepOptions): StepKind<'deploy'> {
         unhealthyBefore,
         baseline: baseline as unknown as Json,
       });
+      const already =
+        context.unfinished?.effect === 'deploy' ? await deployer.applied?.(runOf(context), signal) : undefined;
       emit({ type: 'step.intent', effect: 'deploy', subject: environment.name, detail: { images: rendered.images } });
       let applied: Applied;
       try {
-        applied = await deployer.apply({
-          run: runOf(context),
-          onLine: (text) => emit({ type: 'log', stream: 'out', text, source: deployer.kind }),
-          signal,
-        });
+        applied =
+          already ??
+          (await deployer.apply({
+            run: runOf(context),
+            onLine: (text) => emit({ type: 'log', stream: 'out', text, source: deployer.kind }),
+            signal,
+          }));
       } catch (error) {
         if (!isCancelled(error) && environment.rollout.rollback) {
           await takeBack(error, deployer, outputs, access, options.registry(context), spec.environment, context);

@@ -90,6 +90,11 @@ export interface Deployer {
   /** Idempotent: applying the same request again changes nothing in the cluster that pods can see. */
   apply(options: ApplyOptions): Promise<Applied>;
   /**
+   * On resume: what this very run has applied already, when the kill came between the write and our note of it. Absent
+   * where applying again leaves no second revision.
+   */
+  applied?(run: string, signal: AbortSignal): Promise<Applied | undefined>;
+  /**
    * After a failed `apply`: the revisions to go back between when something had been written, else undefined. Helm
    * leaves a failed revision; objects applied one by one leave those before the refused one.
    */

@@ -216,6 +216,29 @@ export class HelmDeployer implements Deployer {
     };
   }
 
+  async applied(run: string, signal: AbortSignal): Promise<Applied | undefined> {
+    const revisions = await this.#releases.revisions(signal);
+    const newest = revisions.at(-1);
+    if (newest?.status !== 'deployed') return undefined;
+    const record = await this.#releases.read(newest.revision, signal);
+    // By the description: labels are handed on from one revision to the next.
+    if (record?.description.startsWith(`${DESCRIPTION}${run}: `) !== true) return undefined;
+    const { rendered } = await this.#render(signal);
+    const before = revisions.findLast(
+      (revision) =>
+        revision.revision < newest.revision && (revision.status === 'superseded' || revision.status === 'deployed'),
+    );
+    return {
+      objects: rendered.objects.map(({ object }) => refOf(object)),
+      revision: String(newest.revision),
+      previous: before === undefined ? null : String(before.revision),
+      warnings: [
+        ...rendered.warnings,
+        `Revision ${newest.revision} of ${this.#where} is of this run already; helm was not called again.`,
+      ],
+    };
+  }
+
   async halfWritten(signal: AbortSignal): Promise<Pick<Applied, 'revision' | 'previous'> | undefined> {
     if (this.#before === undefined) return undefined;
     const newest = (await this.#releases.revisions(signal)).at(-1);

@@ -3,6 +3,7 @@ import type { Secrets } from '../events/secrets.ts';
 import type { Plan, PlannedStep, StepContext, StepKind } from '../plan/step.ts';
 import { CancelledError, exitCodeOf, type Failure, isCancelled, SlipwayError, toFailure } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
+import type { HeldLease } from './clusterLease.ts';
 import { JournalWriter, newRunId, prepareFolder } from './journal.ts';
 import { takeLock } from './lock.ts';
 import { project, type RunView } from './projection.ts';
@@ -27,6 +28,8 @@ export interface RunOptions {
   readonly rollback?: Rollback;
   readonly recordVerified?: AfterRun;
   readonly diagnose?: Diagnose;
+  /** Takes the lock in the cluster just before the first step that writes there. */
+  readonly lease?: (plan: Plan, context: Omit<StepContext, 'step'>) => Promise<HeldLease | undefined>;
   readonly onEvent?: (event: RunEvent) => void;
   /** Steps at the same time. Default 4: builds and scans wait for the daemon more than for us. */
   readonly parallel?: number;
@@ -72,6 +75,9 @@ export async function executeRun(options: RunOptions): Promise<RunView> {
 /** How long a rollback waits for the diagnosis; what is written later is of the time after it. */
 const DIAGNOSE_FIRST_MS = 1_000;
 
+/** Steps that write to a cluster. */
+const WRITING: ReadonlySet<string> = new Set(['deploy', 'rollback']);
+
 class Execution {
   readonly #options: RunOptions;
   readonly #journal: JournalWriter;
@@ -80,6 +86,7 @@ class Execution {
   readonly #running = new Map<StepId, Promise<void>>();
   /** Aborts the steps that run when one has failed; the person's own cancel aborts it as well. */
   readonly #stop = new AbortController();
+  #lease: Promise<HeldLease | undefined> | undefined;
   /** What must be over before the run is. */
   readonly #loose: Promise<void>[] = [];
   readonly #prepared: Promise<(() => Promise<void>) | undefined>[] = [];
@@ -117,6 +124,7 @@ class Execution {
     }
     if (this.#failure === undefined && !cancelled) await this.#recordVerified();
     await this.#cleanUp();
+    await (await this.#lease?.catch(() => undefined))?.release();
     signal.removeEventListener('abort', onAbort);
     const failure = this.#failure?.failure;
     this.#journal.append({
@@ -272,6 +280,10 @@ class Execution {
       }
       const attempt = this.#before?.steps.find((other) => other.id === step.id)?.startedAt === undefined ? 1 : 2;
       emit({ type: 'step.started', key: step.key, attempt });
+      if (WRITING.has(step.kind)) {
+        this.#lease ??= this.#options.lease?.(plan, context);
+        await this.#lease;
+      }
       const outputs = await kind.run(step.spec, context);
       this.#finished.set(step.id, outputs);
       await writeRecord(system.files, plan.root, {

@@ -13,5 +13,6 @@ export {
   runFolder,
 } from './journal.ts';
 export { isRunLive } from './lock.ts';
+export { type EnvironmentMetrics, type Metrics, metricsOf } from './metrics.ts';
 export { project, type RunView, type StepView } from './projection.ts';
 export { readRecords, type StepRecord } from './records.ts';

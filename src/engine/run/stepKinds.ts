@@ -1,6 +1,7 @@
+import { basename } from 'node:path';
 import type { StepKindName } from '../events/index.ts';
 import type { StepKind } from '../plan/step.ts';
-import type { AfterRun, Diagnose, Rollback } from './executor.ts';
+import type { AfterRun, Diagnose, Rollback, RunOptions } from './executor.ts';
 
 /**
  * A step kind that is loaded when the first step of it runs, so that planning and reading journals load no registry or
@@ -66,6 +67,24 @@ export function stepKinds(): ReadonlyMap<StepKindName, StepKind> {
 export const rollback: Rollback = async (plan, why, context) => {
   const { open, deploy, registry } = await deployWiring();
   return deploy.runRollback({ open, registry })(plan, why, context);
+};
+
+/** The lock in the cluster. GitOps controllers deploy by themselves, so there is nothing of ours to lock there. */
+export const lease: NonNullable<RunOptions['lease']> = async (plan, context) => {
+  const { environment } = plan;
+  if (environment === null || environment.deploy.kind === 'flux' || environment.deploy.kind === 'argocd') {
+    return undefined;
+  }
+  const [{ open }, { takeLease }] = await Promise.all([deployWiring(), import('./clusterLease.ts')]);
+  const { system, signal, emit, folder } = context;
+  return takeLease({
+    system,
+    access: await open(environment, context),
+    environment,
+    run: basename(folder),
+    signal,
+    say: (text) => emit({ type: 'log', stream: 'err', text }),
+  });
 };
 
 /** Leaves the facts of a failed deploy as a report in the run's folder. */
