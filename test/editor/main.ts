@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as esbuild from 'esbuild';
+import { ciSuite } from './ciSuite.ts';
 import { hostSuite } from './hostSuite.ts';
 import { labSuite } from './labSuite.ts';
 import { markersSuite } from './markersSuite.ts';
@@ -23,6 +24,7 @@ const suites: readonly Suite[] = [
   markersSuite,
   hostSuite,
   treeSuite,
+  ciSuite,
   surfacesSuite,
   rolloutSuite,
   trustSuite,

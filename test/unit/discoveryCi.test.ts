@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { Ajv } from 'ajv';
 import { build } from 'esbuild';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { type CiKind, proposeCi, readConfig } from '../../src/engine/project/index.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
 import { lintWorkflow, readGithubWorkflow, readGitlabPipeline } from '../../src/engine/workflows/index.ts';
@@ -64,7 +67,46 @@ async function generate(kind: CiKind, config: string, options: { readonly packag
   return proposeCi(system, project, kind, options);
 }
 
+/** The schemas that the hosts' editors and linters use, without their prose. */
+const published = (name: 'github-workflow' | 'gitlab-ci') => {
+  const text = readFileSync(new URL(`../ci/schemas/${name}.json`, import.meta.url), 'utf8');
+  return new Ajv({ strict: false, allErrors: true, validateFormats: false }).compile(JSON.parse(text));
+};
+const schemas = {
+  github: published('github-workflow'),
+  gitea: published('github-workflow'),
+  gitlab: published('gitlab-ci'),
+};
+
 describe('slipway init --ci', () => {
+  it.each(
+    Object.keys(SETUPS).flatMap((name) =>
+      (['github', 'gitlab', 'gitea'] as const).map((kind) => [kind, name] as const),
+    ),
+  )("%s, %s: is valid by the host's published schema", async (kind, name) => {
+    const { text } = await generate(kind, SETUPS[name] ?? '');
+    const validate = schemas[kind];
+    expect(validate(parse(text)), JSON.stringify(validate.errors)).toBe(true);
+  });
+
+  it('would hear of a mistake from the schemas', async () => {
+    const github = await generate('github', SETUPS.Flux ?? '');
+    expect(schemas.github(parse(github.text.replace('runs-on:', 'run-on:')))).toBe(false);
+    const gitlab = await generate('gitlab', SETUPS.Flux ?? '');
+    expect(schemas.gitlab(parse(gitlab.text.replace('  script:', '  scripts:')))).toBe(false);
+  });
+
+  it('lets exactly those jobs push whose deploy is a commit', async () => {
+    for (const [name, config] of Object.entries(SETUPS)) {
+      const isCommit = name === 'Flux' || name === 'Argo CD';
+      const { text } = await generate('github', config);
+      expect(text.includes('contents: write'), name).toBe(isCommit);
+      expect(text.includes('persist-credentials: true'), name).toBe(isCommit);
+      const gitlab = (await generate('gitlab', config)).text;
+      expect(gitlab.includes('GIT_PUSH_TOKEN'), name).toBe(isCommit);
+    }
+  });
+
   const cases = Object.entries(SETUPS).flatMap(([name, config]) =>
     (['github', 'gitea'] as const).map((kind) => [kind, name, config] as const),
   );

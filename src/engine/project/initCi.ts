@@ -103,15 +103,18 @@ async function defaultBranch(system: System, root: string): Promise<string> {
 export function clusterNote(environment: CiEnvironment): string {
   switch (environment.kind) {
     case 'flux':
-      return 'Flux deploys: it follows its ImagePolicies. Slipway only watches the rollout, so read access is enough.';
+      return 'Flux deploys. Slipway writes the version to git unless an ImageUpdateAutomation does, and watches: read access is enough.';
     case 'argocd':
-      return 'Argo CD deploys its Application. Slipway only watches the rollout, so read access is enough.';
+      return 'Argo CD deploys its Application. Slipway writes the version to git and watches: read access is enough.';
     case 'helm':
       return 'Helm release: the account needs write access to its namespace.';
     default:
       return 'The objects are applied from here: the account needs write access to its namespace.';
   }
 }
+
+/** The deploy is a commit, which the job has to be allowed to push. */
+export const writesGit = ({ kind }: CiEnvironment): boolean => kind === 'flux' || kind === 'argocd';
 
 /** A name for variables: `ghcr.io` → `GHCR_IO`. */
 export const variableName = (text: string): string => text.toUpperCase().replace(/[^A-Z0-9]+/g, '_');

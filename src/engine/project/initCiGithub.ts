@@ -1,4 +1,4 @@
-import { type CiEnvironment, type CiPlan, clusterNote, variableName } from './initCi.ts';
+import { type CiEnvironment, type CiPlan, clusterNote, variableName, writesGit } from './initCi.ts';
 
 /** Actions by commit, each with the release that the commit is. */
 const PINS = {
@@ -104,12 +104,15 @@ function step(...lines: readonly string[]): readonly string[] {
   return lines.map((line, index) => `${index === 0 ? '      - ' : '        '}${line}`);
 }
 
-const checkout = (host: Host): readonly string[] =>
+/** `keep`: the job pushes a commit with the token that the checkout leaves. */
+const checkout = (host: Host, token: 'keep' | 'drop' = 'drop'): readonly string[] =>
   step(
     `uses: ${uses(PINS.checkout, host)}`,
     'with:',
     '  fetch-depth: 0 # tags and the number of commits are part of image tags',
-    '  persist-credentials: false',
+    token === 'keep'
+      ? '  persist-credentials: true # the deploy is a commit; pushes with the token of a job start no workflow'
+      : '  persist-credentials: false',
   );
 
 function install(plan: CiPlan, host: Host): readonly string[] {
@@ -192,13 +195,13 @@ function deployJob(plan: CiPlan, environment: CiEnvironment, host: Host): readon
     `    if: ${condition}`,
     '    runs-on: ubuntu-latest',
     ...(host === 'github' ? ['    environment:', `      name: ${quote(name)}`] : []),
-    ...(isOwn ? ['    permissions:', '      contents: read', '      packages: read'] : []),
+    ...deployPermissions(environment, host, isOwn),
     '    concurrency:',
     '      # One deploy at a time; a running one is never cancelled half way.',
     `      group: slipway-deploy-${name}`,
     '      cancel-in-progress: false',
     '    steps:',
-    ...checkout(host),
+    ...checkout(host, writesGit(environment) ? 'keep' : 'drop'),
     ...(environment.kind === 'helm'
       ? step(`uses: ${uses(PINS.helm, host)}`, 'with:', `  version: ${VERSIONS.helm}`)
       : []),
@@ -224,5 +227,14 @@ function deployJob(plan: CiPlan, environment: CiEnvironment, host: Host): readon
       '# What the job above published for this commit; nothing is built again.',
       `run: slipway run --env ${name} --only deploy,smoke${isProtected ? ' --yes' : ''}`,
     ),
+  ];
+}
+
+function deployPermissions(environment: CiEnvironment, host: Host, isOwn: boolean): readonly string[] {
+  if (host !== 'github' || (!isOwn && !writesGit(environment))) return [];
+  return [
+    '    permissions:',
+    `      contents: ${writesGit(environment) ? 'write' : 'read'}`,
+    ...(isOwn ? ['      packages: read'] : []),
   ];
 }

@@ -1,4 +1,4 @@
-import { type CiEnvironment, type CiPlan, clusterNote, variableName } from './initCi.ts';
+import { type CiEnvironment, type CiPlan, clusterNote, variableName, writesGit } from './initCi.ts';
 import { localNote, shellQuote } from './initCiGithub.ts';
 
 /** Versions of the images and tools; releases of Trivy from 0.70 on are good (0.69.4 to 0.69.6 were malware). */
@@ -25,6 +25,12 @@ export function gitlabPipeline(plan: CiPlan): string {
     ...plan.environments
       .filter((environment) => environment.kindCluster === undefined)
       .map((environment) => `# Variable KUBECONFIG of type file, in the scope of the environment ${environment.name}.`),
+    ...(plan.environments.some(writesGit)
+      ? [
+          '# Variable GIT_PUSH_TOKEN (masked, protected): a project access token with write_repository. The deploy is a commit, and',
+          '# the token of a job may not push. Its message says [skip ci], so that it starts no pipeline.',
+        ]
+      : []),
     ...(plan.services.length > 0
       ? [
           `# The services of the tests (${plan.services.join(', ')}) are started and removed by Slipway, as on your machine.`,
@@ -145,6 +151,14 @@ function deployJob(environment: CiEnvironment): readonly string[] {
           `    - kind create cluster --name ${shellQuote(kindCluster)} --config /tmp/kind.yaml --wait 2m`,
           `    - kubectl config set-cluster ${shellQuote(`kind-${kindCluster}`)} --server=https://docker:6443`,
         ]),
+    ...(writesGit(environment)
+      ? [
+          '    - test -n "$GIT_PUSH_TOKEN" || { echo "Set the variable GIT_PUSH_TOKEN"; exit 2; }',
+          '    # The token is asked for when git pushes; it is written nowhere.',
+          '    - git remote set-url origin "$CI_PROJECT_URL.git"',
+          `    - git config --global credential.helper '!f() { echo username=oauth2; echo "password=$GIT_PUSH_TOKEN"; }; f'`,
+        ]
+      : []),
     '    # What the pipeline job published for this commit; nothing is built again.',
     `    - slipway run --env ${name} --only deploy,smoke${isProtected ? ' --yes' : ''}`,
   ];
