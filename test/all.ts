@@ -21,6 +21,8 @@ const suites: readonly Suite[] = [
   { name: 'main job', argv: ['node', 'test/pipeline/mainJob.ts'], lab: ['core'] },
   { name: 'rollback', argv: ['node', 'test/pipeline/rollback.ts'], lab: ['core'] },
   { name: 'flux', argv: ['node', 'test/pipeline/flux.ts'], lab: ['core', 'flux', 'gitea'] },
+  { name: 'delivery', argv: ['node', 'test/pipeline/delivery.ts'], lab: ['core', 'flux'], isSociable: true },
+  { name: 'argocd', argv: ['node', 'test/pipeline/argocd.ts'], lab: ['core', 'gitea'], isSociable: true },
   { name: 'environment', argv: ['node', 'test/pipeline/environment.ts'], lab: ['core'] },
   { name: 'kill', argv: ['node', 'test/faults/main.ts', 'kill', '--count', '5'], lab: ['core'] },
   { name: 'locks', argv: ['node', 'test/pipeline/locks.ts'], lab: ['core'] },

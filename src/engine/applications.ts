@@ -1,5 +1,7 @@
 import type { Application, ApplicationStatus, HistoryEntry } from './argocd/index.ts';
+import type { ClusterAccess } from './deploy/index.ts';
 import { Secrets } from './events/secrets.ts';
+import { type ArgoCdRecipe, type ImageVersion, versionText } from './gitops/index.ts';
 import { SlipwayError } from './problems/index.ts';
 import type { EnvironmentConfig, Project } from './project/model.ts';
 import { openGit } from './system/git.ts';
@@ -32,6 +34,12 @@ export interface HistoryView {
 export interface StatusView extends ApplicationStatus {
   readonly reminder?: string;
   readonly parent?: string;
+  /** Applications that this one makes (app of apps), each with its state: they are no part of this one's health. */
+  readonly children?: readonly {
+    readonly name: string;
+    readonly state: ApplicationStatus['state'];
+    readonly summary: string;
+  }[];
 }
 
 /** Loaded on first use, as everything that can reach a cluster. */
@@ -102,8 +110,24 @@ async function application(request: ApplicationRequest) {
 
 /** One Application in plain words, compared with what git holds where its repository is this one. */
 export async function applicationStatus(request: ApplicationRequest): Promise<StatusView> {
-  const { argocd, app } = await application(request);
-  return statusView(argocd, app, request);
+  const { argocd, app, access } = await application(request);
+  const view = await statusView(argocd, app, request);
+  const refs = app.resources.filter(
+    ({ ref }) => ref.kind === 'Application' && ref.apiVersion.startsWith('argoproj.io/'),
+  );
+  if (refs.length === 0) return view;
+  const children = await Promise.all(
+    refs.map(async ({ ref }) => {
+      const name = `${ref.namespace ?? app.namespace}/${ref.name}`;
+      const object = await access.get({ ...ref, namespace: ref.namespace ?? app.namespace }, request.signal);
+      if (object === undefined) return { name, state: 'unknown' as const, summary: 'It does not exist yet.' };
+      const { state, summary } = argocd.judgeApplication(argocd.readApplication(object), {
+        now: request.system.clock.now(),
+      });
+      return { name, state, summary };
+    }),
+  );
+  return { ...view, children };
 }
 
 /** Every Application of the cluster in plain words; git is not asked. */
@@ -210,13 +234,40 @@ export async function syncApplication(request: ApplicationRequest, options: Sync
 }
 
 export async function applicationHistory(request: ApplicationRequest): Promise<readonly HistoryView[]> {
-  const { app } = await application(request);
-  return app.history.map(historyView);
+  const { app, access } = await application(request);
+  const versions = await (await history(request, access)).versionsOf(app, request.signal);
+  return Promise.all(
+    app.history.map(async (entry, index) => {
+      const [revision] = entry.revisions;
+      const images = revision === undefined ? new Map<string, ImageVersion>() : await versions(revision);
+      return historyView(
+        entry,
+        index,
+        [...images].map(([name, version]) => `${name} ${versionText(version)}`),
+      );
+    }),
+  );
 }
+
+/** What older commits ran, read from the clone that holds what Argo CD reads. */
+async function history({ system, project, environment }: ApplicationRequest, access: ClusterAccess) {
+  const { ArgoCdHistory } = await import('./deploy/index.ts');
+  const own = project.environments.filter(({ deploy }) => deploy.kind === 'argocd');
+  const config = (own.find(({ name }) => name === environment) ?? own[0])?.deploy;
+  return new ArgoCdHistory({
+    system,
+    access,
+    config: config?.kind === 'argocd' ? config : { ...DEFAULTS, repository: project.root },
+    images: [],
+  });
+}
+
+const DEFAULTS = { kind: 'argocd', application: '', write: 'auto', remote: 'origin', rollback: 'ignore' } as const;
 
 function historyView(
   { id, revisions, deployedAt, initiatedBy, isAutomated }: HistoryEntry,
   index: number,
+  images: readonly string[],
 ): HistoryView {
   return {
     id,
@@ -224,8 +275,60 @@ function historyView(
     ...(deployedAt !== undefined && { at: deployedAt }),
     by: isAutomated ? 'automatic sync' : (initiatedBy ?? 'unknown'),
     isLive: index === 0,
-    images: [],
+    images,
   };
+}
+
+export interface WaysView {
+  readonly image: string;
+  readonly badTag: string;
+  readonly goodTag: string;
+  readonly recipes: readonly ArgoCdRecipe[];
+}
+
+/**
+ * The ways back for each image that the Application runs, with what Argo CD and Image Updater would do next. `to`: a tag,
+ * instead of the newest older one of the history. Asks the registry for tags; writes nothing.
+ */
+export async function waysBack(request: ApplicationRequest, to: string | undefined): Promise<readonly WaysView[]> {
+  const { app, access } = await application(request);
+  const { system, signal } = request;
+  const [{ liveUpdater, updaterImage }, { parseReference, Registry }, { argocdRecipes }] = await Promise.all([
+    import('./deploy/index.ts'),
+    import('./images/index.ts'),
+    import('./gitops/index.ts'),
+  ]);
+  const updater = await liveUpdater(app, access, signal);
+  const record = await history(request, access);
+  const versions = await record.versionsOf(app, signal);
+  const older = await Promise.all(app.history.map(({ revisions }) => versions(revisions[0] ?? '')));
+  const registry = new Registry(system, new Secrets());
+  const views: WaysView[] = [];
+  for (const { name, repository } of record.knownImages(app, updater)) {
+    const live = app.images.find((image) => image.startsWith(`${repository}:`))?.slice(repository.length + 1);
+    const badTag = live?.replace(/@.*$/, '');
+    const goodTag =
+      to ?? older.map((images) => images.get(name)?.tag).find((tag) => tag !== undefined && tag !== badTag);
+    if (badTag === undefined || goodTag === undefined || badTag === goodTag) continue;
+    const reference = parseReference(repository);
+    // A registry that does not answer leaves the two tags that are known.
+    const listed = await registry.tags(reference.registry, reference.repository, signal).catch(() => undefined);
+    const tags = [...new Set([...(listed ?? []), badTag, goodTag])].map((tag) => ({ tag }));
+    views.push({
+      image: repository,
+      badTag,
+      goodTag,
+      recipes: argocdRecipes({
+        automated: app.automated.state,
+        image: updaterImage(updater, repository),
+        tags,
+        badTag,
+        goodTag,
+        ...(app.parent !== undefined && { parent: `${app.parent.kind} ${app.parent.name}` }),
+      }),
+    });
+  }
+  return views;
 }
 
 export interface ClusterRollback {

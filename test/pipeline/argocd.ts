@@ -254,6 +254,15 @@ test('a bad version is named and taken back by git; the updater leaves it alone,
   assert.match(live(), /:1\.1\.0$/, 'two further comparisons leave it');
 });
 
+test('the ways back, with what the controllers would do next', async () => {
+  const ways = await slipway('argocd', 'ways', '--to', '1.0.0');
+  assert.equal(ways.code, 0, ways.text);
+  assert.match(ways.out, /app: 1\.1\.0 → 1\.0\.0\n {2}ignore .*\n/, ways.text);
+  assert.match(ways.out, /revert {2}\S.*\n.*syncs the commit with 1\.0\.0 by itself\n.*chooses 1\.\d\.0/, ways.text);
+  const history = await slipway('argocd', 'history');
+  assert.match(history.out, /live {2}app 1\.1\.0\n.*app 1\.2\.0\n.*app 1\.1\.0/, history.text);
+});
+
 test('rollback by command goes through git as well', async () => {
   const next = await slipway('run', '--env', 'dev', '--tag', '1.3.0');
   assert.equal(next.code, 0, next.text);

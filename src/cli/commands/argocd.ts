@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Command, Option } from 'commander';
-import type { ApplicationRequest, StatusView } from '../../engine/applications.ts';
+import type { ApplicationRequest, StatusView, WaysView } from '../../engine/applications.ts';
 import type { CliContext } from '../context.ts';
 import { confirmProtected } from './run.ts';
 
@@ -115,6 +115,21 @@ export function addArgoCdCommands(program: Command, context: () => CliContext): 
       },
     );
 
+  target(
+    argocd
+      .command('ways')
+      .description('The ways back from what runs, with what Argo CD and Image Updater would do next. Writes nothing.'),
+  )
+    .option('--to <tag>', 'the version to go back to; default: the last other one of the history')
+    .action(async (application: string | undefined, flags: TargetFlags & { readonly to?: string }) => {
+      const cli = context();
+      const engine = await import('../../engine/applications.ts');
+      const ways = await engine.waysBack(await requestOf(cli, application, flags), flags.to);
+      if (cli.isJson) for (const way of ways) cli.print(JSON.stringify(way));
+      else for (const way of ways) showWays(cli, way);
+      if (ways.length === 0 && !cli.isJson) cli.print('No other version is known; name one with --to.');
+    });
+
   changing(
     argocd.command('resume').description('Switch automatic sync on again after a rollback that paused it.'),
   ).action(async (application: string | undefined, flags: TargetFlags) => {
@@ -185,6 +200,17 @@ function result(cli: CliContext, view: StatusView): void {
   else show(cli, view);
 }
 
+const VERDICTS = { sticks: 'stays', bounces: 'comes back', differs: 'becomes another version' } as const;
+
+function showWays(cli: CliContext, { image, badTag, goodTag, recipes }: WaysView): void {
+  cli.print(`${image}: ${badTag} → ${goodTag}`);
+  for (const { way, title, next, verdict, warnings } of recipes) {
+    cli.print(`  ${way.padEnd(7)} ${VERDICTS[verdict].padEnd(24)} ${title}`);
+    for (const { controller, does } of next) cli.print(`            ${controller} ${does}`);
+    for (const warning of warnings) cli.print(`            note: ${warning}`);
+  }
+}
+
 function show(cli: CliContext, view: StatusView): void {
   const { name, namespace, state, summary, sync, health, freshness, operation, waitsFor, problems, images } = view;
   cli.print(`${namespace}/${name}: ${state}`);
@@ -201,6 +227,8 @@ function show(cli: CliContext, view: StatusView): void {
     ['Images', images.length === 0 ? undefined : images.join(', ')],
   ];
   for (const [title, text] of rows) if (text !== undefined) cli.print(`${title.padEnd(11)} ${text}`);
+  for (const child of view.children ?? [])
+    cli.print(`${'Application'.padEnd(11)} ${child.name}: ${child.state}. ${child.summary}`);
   if (view.reminder !== undefined) cli.print(`\n${view.reminder}`);
   for (const { message, fix } of problems) {
     cli.print(`problem: ${message}`);

@@ -4,35 +4,29 @@ import {
   awaitOperation,
   awaitRevision,
   getApplication,
-  type HistoryEntry,
   isRunning,
   operationFailure,
   refreshApplication,
   startSync,
-  whoRestoresAutomation,
 } from '../argocd/index.ts';
-import { at, type KubeObject, refOf } from '../cluster/index.ts';
+import { type KubeObject, refOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
-import {
-  annotationPrefix,
-  chooseTag,
-  type ImageVersion,
-  type UpdaterOfApplication,
-  versionText,
-} from '../gitops/index.ts';
-import { isCancelled, SlipwayError } from '../problems/index.ts';
+import { chooseTag, type UpdaterOfApplication } from '../gitops/index.ts';
+import { SlipwayError } from '../problems/index.ts';
 import type { ArgoCdDeploy } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import type { ClusterAccess } from './access.ts';
 import {
-  imagesAt,
+  imagesOfCommits,
   openSource,
   rollsForward,
   type WrittenImages,
   type WrittenSource,
   writeImages,
 } from './argocdGit.ts';
-import { liveUpdater, UPDATER_API, updaterImage } from './argocdPlaces.ts';
+import { ArgoCdHistory, VERIFIED, verifiedOf } from './argocdHistory.ts';
+import { holdUpdater } from './argocdHold.ts';
+import { liveUpdater, updaterImage } from './argocdPlaces.ts';
 import type {
   Applied,
   ApplyOptions,
@@ -56,8 +50,6 @@ export interface ArgoCdOptions {
   readonly config: ArgoCdDeploy;
 }
 
-/** Revisions that were rolled out and smoke-tested, newest first, as JSON on the Application. */
-const VERIFIED = 'slipway.dev/verified-revisions';
 const MOST_VERIFIED = 10;
 
 /** Image Updater looks every two minutes by default; it may also have to wait for its registry. */
@@ -72,9 +64,11 @@ export class ArgoCdDeployer implements Deployer {
   readonly #o: ArgoCdOptions;
   #pushed: { readonly revision: string; readonly previous: string | null } | undefined;
   #rendered: Promise<Rendered> | undefined;
+  readonly #history: ArgoCdHistory;
 
   constructor(options: ArgoCdOptions) {
     this.#o = options;
+    this.#history = new ArgoCdHistory({ ...options, images: options.request.images });
   }
 
   #app(signal: AbortSignal): Promise<Application> {
@@ -281,103 +275,6 @@ export class ArgoCdDeployer implements Deployer {
     return undefined;
   }
 
-  async history(signal: AbortSignal): Promise<readonly RevisionView[]> {
-    const app = await this.#app(signal);
-    const verified = verifiedOf(app);
-    const versions = await this.#versionsOf(app, signal);
-    return Promise.all(
-      app.history.map(async (entry, index): Promise<RevisionView> => {
-        const revision = entry.revisions[0] ?? String(entry.id);
-        const images = await versions(revision);
-        return {
-          revision,
-          ...(entry.deployedAt !== undefined && { at: entry.deployedAt }),
-          isLive: index === 0,
-          isVerified: verified.includes(revision),
-          description:
-            [...images].map(([name, version]) => `${name} ${versionText(version)}`).join(', ') ||
-            'images not known here',
-        };
-      }),
-    );
-  }
-
-  /** Reads what a commit ran; empty where git cannot tell. */
-  async #versionsOf(
-    app: Application,
-    signal: AbortSignal,
-  ): Promise<(revision: string) => Promise<ReadonlyMap<string, ImageVersion>>> {
-    const { system, config, access } = this.#o;
-    const updater = await liveUpdater(app, access, signal);
-    let source: WrittenSource;
-    try {
-      source = await openSource(system, config, app);
-    } catch (error) {
-      if (isCancelled(error)) throw error;
-      return async () => new Map();
-    }
-    const images = this.#knownImages(app, updater);
-    return (revision) => imagesAt({ ...source, app, updater, images, signal }, revision);
-  }
-
-  /** A rollback by command names no images: then those that the Application runs are the ones. */
-  #knownImages(app: Application, updater: UpdaterOfApplication | undefined): readonly ImageToDeploy[] {
-    const { images } = this.#o.request;
-    if (images.length > 0) return images;
-    const repositories = new Set([
-      ...(updater?.images.map(({ image }) => image) ?? []),
-      ...app.images.map((reference) => reference.replace(/@.*$/, '').replace(/:[^:/]*$/, '')),
-    ]);
-    return [...repositories].map((repository) => ({
-      name: repository.split('/').at(-1) ?? repository,
-      repository,
-      tag: '',
-    }));
-  }
-
-  async wayBack({ from, previous, wanted, signal }: WayBackOptions): Promise<WayBack> {
-    const app = await this.#app(signal);
-    const versions = await this.#versionsOf(app, signal);
-    const live = await versions(from ?? app.sync.revisions[0] ?? '');
-    const verified = verifiedOf(app);
-    const candidates =
-      wanted === undefined
-        ? [
-            ...new Set([
-              ...(previous === null ? [] : [previous]),
-              ...verified,
-              ...app.history.flatMap(({ revisions }) => revisions.slice(0, 1)),
-            ]),
-          ]
-        : [wantedRevision(app.history, verified, wanted)];
-    for (const revision of candidates) {
-      if (revision === undefined || (wanted === undefined && revision === from)) continue;
-      const then = await versions(revision);
-      if (then.size === 0 || isSame(then, live)) continue;
-      const isVerified = verified.includes(revision);
-      // By itself a run goes back only to what served: what was live before, or is known to be good.
-      if (wanted === undefined && !isVerified && revision !== previous && from !== null) continue;
-      const images = this.#knownImages(app, undefined);
-      return {
-        kind: 'revision',
-        revision,
-        trust: isVerified ? 'verified' : 'served',
-        images: [...then].flatMap(([name, version]) => {
-          const repository = images.find((image) => image.name === name)?.repository;
-          return repository === undefined ? [] : [`${repository}${tail(version)}`];
-        }),
-        targets: (await this.#workloads(app, signal)).map(refOf),
-      };
-    }
-    return {
-      kind: 'none',
-      why:
-        wanted === undefined
-          ? 'No earlier revision of this Application with other images is known.'
-          : `There is no revision ${wanted} with other images than now.`,
-    };
-  }
-
   /**
    * The way that stays under automatic sync, app-of-apps and ApplicationSets: the old versions are written into git on top
    * of what it holds. Where Image Updater would roll forward again, the bad tag is kept out as well.
@@ -387,8 +284,8 @@ export class ArgoCdDeployer implements Deployer {
     const { signal, onLine, run } = options;
     const app = await this.#app(signal);
     const updater = await liveUpdater(app, access, signal);
-    const versions = await (await this.#versionsOf(app, signal))(way.revision);
-    const known = this.#knownImages(app, updater);
+    const versions = await (await this.#history.versionsOf(app, signal))(way.revision);
+    const known = this.#history.knownImages(app, updater);
     const images = known.flatMap((image): readonly ImageToDeploy[] => {
       const version = versions.get(image.name);
       if (version?.tag === undefined) return [];
@@ -402,7 +299,8 @@ export class ArgoCdDeployer implements Deployer {
       ];
     });
     const source = await openSource(system, config, app);
-    const now = await imagesAt({ ...source, app, updater, images: known, signal }, (await source.branch.head()).commit);
+    const versionsAt = await imagesOfCommits({ ...source, app, updater, images: known, signal });
+    const now = await versionsAt((await source.branch.head()).commit);
     const hold = new Map(
       images.flatMap(({ name, repository, tag }) => {
         const bad = now.get(name)?.tag;
@@ -410,49 +308,35 @@ export class ArgoCdDeployer implements Deployer {
         return isPulled ? [[repository, bad] as const] : [];
       }),
     );
-    // First the updater is held: between the two writes it must not see a reason to go forward.
-    for (const [repository, bad] of hold) await this.#holdLive(app, updater, repository, bad, signal, onLine);
-    const written = await writeImages({ ...source, app, updater, images, run, verb: 'Roll back to', signal, hold });
+    const { rollback } = config;
+    if (rollback !== 'revert') {
+      // First the updater is held: between the two writes it must not see a reason to go forward.
+      for (const image of images) {
+        const bad = hold.get(image.repository);
+        if (bad !== undefined) await holdUpdater(access, app, updater, rollback, image, bad, options);
+      }
+    }
+    const written = await writeImages({
+      ...source,
+      app,
+      updater,
+      images,
+      run,
+      verb: 'Roll back to',
+      signal,
+      ...(rollback !== 'revert' && { hold: { way: rollback, badTags: hold } }),
+    });
     await this.#synced(app, source, written, null, options, onLine);
     return written.commit;
   }
 
-  /** The live object is told at once; when it is itself in git, the same commit says so there. */
-  async #holdLive(
-    app: Application,
-    updater: UpdaterOfApplication | undefined,
-    repository: string,
-    badTag: string,
-    signal: AbortSignal,
-    onLine: (line: string) => void,
-  ): Promise<void> {
-    const image = updaterImage(updater, repository);
-    if (image === undefined || updater === undefined) return;
-    const list = [...new Set([...image.ignoreTags, badTag])];
-    if (updater.updater === undefined) {
-      const key = `${annotationPrefix}${image.alias === undefined ? '' : `${image.alias.replaceAll('/', '_')}.`}ignore-tags`;
-      await this.#o.access.merge(
-        applicationRef(app),
-        { metadata: { annotations: { [key]: list.join(',') } } },
-        { signal },
-      );
-    } else {
-      const ref = {
-        apiVersion: UPDATER_API,
-        kind: 'ImageUpdater',
-        name: updater.updater.name,
-        namespace: app.namespace,
-      };
-      const object = await this.#o.access.get(ref, signal);
-      const references = at(object, 'spec', 'applicationRefs');
-      if (!Array.isArray(references)) return;
-      const next = references.map((reference) => withIgnored(reference, image.image, list));
-      await this.#o.access.merge(ref, { spec: { applicationRefs: next } }, { signal });
-    }
-    onLine(`Image Updater was told to leave ${badTag} alone, as it would have written it again`);
-    const parent = whoRestoresAutomation(app);
-    if (parent !== undefined && updater.updater === undefined)
-      onLine(`Note: ${parent.replace(/ and may .*$/, '')}; keep ignore-tags there as well`);
+  async history(signal: AbortSignal): Promise<readonly RevisionView[]> {
+    return this.#history.views(await this.#app(signal), signal);
+  }
+
+  async wayBack(options: WayBackOptions): Promise<WayBack> {
+    const app = await this.#app(options.signal);
+    return this.#history.wayBack(app, (await this.#workloads(app, options.signal)).map(refOf), options);
   }
 
   async markVerified(revision: string | null, _targets: readonly ObjectRef[], signal: AbortSignal): Promise<void> {
@@ -480,15 +364,6 @@ function asWritten(object: KubeObject): KubeObject {
   return { ...rest, metadata } as KubeObject;
 }
 
-function verifiedOf(app: Application): readonly string[] {
-  try {
-    const value: unknown = JSON.parse(app.object.metadata.annotations?.[VERIFIED] ?? '[]');
-    return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
-  } catch {
-    return [];
-  }
-}
-
 async function holdsAny(app: Application, holds: (revision: string) => Promise<boolean>): Promise<boolean> {
   for (const revision of app.sync.revisions) if (await holds(revision)) return true;
   return false;
@@ -500,38 +375,4 @@ function runsVersion(live: string, { repository, tag, digest }: ImageToDeploy): 
   const isTagged = colon > name.lastIndexOf('/');
   if (normalRepository(isTagged ? name.slice(0, colon) : name) !== normalRepository(repository)) return false;
   return (isTagged && name.slice(colon + 1) === tag) || (digest !== undefined && liveDigest === digest);
-}
-
-/** By the id of the history, or by a revision or its beginning. */
-function wantedRevision(
-  history: readonly HistoryEntry[],
-  verified: readonly string[],
-  wanted: string,
-): string | undefined {
-  const byId = history.find(({ id }) => String(id) === wanted)?.revisions[0];
-  if (byId !== undefined) return byId;
-  const all = [...history.flatMap(({ revisions }) => revisions), ...verified];
-  return all.find((revision) => revision.startsWith(wanted)) ?? (/^[0-9a-f]{40}$/.test(wanted) ? wanted : undefined);
-}
-
-const isSame = (a: ReadonlyMap<string, ImageVersion>, b: ReadonlyMap<string, ImageVersion>): boolean =>
-  [...a].every(([name, version]) => versionText(version) === versionText(b.get(name) ?? {}));
-
-const tail = ({ tag, digest }: ImageVersion): string =>
-  `${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
-
-/** One `applicationRefs` entry with the tags ignored at the image itself: inner settings win over outer ones. */
-function withIgnored(reference: unknown, repository: string, list: readonly string[]): unknown {
-  const images = at(reference, 'images');
-  if (!Array.isArray(images)) return reference;
-  const next = images.map((image: Record<string, unknown>) => {
-    const name = String(image.imageName ?? '');
-    const isOurs = name === repository || name.startsWith(`${repository}:`);
-    if (!isOurs) return image;
-    return {
-      ...image,
-      commonUpdateSettings: { ...(image.commonUpdateSettings as object | undefined), ignoreTags: list },
-    };
-  });
-  return { ...(reference as object), images: next };
 }

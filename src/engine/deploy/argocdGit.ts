@@ -3,10 +3,9 @@ import { type Application, type ApplicationSource, isSameRepository } from '../a
 import {
   applyEdits,
   chooseTag,
+  holdEdits,
   type ImagePlace,
   type ImageVersion,
-  ignoreTagEdits,
-  ignoreTagInUpdater,
   readImageAt,
   readObjects,
   type UpdaterImage,
@@ -89,8 +88,13 @@ export interface WriteRequest extends WrittenSource {
   /** `Deploy` or `Roll back`. */
   readonly verb: string;
   readonly signal: AbortSignal;
-  /** Tags that Image Updater must not take again, by repository. */
-  readonly hold?: ReadonlyMap<string, string>;
+  /** Tags that Image Updater must not take again, by repository, and how it is kept from it. */
+  readonly hold?: Hold;
+}
+
+export interface Hold {
+  readonly way: 'ignore' | 'pin';
+  readonly badTags: ReadonlyMap<string, string>;
 }
 
 export interface WrittenImages extends Pushed {
@@ -115,8 +119,8 @@ export async function writeImages(request: WriteRequest): Promise<WrittenImages>
         previous[image.name] ??= versionText(readImageAt(place, before) ?? {});
         texts.set(place.file, writeImageAt(place, before, versionOf(image, request.updater)));
       }
-      const bad = hold?.get(image.repository);
-      if (bad !== undefined) notes.push(...(await holdInGit(request, head, texts, image.repository, bad)));
+      const bad = hold?.badTags.get(image.repository);
+      if (bad !== undefined) notes.push(...(await holdInGit(request, head, texts, image, bad)));
     }
     const changed: { path: string; text: string }[] = [];
     for (const [path, text] of texts) if ((await head.read(path)) !== text) changed.push({ path, text });
@@ -146,26 +150,37 @@ function messageOf(app: Application, images: readonly ImageToDeploy[], verb: str
   ].join('\n');
 }
 
-/** References that a commit of the branch says, by image name; an image that it does not name is left out. */
-export async function imagesAt(
+/**
+ * What commits of the branch say about the images, by image name; one that they do not name is left out. The places are
+ * those of today, looked for once: a repository that was rebuilt since has no way back by its files.
+ */
+export async function imagesOfCommits(
   request: Omit<WriteRequest, 'run' | 'verb' | 'hold'>,
-  commit: string,
-): Promise<ReadonlyMap<string, ImageVersion>> {
+): Promise<(commit: string) => Promise<ReadonlyMap<string, ImageVersion>>> {
   const { branch, images } = request;
   const head: BranchHead = await branch.head();
-  const found = new Map<string, ImageVersion>();
+  const places = new Map<string, readonly ImagePlace[]>();
   for (const image of images) {
-    // Places are those of today: a repository that was rebuilt since has no way back by its files.
-    const places: readonly ImagePlace[] = await findPlaces({ ...request, head }, image).catch((error: unknown) => {
+    const found = await findPlaces({ ...request, head }, image).catch((error: unknown) => {
       if (SlipwayError.is(error, 'config')) return [];
       throw error;
     });
-    for (const place of places) {
-      const version = readImageAt(place, await branch.readAt(commit, place.file).catch(() => undefined));
-      if (version !== undefined && versionText(version) !== '') found.set(image.name, version);
-    }
+    places.set(image.name, found);
   }
-  return found;
+  return async (commit) => {
+    const versions = new Map<string, ImageVersion>();
+    for (const [name, list] of places) {
+      for (const place of list) {
+        const text =
+          commit === head.commit
+            ? await head.read(place.file)
+            : await branch.readAt(commit, place.file).catch(() => undefined);
+        const version = readImageAt(place, text);
+        if (version !== undefined && versionText(version) !== '') versions.set(name, version);
+      }
+    }
+    return versions;
+  };
 }
 
 /** Whether Image Updater, seeing both tags, would write the bad one again. */
@@ -182,14 +197,14 @@ export function rollsForward(image: UpdaterImage | undefined, badTag: string, go
 
 /** The Application or ImageUpdater in this repository leaves the bad tag out; nothing when it is not among the files. */
 async function holdInGit(
-  { app, updater }: WriteRequest,
+  { app, updater, hold }: WriteRequest,
   head: BranchHead,
   texts: Map<string, string>,
-  repository: string,
+  { repository, tag: goodTag }: ImageToDeploy,
   badTag: string,
 ): Promise<readonly string[]> {
   const image = updaterImage(updater, repository);
-  if (image === undefined || updater === undefined) return [];
+  if (image === undefined || updater === undefined || hold === undefined) return [];
   const wanted = updater.updater === undefined ? 'Application' : 'ImageUpdater';
   const name = updater.updater?.name ?? app.name;
   for (const file of await head.filesWith(['argoproj.io/'])) {
@@ -197,15 +212,13 @@ async function holdInGit(
     for (const object of readObjects(text, file)) {
       if (object.kind !== wanted || object.name !== name) continue;
       if (object.namespace !== undefined && object.namespace !== app.namespace) continue;
-      const edits =
-        object.kind === 'Application'
-          ? ignoreTagEdits(text, object, image, badTag)
-          : object.kind === 'ImageUpdater'
-            ? ignoreTagInUpdater(text, object, image, badTag)
-            : undefined;
+      if (object.kind !== 'Application' && object.kind !== 'ImageUpdater') continue;
+      const edits = holdEdits(hold.way, text, object, image, { badTag, goodTag });
       if (edits === undefined) continue;
       texts.set(file, applyEdits(text, edits));
-      return [`Image Updater leaves ${badTag} alone from now on (${file}).`];
+      return [
+        `Image Updater ${hold.way === 'pin' ? `takes only ${goodTag}` : `leaves ${badTag} alone`} from now on (${file}).`,
+      ];
     }
   }
   return [];

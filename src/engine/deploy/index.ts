@@ -4,6 +4,8 @@ export type { KubeObject } from '../cluster/index.ts';
 export type { ClusterAccess, FieldConflict, ListQuery, PatchOperation, WriteOptions } from './access.ts';
 export { ApplyConflict, conflictsFrom, FIELD_MANAGER } from './access.ts';
 export type { Answer } from './answers.ts';
+export { ArgoCdHistory } from './argocdHistory.ts';
+export { liveUpdater, updaterImage } from './argocdPlaces.ts';
 export { checkSignatures } from './checkSignatures.ts';
 export { type CheckStepOptions, checkStep, namespaceRef } from './checkStep.ts';
 export { createDeployer, type DeployerOptions } from './createDeployer.ts';

@@ -9,7 +9,7 @@ import type { MappingNode, Node } from './goyaml/composer.ts';
 import { annotationPrefix, splitImage, type UpdaterImage } from './imageUpdater.ts';
 import type { ApplicationObject, ImageUpdaterObject } from './objects.ts';
 import { splitReference } from './reference.ts';
-import { formatScalar, readYamlObjects, setInside, setValue, textAt, type YamlObject } from './yaml.ts';
+import { formatScalar, type NewValue, readYamlObjects, setInside, setValue, textAt, type YamlObject } from './yaml.ts';
 
 /** Name of the override file that belongs to one Application. `controllerNamespace` is where Argo CD runs. */
 export function sourceFileName(
@@ -242,6 +242,19 @@ export function ignoreTagInUpdater(
   tag: string,
 ): readonly TextEdit[] | undefined {
   if (image.ignoreTags.includes(tag)) return [];
+  return setInUpdater(text, updater, image, ['commonUpdateSettings', 'ignoreTags'], {
+    list: [...image.ignoreTags, tag],
+  });
+}
+
+/** Sets a field of the entry that an ImageUpdater has for an image; undefined when it lists none, or cannot be edited. */
+export function setInUpdater(
+  text: string,
+  updater: ImageUpdaterObject,
+  image: Pick<UpdaterImage, 'alias' | 'image'>,
+  path: readonly string[],
+  value: NewValue,
+): readonly TextEdit[] | undefined {
   const references = childNode(updater.source.root, ['spec', 'applicationRefs']);
   if (references?.kind !== 'sequence') return undefined;
   for (const reference of references.items) {
@@ -250,8 +263,7 @@ export function ignoreTagInUpdater(
     for (const node of images.items) {
       if (node.kind !== 'mapping' || textOf(childNode(node, ['alias'])) !== (image.alias ?? '')) continue;
       if (splitImage(textOf(childNode(node, ['imageName']))).image !== image.image) continue;
-      const list = [...image.ignoreTags, tag];
-      return setInside(text, updater.source, node, ['commonUpdateSettings', 'ignoreTags'], { list });
+      return setInside(text, updater.source, node, path, value);
     }
   }
   return undefined;

@@ -4,7 +4,6 @@
  */
 export {
   ignoreTagEdits,
-  ignoreTagInUpdater,
   readSourceOverride,
   type SourceOverride,
   setOverride,
@@ -12,6 +11,15 @@ export {
   sourceFileName,
   writtenFile,
 } from './argocd.ts';
+export {
+  type ArgoCdRecipe,
+  type ArgoCdWay,
+  allowTagsKey,
+  argocdRecipes,
+  holdEdits,
+  ignoreTagsKey,
+  pinPattern,
+} from './argocdRollback.ts';
 export { type Constraint, type ConstraintError, parseConstraint, satisfies, whyNot } from './constraint.ts';
 export {
   type AppliedPolicies,

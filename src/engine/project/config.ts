@@ -322,6 +322,7 @@ class ConfigReader {
       write: argocd.write ?? 'auto',
       repository: this.#path(argocd.repository ?? '.'),
       remote: argocd.remote ?? 'origin',
+      rollback: argocd.rollback ?? 'ignore',
     };
   }
 

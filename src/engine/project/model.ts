@@ -160,6 +160,8 @@ export interface ArgoCdDeploy {
   /** Absolute folder of a checkout of the repository that Argo CD reads. Only its remote is written, never its files. */
   readonly repository: string;
   readonly remote: string;
+  /** What keeps Image Updater from writing the bad version again. */
+  readonly rollback: 'ignore' | 'pin' | 'revert';
 }
 
 export type DeployConfig = HelmDeploy | ManifestsDeploy | KustomizeDeploy | FluxDeploy | ArgoCdDeploy;

@@ -296,6 +296,14 @@ const argocd = v.strictObject({
     v.pipe(text, v.description('Folder of a checkout of the git repository that Argo CD reads. Default: this one.')),
   ),
   remote: v.optional(v.pipe(text, v.description('Its git remote. Default: origin.'))),
+  rollback: v.optional(
+    v.pipe(
+      v.picklist(['ignore', 'pin', 'revert']),
+      v.description(
+        'What keeps Image Updater from writing a bad version again after a rollback: it leaves the tag out, it takes only the good one, or nothing. Default: ignore.',
+      ),
+    ),
+  ),
 });
 
 const expectations = {

@@ -85,17 +85,17 @@ export class RemoteBranch {
   async head(): Promise<BranchHead> {
     // A ref of our own: FETCH_HEAD is the person's.
     const ref = `refs/slipway/${this.branch}`;
-    try {
-      await this.#git.raw(
-        'fetch',
-        '--quiet',
-        '--no-tags',
-        '--no-write-fetch-head',
-        this.remote,
-        `+refs/heads/${this.branch}:${ref}`,
-      );
-    } catch (error) {
-      throw explained(error, this.remote, this.branch);
+    const fetch = ['fetch', '--quiet', '--no-tags', '--no-write-fetch-head', this.remote] as const;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.#git.raw(...fetch, `+refs/heads/${this.branch}:${ref}`);
+        break;
+      } catch (error) {
+        // Another fetch of ours, here or in another process, has just moved it.
+        const isRace = error instanceof Error && /cannot lock ref|unable to update local ref/i.test(error.message);
+        if (!isRace || attempt === ATTEMPTS) throw explained(error, this.remote, this.branch);
+        await this.#system.clock.sleep(50 * attempt);
+      }
     }
     const commit = (await this.#git.raw('rev-parse', '--verify', `${ref}^{commit}`)).trim();
     return {
