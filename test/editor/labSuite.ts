@@ -29,7 +29,12 @@ export const labSuite: Suite = {
     edit(shop, 'charts/shop/values.yaml', ours);
     commit(shop, 'Names of the test');
     const server = await startServer({
-      settings: { 'security.workspace.trust.enabled': false, 'workbench.colorTheme': 'Dark 2026' },
+      settings: {
+        'security.workspace.trust.enabled': false,
+        'workbench.colorTheme': 'Dark 2026',
+        // Only then is a terminal's text in the document.
+        'terminal.integrated.gpuAcceleration': 'off',
+      },
       env: lab.env,
     });
     const browser = await launchBrowser();
@@ -168,6 +173,8 @@ async function behaviour(report: Report, stage: Stage): Promise<void> {
     await window.section('Workloads').click();
   });
 
+  await operations(report, stage);
+
   await report.test('a version that fails its smoke test is rolled back, and the page says why', async () => {
     edit(shop, 'docker/api.Dockerfile', (text) =>
       text.replace(
@@ -217,6 +224,79 @@ async function behaviour(report: Report, stage: Stage): Promise<void> {
 
   await report.test('nothing was told twice: no notification for what the views show', async () => {
     assert.deepEqual(await window.notifications(), []);
+  });
+}
+
+/** What one does with what runs: all from the palette, with the pickers a person sees. */
+async function operations(report: Report, { window }: Stage): Promise<void> {
+  const terminal = window.page.locator('.terminal-wrapper.active .xterm-rows');
+  const on = async (command: string, workload: string) => {
+    await window.command(`Slipway: ${command}`);
+    await window.pick('dev');
+    await window.pick(workload);
+  };
+  const closeTerminal = () => window.command('Terminal: Kill All Terminals');
+
+  await report.test('Logs follows the pods of a workload in a terminal', async () => {
+    await on('Logs', 'shop-api');
+    await eventually(
+      'terminal',
+      () => terminal.innerText(),
+      (text) =>
+        /Logs of deployment\/shop-api on dev/.test(text.replaceAll('\u00a0', ' ')) &&
+        /shop-api-\w+-\w+\/api/.test(text),
+    );
+    await window.screenshot('lab-logs');
+    await closeTerminal();
+  });
+
+  await report.test('Exec opens a shell in a pod', async () => {
+    await on('Exec', 'shop-api');
+    await terminal.waitFor();
+    await eventually(
+      'prompt',
+      () => terminal.innerText(),
+      (text) => /[$#]/.test(text),
+    );
+    await window.page.keyboard.type('echo answer-$((6*7))\n');
+    await eventually(
+      'terminal',
+      () => terminal.innerText(),
+      (text) => text.includes('answer-42'),
+    );
+    await window.screenshot('lab-exec');
+    await closeTerminal();
+  });
+
+  await report.test('Port-Forward leads to the app until it is stopped', async () => {
+    await on('Port-Forward', 'shop-api');
+    const item = window.page.locator('.statusbar-item[id="slipway.slipway.slipway.forwards"]');
+    const words = await eventually(
+      'status bar',
+      async () => ((await item.count()) === 0 ? '' : item.innerText()),
+      (text) => /:\d+/.test(text),
+    );
+    const url = `http://localhost:${/:(\d+)/.exec(words)?.[1]}`;
+    assert.equal((await fetch(`${url}/healthz`)).status, 200);
+    await window.command('Notifications: Clear All Notifications');
+    await item.click();
+    await window.pick(url);
+    await item.waitFor({ state: 'hidden' });
+    await assert.rejects(fetch(`${url}/healthz`));
+  });
+
+  await report.test('Describe shows an object with what leads to it', async () => {
+    await on('Describe', 'shop-api');
+    await window.page.locator('.tab', { hasText: 'deployment shop-api on dev' }).waitFor();
+    await window.page.locator('.view-lines').getByText('Service', { exact: false }).first().waitFor();
+    await window.screenshot('lab-describe');
+    await window.command('View: Close Editor');
+  });
+
+  await report.test('Restart replaces the pods and is watched to its end', async () => {
+    await on('Restart', 'shop-worker');
+    const done = window.page.locator('.statusbar', { hasText: /shop-worker/ });
+    await done.waitFor({ timeout: 120_000 });
   });
 }
 

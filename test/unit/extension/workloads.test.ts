@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { LiveState, LiveWorkloadView } from '../../../src/engine/main.ts';
+import type { Description, LiveState, LiveWorkloadView } from '../../../src/engine/main.ts';
 import { SlipwayError } from '../../../src/engine/problems/index.ts';
 import type { EnvironmentConfig } from '../../../src/engine/project/model.ts';
+import { descriptionText } from '../../../src/extension/workloads/descriptionText.ts';
 import {
   imageTag,
   liveEnvironmentItem,
@@ -166,5 +167,31 @@ describe('workload store', () => {
     first.resolve();
     await reopened;
     expect(store.get(key)).toMatchObject({ kind: 'live', state: { workloads: [] } });
+  });
+});
+
+describe('description', () => {
+  it('has the facts as comments above the object, so that the whole is YAML', () => {
+    const description: Description = {
+      object: api.ref,
+      createdAt,
+      workload: api,
+      facts: [{ name: 'Replicas', value: '2' }],
+      conditions: [{ type: 'Available', status: 'True', reason: 'MinimumReplicasAvailable', message: '' }],
+      pods: [],
+      events: [],
+      related: [{ object: { apiVersion: 'v1', kind: 'Service', name: 'shop-api' }, message: 'port 80' }],
+      owners: [{ kind: 'helm', release: 'shop', namespace: 'shop', evidence: 'annotation' }],
+      troubles: [{ title: 'Low memory', evidence: 'OOMKilled', fix: 'Raise the limit.' }],
+      yaml: 'kind: Deployment\n',
+    };
+    const text = descriptionText(description, now);
+    expect(text).toMatch(
+      /^# Deployment shop-api, created 5 min ago\n# ready: 2 of 2 updated pods are available\n#\n# Troubles:/,
+    );
+    expect(text).toMatch(/\n# {3}Low memory {2}OOMKilled {2}Raise the limit\.\n/);
+    expect(text).toMatch(/\n# {3}Service shop-api: port 80\n/);
+    expect(text.split('\n\n').at(-1)).toBe('kind: Deployment\n');
+    for (const line of text.split('\n\n')[0]?.split('\n') ?? []) expect(line).toMatch(/^#/);
   });
 });
