@@ -44,8 +44,9 @@ export const labSuite: Suite = {
         size: { width: 1500, height: 950 },
       });
       await window.activity('Slipway');
-      await behaviour(report, { window, shop, work, namespace, env });
-      await window.close();
+      const stage = { window, shop, work, namespace, env };
+      await behaviour(report, stage);
+      await closing(report, stage);
     } catch (error) {
       console.log(server.output().slice(-3000));
       throw error;
@@ -224,6 +225,38 @@ async function behaviour(report: Report, stage: Stage): Promise<void> {
 
   await report.test('nothing was told twice: no notification for what the views show', async () => {
     assert.deepEqual(await window.notifications(), []);
+  });
+}
+
+/** The window goes away in the middle of a run: what VS Code gives an extension then is a few seconds. */
+async function closing(report: Report, { window, shop, work }: Stage): Promise<void> {
+  await report.test('a window that is closed during a run leaves no process and an honest journal', async () => {
+    await window.command('Slipway: Run Pipeline');
+    await window.pick('dev');
+    await eventually(
+      'processes',
+      () => processesOf(work),
+      (found) => found.length > 0,
+      RUN_MS,
+    );
+    await window.close();
+    await eventually(
+      'processes',
+      () => processesOf(work),
+      (left) => left.length === 0,
+    );
+    const runs = join(shop, '.slipway', 'runs');
+    const newest = readdirSync(runs).sort().at(-1) ?? '';
+    const last = await eventually(
+      'end of the journal',
+      () =>
+        readFileSync(join(runs, newest, 'events.jsonl'), 'utf8')
+          .trim()
+          .split('\n')
+          .at(-1) ?? '',
+      (line) => line.includes('run.finished'),
+    );
+    assert.match(last, /"outcome":"cancelled"/);
   });
 }
 

@@ -1,6 +1,7 @@
 // The Pipelines tree as a person sees it, fed by journals that somebody else writes.
 import assert from 'node:assert/strict';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { eventsFile } from '../../src/engine/run/journal.ts';
 import { rolledBackRun, runningRun, succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
@@ -86,6 +87,37 @@ export const treeSuite: Suite = {
         assert.match(newest ?? '', /rolled back: .*does not exist in the registry.* 31 s.*from a terminal/);
         assert.match(oldest ?? '', /succeeded/);
         await window.screenshot('runs-history');
+      });
+
+      await report.test('several folders: each has its project and its runs', async () => {
+        const other = sampleWorkspace();
+        const file = join(other.path, 'two.code-workspace');
+        other.write(
+          'slipway.yaml',
+          readFileSync(join(other.path, 'slipway.yaml'), 'utf8').replace('name: shop', 'name: cellar'),
+        );
+        other.write(
+          'two.code-workspace',
+          JSON.stringify({ folders: [{ path: workspace.path }, { path: other.path }] }),
+        );
+        writeRun(other.path, succeededRun());
+        try {
+          const both = await EditorWindow.open(browser, server, { open: file });
+          await both.activity('Slipway');
+          await both.row('shop').waitFor();
+          await both.row('cellar').waitFor();
+          await eventually(
+            'rows of Runs',
+            () => both.sectionRows('Runs'),
+            (rows) => rows.filter((row) => /slipway-shop-/.test(row)).length === 2,
+          );
+          await both.command('Slipway: Run Pipeline');
+          await both.page.locator('.quick-input-list .monaco-list-row', { hasText: 'cellar' }).waitFor();
+          await both.screenshot('two-folders');
+          await both.close();
+        } finally {
+          other.remove();
+        }
       });
 
       await report.test('shows no notification for what the view shows', async () => {

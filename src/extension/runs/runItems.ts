@@ -42,5 +42,6 @@ export function nameOf({ view }: RunEntry): string {
   const kinds = new Set(view.steps.map(({ kind }) => kind));
   const first = view.steps[0];
   if (view.environment === null) return kinds.has('publish') ? 'Images only' : (first?.title ?? 'Images only');
-  return kinds.size === 1 && first?.kind === 'rollback' ? `${view.environment} (rollback)` : view.environment;
+  if (kinds.has('deploy') || first === undefined) return view.environment;
+  return kinds.size === 1 ? `${view.environment} (${first.kind})` : view.environment;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { RunView } from '../../../src/engine/main.ts';
 import { project } from '../../../src/engine/run/projection.ts';
+import { runItem } from '../../../src/extension/runs/runItems.ts';
 import { environmentItem, stepItem } from '../../../src/extension/views/pipelineItems.ts';
 import { age, causeOf, conditionOf, duration, firstSentence } from '../../../src/extension/words.ts';
 import { gatedRun, rolledBackRun, runningRun, type SampleRun, succeededRun } from '../../editor/samples/runs.ts';
@@ -88,5 +89,32 @@ describe('step row', () => {
   it('names the cause of a rollout before the general failure', () => {
     expect(causeOf(viewOf(rolledBackRun()))).toMatch(/does not exist in the registry$/);
     expect(causeOf(viewOf(succeededRun()))).toBeUndefined();
+  });
+});
+
+describe('row of the Runs view', () => {
+  it('says how it ended, how long it took, when, and who started it', () => {
+    const view = viewOf(succeededRun());
+    const item = runItem({ view, isLive: false }, minutesAfter(view, 5));
+    expect(item.label).toBe('dev');
+    expect(item.description).toMatch(/^succeeded · [\d.]+ s · [56] min ago · from a terminal · main-4f2a9c1$/);
+    expect(item.contextValue).toMatch(/^run\.succeeded/);
+  });
+
+  it.each([
+    ['rollback', 'dev (rollback)'],
+    ['smoke', 'dev (smoke)'],
+    ['deploy', 'dev'],
+  ] as const)('names a run that is only a %s', (kind, label) => {
+    const view = viewOf(succeededRun());
+    const steps = view.steps.filter((step) => step.kind === 'deploy').map((step) => ({ ...step, kind }));
+    expect(runItem({ view: { ...view, steps }, isLive: false }, 0).label).toBe(label);
+  });
+
+  it('puts the cause of a failure first', () => {
+    const view = viewOf(gatedRun());
+    const item = runItem({ view, isLive: false }, minutesAfter(view, 5));
+    expect(item.description).toMatch(/^failed: Image api for linux\/amd64 has 1 CRITICAL/);
+    expect(item.spoken).toMatch(/^dev, failed: Image api/);
   });
 });
