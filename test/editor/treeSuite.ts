@@ -20,6 +20,7 @@ export const treeSuite: Suite = {
     try {
       const window = await EditorWindow.open(browser, server, {
         open: workspace.path,
+        size: { width: 1280, height: 1100 },
       });
       const textOf = async (row: string) => (await window.row(row).textContent()) ?? '';
 
