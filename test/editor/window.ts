@@ -150,6 +150,12 @@ export class EditorWindow {
     return this.page.locator('.sidebar .pane-header').filter({ hasText: title });
   }
 
+  /** Folds a view of the side bar; one that is not there is left alone. */
+  async collapse(title: string): Promise<void> {
+    const header = this.section(title);
+    if ((await header.count()) > 0 && (await header.getAttribute('aria-expanded')) === 'true') await header.click();
+  }
+
   /** What the rows of a view say: label, description and state as a screen reader has it. */
   async sectionRows(title: string): Promise<readonly string[]> {
     const header = this.page.locator('.pane-header').filter({ hasText: title });
