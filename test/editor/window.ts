@@ -147,7 +147,7 @@ export class EditorWindow {
 
   /** The header of a view of the side bar. */
   section(title: string): Locator {
-    return this.page.locator('.sidebar .pane-header').filter({ hasText: title });
+    return this.page.locator('.sidebar .pane-header').filter({ hasText: startingWith(title) });
   }
 
   /** Folds a view of the side bar; one that is not there is left alone. */
@@ -158,7 +158,7 @@ export class EditorWindow {
 
   /** What the rows of a view say: label, description and state as a screen reader has it. */
   async sectionRows(title: string): Promise<readonly string[]> {
-    const header = this.page.locator('.pane-header').filter({ hasText: title });
+    const header = this.page.locator('.pane-header').filter({ hasText: startingWith(title) });
     const pane = this.page.locator('.sidebar .pane').filter({ has: header });
     const rows = await pane.locator('.monaco-list-row').all();
     return Promise.all(rows.map(async (row) => (await row.getAttribute('aria-label')) ?? ''));
@@ -166,7 +166,7 @@ export class EditorWindow {
 
   /** A row of one view by its label. */
   sectionRow(title: string, label: string): Locator {
-    const header = this.page.locator('.pane-header').filter({ hasText: title });
+    const header = this.page.locator('.pane-header').filter({ hasText: startingWith(title) });
     const name = this.page.locator('.label-name').getByText(label, { exact: true });
     return this.page
       .locator('.sidebar .pane')
@@ -209,3 +209,6 @@ export class EditorWindow {
     throw new Error('The quick input did not open.');
   }
 }
+
+/** Text filters match anywhere and in any case: `CI` would be found in `Policies`. */
+const startingWith = (title: string): RegExp => new RegExp(`^\\s*${title.replace(/[^\w ]/g, '.')}\\b`);
