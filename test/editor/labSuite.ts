@@ -277,9 +277,7 @@ async function operations(report: Report, { window }: Stage): Promise<void> {
     await eventually(
       'terminal',
       () => terminal.innerText(),
-      (text) =>
-        /Logs of deployment\/shop-api on dev/.test(text.replaceAll('\u00a0', ' ')) &&
-        /shop-api-\w+-\w+\/api/.test(text),
+      (text) => new Set(text.match(/shop-api-\w+-\w+(?=\/api)/g)).size === 2,
     );
     await window.screenshot('lab-logs');
     await closeTerminal();
