@@ -44,6 +44,7 @@ const pictures: readonly Picture[] = [
     take: async (window) => {
       await window.command('View: Close Editor');
       await window.section('Pipelines').click();
+      await window.section('Runs').click();
       await window.command('Problems: Focus on Problems View');
       const finding = window.page.locator('.markers-panel .monaco-list-row', { hasText: 'PyYAML 5.3.1: CRITICAL' });
       await finding.first().dblclick();

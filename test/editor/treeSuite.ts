@@ -81,6 +81,7 @@ export const treeSuite: Suite = {
       });
 
       await report.test('the Runs view has the history: cause, time and who started it, newest first', async () => {
+        await window.section('Runs').click();
         await eventually(
           'rows of Runs',
           () => window.sectionRows('Runs'),
@@ -109,6 +110,7 @@ export const treeSuite: Suite = {
           await both.activity('Slipway');
           await both.row('shop').waitFor();
           await both.row('cellar').waitFor();
+          await both.section('Runs').click();
           await eventually(
             'rows of Runs',
             () => both.sectionRows('Runs'),
