@@ -29,6 +29,7 @@ export function workloads(run: RunView, now: number): TemplateResult | typeof no
     html`${run.workloads.map((workload) => {
       const [name, tone] = workloadTone[workload.state];
       const title = `${workload.ref.kind} ${workload.ref.name}`;
+      const hasAges = workload.pods.some(({ createdAt }) => createdAt !== undefined);
       return html`<div class="workload">
         <p class="workload-head">
           <span class="codicon codicon-${name} tone-${tone} ${workload.state === 'progressing' ? 'spinning' : ''}" aria-hidden="true"></span>
@@ -49,11 +50,11 @@ export function workloads(run: RunView, now: number): TemplateResult | typeof no
                       <th scope="col">Version</th>
                       <th scope="col">State</th>
                       <th scope="col" class="number">Restarts</th>
-                      <th scope="col" class="number">Age</th>
+                      ${hasAges ? html`<th scope="col" class="number">Age</th>` : nothing}
                     </tr>
                   </thead>
                   <tbody>
-                    ${workload.pods.map((pod) => podRow(pod, now, isRestored))}
+                    ${workload.pods.map((pod) => podRow(pod, now, { isRestored, hasAges }))}
                   </tbody>
                 </table>
               </div>`
@@ -63,7 +64,11 @@ export function workloads(run: RunView, now: number): TemplateResult | typeof no
   );
 }
 
-function podRow(pod: PodView, now: number, isRestored: boolean): TemplateResult {
+function podRow(
+  pod: PodView,
+  now: number,
+  { isRestored, hasAges }: { readonly isRestored: boolean; readonly hasAges: boolean },
+): TemplateResult {
   const [name, tone]: readonly [string, Tone] = pod.isReady
     ? ['pass', 'good']
     : pod.reason !== undefined && /Err|BackOff|Crash|Invalid|Failed|OOM/.test(pod.reason)
@@ -75,7 +80,11 @@ function podRow(pod: PodView, now: number, isRestored: boolean): TemplateResult 
     <td>${pod.isNew ? (isRestored ? 'restored' : 'new') : html`<span class="faint">old</span>`}</td>
     <td title=${pod.message ?? ''}>${icon(name, tone)} ${state}</td>
     <td class="number ${pod.restarts > 0 ? 'tone-warn' : 'faint'}">${pod.restarts}</td>
-    <td class="number faint">${pod.createdAt === undefined ? '' : age(pod.createdAt, now).replace(' ago', '')}</td>
+    ${
+      hasAges
+        ? html`<td class="number faint">${pod.createdAt === undefined ? '' : age(pod.createdAt, now).replace(' ago', '')}</td>`
+        : nothing
+    }
   </tr>`;
 }
 

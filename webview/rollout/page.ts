@@ -1,4 +1,5 @@
 import { html, LitElement, nothing, type PropertyDeclarations, type TemplateResult } from 'lit';
+import type { RunView } from '../../src/engine/run/projection.ts';
 import {
   type LogLine,
   PROTOCOL_VERSION,
@@ -190,7 +191,7 @@ export class RolloutPage extends LitElement {
     const { run } = view;
     return html`<main>
       ${header(view, this.now, this.#send)} ${outcome(view, this.#send, this.#open)}
-      <div class="columns">
+      <div class="columns ${hasDetails(run) ? '' : 'single'}">
         <div class="column">
           ${timeline({ run, isLive: view.isLive, now: this.now, selected: this.step, onSelect: this.#open })}
           ${this.#logPane()}
@@ -259,6 +260,10 @@ export class RolloutPage extends LitElement {
     </section>`;
   }
 }
+
+/** A run that got nowhere yet leaves the second column empty; then the first one has all the room. */
+const hasDetails = ({ workloads: seen, smoke: checks, published, scans: looks }: RunView): boolean =>
+  seen.length + checks.length + published.length + looks.length > 0;
 
 declare global {
   interface HTMLElementTagNameMap {

@@ -89,7 +89,7 @@ function barCell(step: StepView, axis: Axis, condition: keyof typeof conditionIc
 
 const ruler = (axis: Axis): TemplateResult =>
   html`<svg class="ruler" width="100%" height="14">
-    ${ticksOf(axis).map(({ at, ms }) => svg`<text x="${at}%" y="11" text-anchor="middle">${duration(ms).replace('.0', '')}</text>`)}
+    ${ticksOf(axis).map(({ at, ms }) => svg`<text x="${at}%" y="11" text-anchor="middle">${axisWords(ms, axis)}</text>`)}
   </svg>`;
 
 function words(step: StepView, condition: string, run: RunView): string {
@@ -110,4 +110,11 @@ function words(step: StepView, condition: string, run: RunView): string {
     ...(platforms.length === 0 ? [] : [platforms.map(shortPlatform).join(', ')]),
     ...cache,
   ].join(' · ');
+}
+
+/** `30 s` on a short axis, `1:30` on a long one: words as wide as these do not touch. */
+function axisWords(ms: number, { startMs, endMs }: Axis): string {
+  if (endMs - startMs < 90_000 || ms >= 3_600_000) return duration(ms).replace('.0', '');
+  const seconds = Math.round(ms / 1000);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
 }
