@@ -3,7 +3,9 @@ import { performance } from 'node:perf_hooks';
 import * as vscode from 'vscode';
 import { createSystem } from '../engine/system/index.ts';
 import { registerActions } from './actions/index.ts';
+import { SelectedEnvironment } from './actions/selectedEnvironment.ts';
 import { registerCi } from './ci/index.ts';
+
 import { openPlace, refuseUntrusted, registerCommands, showError } from './commands/register.ts';
 import { type RunCommandParts, runCommands, startRun } from './commands/runCommands.ts';
 import { openLog, openReport, viewCommands } from './commands/viewCommands.ts';
@@ -74,12 +76,11 @@ export function activate(context: vscode.ExtensionContext): void {
   const tree = owner.own(new PipelinesTree(workspace));
   owner.own(new RunsTree(workspace));
   const workloads = owner.own(registerWorkloads({ workspace, loader }));
-  const parts: RunCommandParts = { workspace, runner, panels, tree };
+  const selected = owner.own(new SelectedEnvironment(context.workspaceState, workspace));
+  const parts: RunCommandParts = { workspace, runner, panels, tree, selected };
   owner.own(new LogDocuments(workspace, system));
-  const stages = owner.own(
-    registerActions({ ...parts, loader, store: workloads.store, memento: context.workspaceState }),
-  );
-  const { selected, texts } = stages;
+  const stages = owner.own(registerActions({ ...parts, loader, store: workloads.store }));
+  const { texts } = stages;
   const operations = owner.own(registerWorkloadCommands({ workspace, loader, selected, texts }));
   const surfaces = owner.own(registerSurfaces(parts, String(context.extension.packageJSON.version)));
   const markers = owner.own(registerMarkers({ system, loader, workspace, log }));

@@ -5,16 +5,16 @@ import type { LiveState, RevisionView } from '../../engine/main.ts';
 import { CancelledError, SlipwayError } from '../../engine/problems/index.ts';
 import type { EnvironmentConfig } from '../../engine/project/model.ts';
 import type { CommandSpec } from '../commands/register.ts';
-import { confirmProtected, watchRun } from '../commands/runCommands.ts';
+import { confirmProtected, type RunCommandParts, watchRun } from '../commands/runCommands.ts';
 import { pickRoot, targetOf } from '../commands/target.ts';
 import type { EngineLoader } from '../run/engineLoader.ts';
 import { age } from '../words.ts';
 import type { Root } from '../workspace.ts';
 import { deployDiffText, environmentText } from './compareText.ts';
-import { pickDeployable, type StageCommandParts } from './stageCommands.ts';
+import { pickDeployable } from './stageCommands.ts';
 import type { TextDocuments } from './textDocuments.ts';
 
-export interface EnvironmentCommandParts extends StageCommandParts {
+export interface EnvironmentCommandParts extends RunCommandParts {
   readonly loader: EngineLoader;
   readonly texts: TextDocuments;
 }
@@ -170,6 +170,7 @@ async function pickRevision(
     others.map((revision) => revisionItem(revision, revision === last)),
     {
       title: vscode.l10n.t('Roll Back {0}', environment.name),
+      ignoreFocusOut: true,
       placeHolder:
         live === undefined
           ? vscode.l10n.t('Version to go back to')
@@ -210,7 +211,7 @@ async function pickOther(root: Root, left: EnvironmentConfig): Promise<Environme
   if (others.length === 1) return only;
   const picked = await vscode.window.showQuickPick(
     others.map((environment) => ({ label: environment.name, description: environment.namespace, environment })),
-    { title: vscode.l10n.t('Compare {0} with', left.name) },
+    { title: vscode.l10n.t('Compare {0} with', left.name), ignoreFocusOut: true },
   );
   if (picked === undefined) throw new CancelledError();
   return picked.environment;

@@ -9,11 +9,7 @@ import { pickEnvironment, pickRoot, projectOf, type Target, targetOf } from '../
 import type { Root } from '../workspace.ts';
 import type { SelectedEnvironment } from './selectedEnvironment.ts';
 
-export interface StageCommandParts extends RunCommandParts {
-  readonly selected: SelectedEnvironment;
-}
-
-export function stageCommands(parts: StageCommandParts): readonly CommandSpec[] {
+export function stageCommands(parts: RunCommandParts): readonly CommandSpec[] {
   const { workspace } = parts;
   const onImages = (id: 'slipway.build' | 'slipway.scan' | 'slipway.push', request: PlanRequest, title: string) =>
     ({
@@ -59,7 +55,7 @@ export function stageCommands(parts: StageCommandParts): readonly CommandSpec[] 
       run: async (argument) => {
         const given = targetOf(argument, workspace);
         const root = await pickRoot(workspace, given);
-        const environment = await pickEnvironment(root, given, vscode.l10n.t('Run Step'));
+        const environment = await pickEnvironment(root, given, vscode.l10n.t('Run Step'), parts.selected.of(root));
         const request = await pickStage(root, environment, given.step);
         await startRun(parts, root, environment, request);
       },
@@ -169,6 +165,7 @@ async function pickTag(root: Root, argument: unknown, environment: EnvironmentCo
   const picked = await vscode.window.showQuickPick(items, {
     title: vscode.l10n.t('Deploy to {0}', environment.name),
     placeHolder: vscode.l10n.t('Version'),
+    ignoreFocusOut: true,
     matchOnDescription: true,
   });
   if (picked === undefined) throw new CancelledError();
@@ -176,6 +173,7 @@ async function pickTag(root: Root, argument: unknown, environment: EnvironmentCo
   const typed = await vscode.window.showInputBox({
     title: vscode.l10n.t('Deploy to {0}', environment.name),
     prompt: vscode.l10n.t('A tag that is in the registry'),
+    ignoreFocusOut: true,
     validateInput: (text) =>
       /^[\w][\w.-]{0,127}$/.test(text) ? undefined : vscode.l10n.t('Letters, digits, ".", "_" and "-", at most 128.'),
   });
@@ -209,7 +207,11 @@ async function pickStage(
       description: stageWords[stage],
       stage,
     })),
-    { title: vscode.l10n.t('Run Step'), placeHolder: vscode.l10n.t('What is unchanged is skipped') },
+    {
+      title: vscode.l10n.t('Run Step'),
+      placeHolder: vscode.l10n.t('What is unchanged is skipped'),
+      ignoreFocusOut: true,
+    },
   );
   if (picked === undefined) throw new CancelledError();
   return requestOf(picked.stage);

@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import type { PlanRequest } from '../../engine/main.ts';
 import { CancelledError } from '../../engine/problems/index.ts';
 import type { EnvironmentConfig } from '../../engine/project/model.ts';
+import type { SelectedEnvironment } from '../actions/selectedEnvironment.ts';
 import type { RolloutPanels } from '../rollout/panels.ts';
 import type { Runner } from '../run/runner.ts';
 import type { PipelinesTree } from '../views/pipelinesTree.ts';
@@ -15,6 +16,7 @@ export interface RunCommandParts {
   readonly runner: Runner;
   readonly panels: RolloutPanels;
   readonly tree: PipelinesTree;
+  readonly selected: SelectedEnvironment;
 }
 
 export function runCommands(parts: RunCommandParts): readonly CommandSpec[] {
@@ -26,7 +28,7 @@ export function runCommands(parts: RunCommandParts): readonly CommandSpec[] {
       run: async (argument) => {
         const given = targetOf(argument, workspace);
         const root = await pickRoot(workspace, given);
-        const environment = await pickEnvironment(root, given, vscode.l10n.t('Run Pipeline'));
+        const environment = await pickEnvironment(root, given, vscode.l10n.t('Run Pipeline'), parts.selected.of(root));
         await startRun(parts, root, environment, scopeOf(argument));
       },
     },

@@ -61,11 +61,12 @@ export async function projectOf(root: Root): Promise<Project> {
   return root.project ?? (await root.read());
 }
 
-/** An environment of the root; asks unless there is only one possibility. */
+/** An environment of the root, or null for images only; asks, with `first` on top. */
 export async function pickEnvironment(
   root: Root,
   given: Partial<Target>,
   title: string,
+  first?: string,
 ): Promise<EnvironmentConfig | null> {
   const project = await projectOf(root);
   if (given.environment === null) return null;
@@ -81,17 +82,19 @@ export async function pickEnvironment(
   }
   const now = Date.now();
   const items = [
-    ...project.environments.map((environment) => ({
-      label: environment.name,
-      description: lastRun(root.runs.latest(environment.name), now),
-      detail: [
-        `${environment.deploy.kind}, namespace ${environment.namespace}`,
-        ...(environment.context === undefined ? [] : [`context ${environment.context}`]),
-        ...(environment.isProtected ? ['protected'] : []),
-      ].join(', '),
-      iconPath: new vscode.ThemeIcon(environment.isProtected ? 'shield' : 'server-environment'),
-      environment: environment as EnvironmentConfig | null,
-    })),
+    ...[...project.environments]
+      .sort((a, b) => Number(b.name === first) - Number(a.name === first))
+      .map((environment) => ({
+        label: environment.name,
+        description: lastRun(root.runs.latest(environment.name), now),
+        detail: [
+          `${environment.deploy.kind}, namespace ${environment.namespace}`,
+          ...(environment.context === undefined ? [] : [`context ${environment.context}`]),
+          ...(environment.isProtected ? ['protected'] : []),
+        ].join(', '),
+        iconPath: new vscode.ThemeIcon(environment.isProtected ? 'shield' : 'server-environment'),
+        environment: environment as EnvironmentConfig | null,
+      })),
     ...(project.images.length === 0
       ? []
       : [

@@ -137,7 +137,12 @@ async function choose(parts: WorkloadCommandParts, argument: unknown, title: str
   }));
   const [only] = items;
   if (only !== undefined && items.length === 1) return { root, environment, named: only.named };
-  const picked = await vscode.window.showQuickPick(items, { title, placeHolder: vscode.l10n.t('Workload') });
+  const picked = await vscode.window.showQuickPick(items, {
+    title,
+    placeHolder: vscode.l10n.t('Workload'),
+    // The picker before it gives the focus back, on a slow machine while this one is already there.
+    ignoreFocusOut: true,
+  });
   if (picked === undefined) throw new CancelledError();
   return { root, environment, named: picked.named };
 }
@@ -159,6 +164,7 @@ async function pickReplicas(argument: unknown, named: string): Promise<number> {
   const typed = await vscode.window.showInputBox({
     title: vscode.l10n.t('Scale {0}', named),
     prompt: vscode.l10n.t('Replicas'),
+    ignoreFocusOut: true,
     validateInput: (text) => (/^\d{1,4}$/.test(text) ? undefined : vscode.l10n.t('A number from 0 to 9999.')),
   });
   if (typed === undefined) throw new CancelledError();
