@@ -266,7 +266,10 @@ export const markersSuite: Suite = {
         await window.row('flux-system:storefront').waitFor();
         assert.match((await window.row('flux-system:storefront').textContent()) ?? '', /1\.3\.0 · \d markers behind/);
         await window.row('shop').last().waitFor();
-        await page.locator('.activitybar .action-item .badge-content').first().waitFor();
+        await page
+          .locator('.activitybar .action-item', { has: page.locator('.action-label[aria-label^="Slipway"]') })
+          .locator('.badge-content', { hasText: /^\d+$/ })
+          .waitFor();
         await window.screenshot('markers-view-dark');
       });
 
@@ -276,20 +279,20 @@ export const markersSuite: Suite = {
         await window.row('flux-system:storefront').click();
         await window.row('flux-system:storefront').hover();
         await window.row('flux-system:storefront').locator('.action-label[aria-label^="Bump All Tags"]').click();
-        const apply = page
-          .locator('.refactor-preview, .bulk-edit-panel, .pane-body')
-          .locator('.monaco-button', { hasText: 'Apply' })
-          .first();
-        await apply.waitFor();
-        await window.screenshot('markers-preview');
+        const rows = page.locator('.quick-input-list .monaco-list-row');
+        await rows.filter({ hasText: 'apps/values.yaml:3' }).waitFor();
+        await window.screenshot('markers-bump-all');
         assert.deepEqual(files.map(bytesOf), old);
-        await apply.click();
+        // What is not ticked stays.
+        await rows.filter({ hasText: 'apps/web.yaml:14' }).click();
+        await page.locator('.quick-input-widget .monaco-button', { hasText: 'OK' }).click();
         await eventually(
           'file',
           () => bytesOf('apps/values.yaml'),
           (text) => text.includes('tag: 1.3.0 #'),
         );
         assert.equal(bytesOf('apps/values.yaml'), (old[1] ?? '').replace('tag: 1.1.0 #', 'tag: 1.3.0 #'));
+        assert.equal(bytesOf('apps/web.yaml'), old[0]);
       });
 
       await test('Image Updater: its choice in the lens, and the edit it would commit', async () => {

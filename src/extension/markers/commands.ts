@@ -148,7 +148,7 @@ async function bumpMarker(repository: Repository, file: string, linked: LinkedMa
   const { policy } = linked;
   if (state.kind === 'behind' && policy !== undefined) {
     const wanted = await wantedValue(repository, linked, policy, state.policy.tag);
-    return writeValues(repository, [{ file, wanted: [wanted] }], 'now', '');
+    return writeValues(repository, [{ file, wanted: [wanted] }], 'open');
   }
   if (state.kind === 'current') {
     vscode.window.setStatusBarMessage(vscode.l10n.t('{0} is the latest already', state.policy.tag), 5_000);
@@ -175,21 +175,59 @@ async function bumpMarker(repository: Repository, file: string, linked: LinkedMa
   });
 }
 
-/** Many markers at once: the changes are shown before they are made. */
+/** Many markers at once: the person sees every change, and can leave some out, before any is made. */
 async function bumpAll(repository: Repository, behind: readonly LinkedMarker[]): Promise<void> {
-  const files = new Map<string, WantedValue[]>();
-  for (const linked of behind) {
+  const changes = behind.flatMap((linked): readonly Change[] => {
     const state = repository.stateOf(linked);
-    if (state.kind !== 'behind' || linked.policy === undefined) continue;
-    const wanted = await wantedValue(repository, linked, linked.policy, state.policy.tag);
-    files.set(linked.file, [...(files.get(linked.file) ?? []), wanted]);
-  }
-  const list: ValuesOfFile[] = [...files].map(([file, wanted]) => ({ file, wanted }));
-  if (list.length === 0) {
+    return state.kind === 'behind' ? [{ linked, tag: state.policy.tag }] : [];
+  });
+  if (changes.length === 0) {
     vscode.window.setStatusBarMessage(vscode.l10n.t('Nothing to bump'), 5_000);
     return;
   }
-  await writeValues(repository, list, 'review', vscode.l10n.t('Bump tags as Flux would'));
+  await writeChanges(repository, await chooseChanges(repository, changes, vscode.l10n.t('Bump All Tags')));
+}
+
+interface Change {
+  readonly linked: LinkedMarker;
+  readonly tag: string;
+}
+
+async function chooseChanges(
+  { markers }: Repository,
+  changes: readonly Change[],
+  title: string,
+): Promise<readonly Change[]> {
+  const items = changes.map((change) => {
+    const { marker, file, place } = change.linked;
+    return {
+      label: `${markers.shortValue(marker)} → ${change.tag}`,
+      description: `${file}:${(place.range?.start.line ?? 0) + 1}`,
+      detail: marker.setter.name,
+      picked: true,
+      change,
+    };
+  });
+  const placeHolder = vscode.l10n.t('What is ticked is written and saved');
+  const picked = await vscode.window.showQuickPick(items, {
+    title,
+    placeHolder,
+    canPickMany: true,
+    matchOnDescription: true,
+  });
+  if (picked === undefined) throw new CancelledError();
+  return picked.map(({ change }) => change);
+}
+
+async function writeChanges(repository: Repository, changes: readonly Change[]): Promise<void> {
+  const files = new Map<string, WantedValue[]>();
+  for (const { linked, tag } of changes) {
+    if (linked.policy === undefined) continue;
+    const wanted = await wantedValue(repository, linked, linked.policy, tag);
+    files.set(linked.file, [...(files.get(linked.file) ?? []), wanted]);
+  }
+  const list: readonly ValuesOfFile[] = [...files].map(([file, wanted]) => ({ file, wanted }));
+  await writeValues(repository, list, 'saved');
 }
 
 async function bumpChosen(model: GitOpsModel): Promise<void> {
@@ -261,12 +299,13 @@ async function pickFor(found: Found): Promise<void> {
     current: first === undefined ? undefined : markers.tagOf(first.marker),
     explain,
   });
-  const files = new Map<string, WantedValue[]>();
-  for (const one of linked) {
-    files.set(one.file, [...(files.get(one.file) ?? []), await wantedValue(repository, one, policy, tag)]);
+  if (found.kind === 'marker') {
+    const wanted = await wantedValue(repository, found.linked, policy, tag);
+    await writeValues(repository, [{ file: found.file, wanted: [wanted] }], 'open');
+  } else {
+    const changes = linked.map((one) => ({ linked: one, tag }));
+    await writeChanges(repository, await chooseChanges(repository, changes, vscode.l10n.t('Write {0}', tag)));
   }
-  const values = [...files].map(([file, wanted]) => ({ file, wanted }));
-  await writeValues(repository, values, linked.length > 1 ? 'review' : 'now', vscode.l10n.t('Write {0}', tag));
   await warnOfUndo(repository, policy, linked, tag);
 }
 
@@ -305,6 +344,6 @@ async function writeUpdater(found: Extract<Found, { kind: 'updater' }>, tag: str
   if (change.before === undefined) {
     edit.createFile(uri, { ignoreIfExists: true, contents: new TextEncoder().encode(change.after) });
   } else addNewText(edit, await vscode.workspace.openTextDocument(uri), change.after);
-  await apply(edit, 'now');
+  await apply(edit, 'open');
   await vscode.window.showTextDocument(uri, { preview: true });
 }

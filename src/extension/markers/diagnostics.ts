@@ -262,8 +262,7 @@ async function markersFor(repository: Repository, image: string, policy: string)
     if (text?.includes(image) !== true) continue;
     const edits = repository.markers.markerEdits(text, file, image, policy);
     if (edits.length === 0) continue;
-    const label = vscode.l10n.t('Markers for {0}', policy);
-    addEdits(edit, await vscode.workspace.openTextDocument(uri), edits, { needsConfirmation: true, label });
+    addEdits(edit, await vscode.workspace.openTextDocument(uri), edits);
   }
   if (edit.size === 0) {
     vscode.window.setStatusBarMessage(vscode.l10n.t('No value of {0} without a comment was found', image), 5_000);

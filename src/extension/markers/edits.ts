@@ -4,15 +4,10 @@ import { SlipwayError } from '../../engine/problems/index.ts';
 import type { Repository } from './repository.ts';
 
 /** Puts edits of a text (UTF-16 offsets of that document) into a workspace edit. */
-export function addEdits(
-  edit: vscode.WorkspaceEdit,
-  document: vscode.TextDocument,
-  edits: readonly TextEdit[],
-  metadata?: vscode.WorkspaceEditEntryMetadata,
-): void {
+export function addEdits(edit: vscode.WorkspaceEdit, document: vscode.TextDocument, edits: readonly TextEdit[]): void {
   for (const { start, end, text } of edits) {
     const range = new vscode.Range(document.positionAt(start), document.positionAt(end));
-    edit.replace(document.uri, range, text, metadata);
+    edit.replace(document.uri, range, text);
   }
 }
 
@@ -22,29 +17,25 @@ export interface ValuesOfFile {
 }
 
 /**
- * Writes references behind markers, one token each, as one step of undo per file. `review` shows the changes first, and
- * then saves what was not changed before; `now` leaves the file for the person to save.
+ * Writes references behind markers, one token each, as one step of undo. `open`: the files stay unsaved, for the person to
+ * look at; `saved`: files without other unsaved changes are saved, as after a rename.
  */
 export async function writeValues(
   repository: Repository,
   files: readonly ValuesOfFile[],
-  when: 'now' | 'review',
-  label: string,
+  after: 'open' | 'saved',
 ): Promise<void> {
   const edit = new vscode.WorkspaceEdit();
-  const metadata = when === 'review' ? { needsConfirmation: true, label } : undefined;
   for (const { file, wanted } of files) {
     const document = await vscode.workspace.openTextDocument(repository.uriOf(file));
-    addEdits(edit, document, repository.markers.editsForValues(document.getText(), file, wanted), metadata);
+    addEdits(edit, document, repository.markers.editsForValues(document.getText(), file, wanted));
   }
-  await apply(edit, when);
+  await apply(edit, after);
 }
 
-export async function apply(edit: vscode.WorkspaceEdit, when: 'now' | 'review'): Promise<void> {
+export async function apply(edit: vscode.WorkspaceEdit, after: 'open' | 'saved'): Promise<void> {
   if (edit.size === 0) return;
-  const isApplied = await vscode.workspace.applyEdit(edit, { isRefactoring: when === 'review' });
-  // A preview that the person discards answers false as well; only a refused direct edit is a failure.
-  if (isApplied || when === 'review') return;
+  if (await vscode.workspace.applyEdit(edit, { isRefactoring: after === 'saved' })) return;
   throw new SlipwayError({
     reason: 'io',
     code: 'editor.edit-refused',
@@ -56,12 +47,7 @@ export async function apply(edit: vscode.WorkspaceEdit, when: 'now' | 'review'):
 }
 
 /** One replacement that turns the document into the new text, as small as it can be. */
-export function addNewText(
-  edit: vscode.WorkspaceEdit,
-  document: vscode.TextDocument,
-  after: string,
-  metadata?: vscode.WorkspaceEditEntryMetadata,
-): void {
+export function addNewText(edit: vscode.WorkspaceEdit, document: vscode.TextDocument, after: string): void {
   const before = document.getText();
   if (before === after) return;
   let head = 0;
@@ -69,10 +55,5 @@ export function addNewText(
   let tail = 0;
   const most = Math.min(before.length, after.length) - head;
   while (tail < most && before.at(-1 - tail) === after.at(-1 - tail)) tail += 1;
-  addEdits(
-    edit,
-    document,
-    [{ start: head, end: before.length - tail, text: after.slice(head, after.length - tail) }],
-    metadata,
-  );
+  addEdits(edit, document, [{ start: head, end: before.length - tail, text: after.slice(head, after.length - tail) }]);
 }

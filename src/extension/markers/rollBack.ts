@@ -36,7 +36,7 @@ export async function rollBack(
   const state = repository.stateOf(linked);
   const latest = state.kind === 'behind' || state.kind === 'current' ? state.policy.tag : undefined;
   const plain = () =>
-    writeValues(repository, [{ file, wanted: [{ address, value: value.value } satisfies WantedValue] }], 'now', '');
+    writeValues(repository, [{ file, wanted: [{ address, value: value.value } satisfies WantedValue] }], 'open');
   const { policy, automations } = linked;
   const undoes =
     policy === undefined || tag === undefined ? undefined : markers.whoUndoes({ policy, automations }, tag, latest);
@@ -156,7 +156,7 @@ async function pickRecipe(value: Earlier, undoes: string, recipes: readonly Reci
           recipe.verdict === 'differs'
             ? `${verdicts.differs}: ${recipe.selection.anyOf.join(' or ')}`
             : verdicts[recipe.verdict],
-        // One line has room for what tells the recipes apart; each step is in the preview's files.
+        // One line has room for what tells the recipes apart; the files that it changes are shown.
         detail: [
           ...recipe.warnings,
           ...recipe.next.slice(-1).map(({ controller, does }) => `${controller} ${does}.`),
@@ -179,12 +179,20 @@ async function pickRecipe(value: Earlier, undoes: string, recipes: readonly Reci
   return picked.recipe;
 }
 
+/** The changed files stay unsaved, and the first one is shown: what is written there goes to Git by the person. */
 async function applyRecipe(repository: Repository, recipe: Recipe): Promise<void> {
   const edit = new vscode.WorkspaceEdit();
+  const changed: vscode.TextDocument[] = [];
   for (const { file, text } of recipe.edits) {
     const uri = isAbsolute(file) ? vscode.Uri.file(file) : repository.uriOf(file);
     const document = await vscode.workspace.openTextDocument(uri);
-    addNewText(edit, document, text, { needsConfirmation: true, label: recipe.title });
+    addNewText(edit, document, text);
+    changed.push(document);
   }
-  await apply(edit, 'review');
+  await apply(edit, 'open');
+  const [first] = changed;
+  const [firstEdit] = recipe.edits[0]?.edits ?? [];
+  if (first === undefined || firstEdit === undefined) return;
+  const at = first.positionAt(firstEdit.start);
+  await vscode.window.showTextDocument(first, { selection: new vscode.Range(at, at) });
 }
