@@ -193,6 +193,18 @@ interface Change {
   readonly tag: string;
 }
 
+/** What the marker's part of the reference becomes. */
+function newWords({ linked, tag }: Change): string {
+  switch (linked.marker.setter.part) {
+    case 'name':
+      return linked.repository?.image ?? '';
+    case 'digest':
+      return vscode.l10n.t('digest of {0}', tag);
+    default:
+      return tag;
+  }
+}
+
 async function chooseChanges(
   { markers }: Repository,
   changes: readonly Change[],
@@ -201,7 +213,7 @@ async function chooseChanges(
   const items = changes.map((change) => {
     const { marker, file, place } = change.linked;
     return {
-      label: `${markers.shortValue(marker)} → ${change.tag}`,
+      label: `${markers.shortValue(marker)} → ${newWords(change)}`,
       description: `${file}:${(place.range?.start.line ?? 0) + 1}`,
       detail: marker.setter.name,
       picked: true,
