@@ -1,6 +1,6 @@
 // The commands for an environment outside of a run, as a person types them: check, diff, rollback, unlock, diagnose.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,15 +111,23 @@ test('diff, run, diff, and going back by command', async () => {
 test('unlock says what it did, and that there is nothing to do', async () => {
   const none = slipway('unlock', '--env', 'dev');
   assert.match(none.out, /Nothing of dev is locked/, said(none));
-  const helm = spawnSync(
-    'timeout',
+  const helm = spawn(
+    'helm',
     [
-      ...['-s', 'KILL', '2', 'helm', 'upgrade', 'web', join(fixtures, 'chart'), '--wait', '-n', 'deploy-cli'],
+      ...['upgrade', 'web', join(fixtures, 'chart'), '--wait', '-n', 'deploy-cli'],
       ...['--set', `image.repository=${repository},image.tag=none`],
     ],
-    { env },
+    { env, stdio: 'ignore' },
   );
-  assert.notEqual(helm.status, 0);
+  const ended = new Promise((resolve) => helm.once('close', resolve));
+  const isPending = () =>
+    spawnSync('helm', ['list', '--pending', '-q', '-n', 'deploy-cli'], { encoding: 'utf8', env }).stdout.includes(
+      'web',
+    );
+  // Killed only once the release is marked, however long a busy machine takes for that.
+  while (!isPending() && helm.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 100));
+  helm.kill('SIGKILL');
+  await ended;
   const busy = slipway('run', '--env', 'dev', '--tag', '1.1.0');
   assert.equal(busy.code, 3, said(busy));
   assert.match(said(busy), /pending-upgrade/);
