@@ -83,7 +83,18 @@ const remote = (path: string, at = 'origin/main'): string => {
 };
 /** The local branch takes in what Flux has pushed, as a person's does before the next change. */
 const pull = (): void => void git(app, ['pull', '-q', '--rebase', 'origin', 'main']);
-const push = (): void => void git(app, ['push', '-q', 'origin', 'main']);
+/** Flux may push in between. */
+const push = (): void => {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      git(app, ['push', '-q', 'origin', 'main']);
+      return;
+    } catch (error) {
+      if (attempt === 3) throw error;
+      pull();
+    }
+  }
+};
 
 let serial = 0;
 /** The next version: a commit that changes the program, good or bad. Gives the tag that it will have. */
@@ -395,7 +406,7 @@ test('without an active automation the run writes git itself: one line, nothing 
   git(app, ['add', APP]);
   const dirty = [git(app, ['status', '--porcelain']), git(app, ['rev-parse', 'HEAD'])];
   assert.equal(await killedAt('"committed: ', 'run', '--env', 'home', '--tag', next), true);
-  const resumed = slipway('resume', '--json');
+  const resumed = slipway('--json', 'resume');
   assert.equal(resumed.code, 0, resumed.out + resumed.err);
   assert.match(resumed.out, /committed: nothing, origin\/main holds it already/);
   assert.equal(liveTag(), next);
@@ -455,7 +466,7 @@ test('a release of helm-controller in the same chain: marker in its values, both
   const side = kubectl(['get', 'deployment', 'side', '-o', 'jsonpath={.spec.template.spec.containers[0].image}']);
   assert.equal(side, `${repository}:${next}`);
   const status = slipway('flux', 'status', '--env', 'home');
-  assert.match(status.out, /✓ released +HelmRelease side: side 0\.1\.0, release \d+, deployed\./);
+  assert.match(status.out, /✓ released +HelmRelease side: side 0\.1\.0\S*, release \d+, deployed\./);
   assert.match(status.out, /rolled-out +Deployment side/);
 });
 

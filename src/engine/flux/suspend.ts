@@ -34,7 +34,7 @@ export async function suspend(
     const at = new Date(clock.now()).toISOString();
     await access.merge(
       ref,
-      { metadata: { annotations: reminderAnnotations({ ...reminder, at }) }, spec: { suspend: true } },
+      { metadata: { annotations: reminderAnnotations({ ...reminder, at }) }, ...(!was && { spec: { suspend: true } }) },
       { signal },
     );
   }
