@@ -96,12 +96,13 @@ interface Options {
   readonly image?: string;
   readonly how?: RollbackWay;
   readonly files?: Readonly<Record<string, string>>;
+  readonly more?: readonly KubeObject[];
 }
 
-function deployer({ changes = {}, config = {}, tag = '1.0.13', image = IMAGE, how, files }: Options = {}) {
+function deployer({ changes = {}, config = {}, tag = '1.0.13', image = IMAGE, how, files, more = [] }: Options = {}) {
   const { remote, clone } = repository(files);
   const source: Parts = { spec: { url: remote, ref: { branch: 'main' } } };
-  const { objects, workloads } = installation({ source, ...changes });
+  const { objects, workloads } = installation({ source, ...changes }, more);
   const flux: FluxDeploy = {
     kind: 'flux',
     policies: ['api'],
@@ -286,6 +287,44 @@ describe('ways back under Flux', () => {
     const ways = await back({ files: { 'apps/api.yaml': APP } }).ways('1.0.11', signal);
     expect(ways.map(({ how }) => how)).toEqual(['revert']);
     await expect(back({ files: { 'apps/api.yaml': 'a: 1\n' } }).ways('1.0.11', signal)).resolves.toEqual([]);
+  });
+
+  it('two policies in one file go back together, each by its own rule', async () => {
+    const second = (text: string) => text.replace(/\bapi\b/g, 'web');
+    const [repositoryOf, policyOf] = ['ImageRepository', 'ImagePolicy'].map((kind) =>
+      installation().objects.find((one) => one.kind === kind),
+    );
+    const workload = installation().workloads[0];
+    const more = [repositoryOf, policyOf, workload].map((one) => JSON.parse(second(JSON.stringify(one))) as KubeObject);
+    const entries = ['api', 'web'].map((name) => ({ id: `shop_${name}_apps_Deployment`, v: 'v1' }));
+    const documents = FILES['flux/images.yaml'].split('---\n');
+    const files = {
+      'apps/api.yaml': APP,
+      'apps/web.yaml': second(APP),
+      'flux/images.yaml': [...documents, ...documents.slice(0, 2).map(second)].join('---\n'),
+    };
+    const flux = back({
+      files,
+      more,
+      config: { policies: ['flux-system/api', 'flux-system/web'] },
+      changes: { kustomization: { status: { inventory: { entries } } } },
+    });
+    const way = await flux.wayBack({ from: null, previous: null, signal });
+    expect(way).toMatchObject({ revision: 'flux-system:api=1.0.11 flux-system:web=1.0.11' });
+    const ways = await flux.ways('flux-system:api=1.0.11 flux-system:web=1.0.10', signal);
+    const pin = ways.find(({ how }) => how === 'pin');
+    expect(pin).toMatchObject({ verdict: 'sticks', tag: '1.0.11, 1.0.10' });
+    const after = Object.fromEntries(pin?.files.map((file) => [file.path, file.after]) ?? []);
+    expect(after['apps/api.yaml']).toBe(APP.replace('1.0.12', '1.0.11'));
+    expect(after['apps/web.yaml']).toBe(second(APP).replace('1.0.12', '1.0.10'));
+    let round = 0;
+    expect(after['flux/images.yaml']).toBe(
+      files['flux/images.yaml'].replace(/range: 1\.0\.x/g, () => {
+        round += 1;
+        return `range: 1.0.1${round === 1 ? 1 : 0}`;
+      }),
+    );
+    await expect(flux.ways('1.0.11', signal)).rejects.toMatchObject({ code: 'flux.which-policy' });
   });
 
   it('refuses a checkout of another repository', async () => {
