@@ -202,6 +202,20 @@ describe('a deploy through Flux, before anything is written', () => {
     expect(await deployer().concerns(signal)).toEqual([]);
   });
 
+  it('reminds of a suspended automation in whose place it writes', async () => {
+    const annotations = {
+      'slipway.dev/suspended-why': '1.0.11 leaks',
+      'slipway.dev/suspended-by': 'kim',
+      'slipway.dev/suspended-at': '2026-11-20T07:30:00Z',
+    };
+    const rendered = await deployer({
+      changes: { automation: { spec: { suspend: true }, metadata: { annotations } } },
+    }).render(signal);
+    expect(rendered.warnings).toEqual([
+      'ImageUpdateAutomation flux-system/fleet is suspended: 1.0.11 leaks (kim, 2026-11-20). This run writes git in its place.',
+    ]);
+  });
+
   it('takes a registry of another name inside the cluster by its path', async () => {
     const rendered = await deployer({ image: 'registry.example.com/shop/api' }).render(signal);
     expect(rendered.images).toEqual({ api: `${IMAGE}:1.0.13` });

@@ -3,9 +3,9 @@
 import { type KubeObject, nameOf, refOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { Secrets } from '../events/secrets.ts';
-import { fluxChains, keyOfObject, latestOf, referencesOf, tagOf } from '../flux/index.ts';
+import { fluxChains, isSuspended, keyOfObject, latestOf, reminderOf } from '../flux/index.ts';
+import { MarkerIndex } from '../gitops/index.ts';
 import { Registry } from '../images/index.ts';
-import { SlipwayError } from '../problems/index.ts';
 import type { FluxDeploy, RollbackWay } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import type { ClusterAccess } from './access.ts';
@@ -32,7 +32,10 @@ import {
   wantedOf,
   writerFor,
 } from './fluxPlan.ts';
-import { chooseWay, type GoBack, goBack, provesToStay, readVerified, writeVerified } from './fluxRollback.ts';
+import { chooseWay, type GoBack, goBack } from './fluxRollback.ts';
+import { provesToStay } from './fluxStays.ts';
+import { readVerified, writeVerified } from './fluxVerified.ts';
+import { liveTag, textOfRef, versionOf, versionsText } from './fluxVersions.ts';
 import { setImages } from './images.ts';
 import { obstaclesFor } from './ownership.ts';
 
@@ -124,9 +127,12 @@ export class FluxDeployer implements Deployer {
       objects: setImages(view.workloads.map(asWritten), images).objects.map((object) => ({ object })),
       hooks: [],
       images: Object.fromEntries(wanted.map(({ image, ref }) => [image.name, textOfRef(ref)])),
-      warnings: request.images
-        .filter(({ name }) => !carried.has(name))
-        .map(({ name }) => `Image ${name} is published and not deployed: no policy of this environment follows it.`),
+      warnings: [
+        ...request.images
+          .filter(({ name }) => !carried.has(name))
+          .map(({ name }) => `Image ${name} is published and not deployed: no policy of this environment follows it.`),
+        ...view.policies.flatMap(suspendedWords),
+      ],
     };
   }
 
@@ -184,9 +190,9 @@ export class FluxDeployer implements Deployer {
       onLine(
         `The automation writes git: ${goals.map(({ view: { key }, ref }) => `${key} is to choose ${ref.tag}`).join(', ')}.`,
       );
-      this.#written = { revision, previous };
       await followChoice(goals, follow);
       await followCommit(goals, view, follow);
+      this.#written = { revision, previous };
       await followSource(view.source, undefined, undefined, follow);
     } else {
       const branch = await openBranch(system, config, view, request);
@@ -346,7 +352,6 @@ async function tagAt(
   files: readonly string[],
   policy: PolicyView,
 ): Promise<string | undefined> {
-  const { MarkerIndex } = await import('../gitops/index.ts');
   const index = new MarkerIndex();
   for (const file of files) {
     const text = await branch.readAt(commit, file);
@@ -355,46 +360,13 @@ async function tagAt(
   return tagInGit(index, policy);
 }
 
-const textOfRef = ({ name, tag, digest }: Goal['ref']): string => `${name}:${tag}${digest === '' ? '' : `@${digest}`}`;
-
-/** The tag that the first container of the image runs now. */
-export function liveTag({ workloads, image }: PolicyView): string | undefined {
-  for (const workload of workloads) {
-    const reference = referencesOf(workload).find(
-      (one) => one.startsWith(image) && /^[:@]/.test(one.slice(image.length)),
-    );
-    if (reference !== undefined) return tagOf(reference);
-  }
-  return undefined;
-}
-
-/** One policy: the tag. Several: `flux-system:api=1.0.12 flux-system:web=2.1.0`. */
-function versionsText(
-  versions: readonly (readonly [PolicyView, string | undefined])[],
-  isNamed = versions.length > 1,
-): string | null {
-  const known = versions.flatMap(([policy, tag]) =>
-    tag === undefined ? [] : [isNamed ? `${policy.key}=${tag}` : tag],
-  );
-  return known.length === 0 ? null : known.join(' ');
-}
-
-function versionOf(text: string | null, policy: PolicyView, { policies }: FluxView): string | undefined {
-  if (text === null) return undefined;
-  const parts = text.split(' ');
-  const own = parts.find((part) => part.startsWith(`${policy.key}=`));
-  if (own !== undefined) return own.slice(policy.key.length + 1);
-  const [only] = parts;
-  if (parts.length === 1 && only !== undefined && !only.includes('=')) {
-    if (policies.length === 1) return only;
-    throw new SlipwayError({
-      reason: 'usage',
-      code: 'flux.which-policy',
-      message: `This environment follows ${policies.length} policies, and "${only}" does not say which one it is for.`,
-      fix: `Write for example "${policy.key}=${only}".`,
-    });
-  }
-  return undefined;
+/** An automation that somebody switched off: this run writes in its place, and nobody should forget why. */
+function suspendedWords({ automations }: PolicyView): readonly string[] {
+  return automations.filter(isSuspended).map((automation) => {
+    const reminder = reminderOf(automation);
+    const why = reminder === undefined ? '' : `: ${reminder.why} (${reminder.by}, ${reminder.at.slice(0, 10)})`;
+    return `${nameOf(refOf(automation))} is suspended${why}. This run writes git in its place.`;
+  });
 }
 
 /** Without what the server adds: for comparing, and for asking admission with it. */

@@ -1,5 +1,6 @@
 // Watches a change go through Flux: asks each controller, waits for its answer, and names what keeps it.
 import { at, type KubeObject, nameOf, refOf, textOf } from '../cluster/index.ts';
+import type { ObjectRef } from '../events/index.ts';
 import {
   artifactRevision,
   type Cause,
@@ -73,7 +74,7 @@ async function whyNotChosen(
   const policy = (await access.get(refOf(view.policy), signal)) ?? view.policy;
   const link = chosenLink(policy, view.repository, { now: clock.now(), wanted: ref.tag, find: () => undefined });
   return new SlipwayError({
-    reason: 'rollout',
+    reason: 'cluster',
     code: link.cause?.code ?? 'flux.not-chosen',
     message: `${nameOf(refOf(policy))} has not chosen ${ref.tag}: ${link.message}`,
     fix: link.cause?.fix ?? 'See the chain: slipway flux status --tag with this tag.',
@@ -261,14 +262,17 @@ async function ask(
   });
   const { cause } = result;
   if (cause === undefined || cause.code === 'flux.health' || cause.code === 'flux.helm-timeout') return result;
-  throw failureOf(nameOf(ref), cause, result.outcome);
+  throw failureOf(ref, cause);
 }
 
-function failureOf(name: string, cause: Cause, outcome: Reconciled['outcome']): SlipwayError {
+function failureOf(ref: ObjectRef, cause: Cause): SlipwayError {
+  // What cannot be built or applied is the change's fault; a registry or git server that does not answer is not, and
+  // nothing is rolled back for it.
+  const isOfChange = (ref.kind === 'Kustomization' || ref.kind === 'HelmRelease') && cause.code !== 'flux.no-answer';
   return new SlipwayError({
-    reason: outcome === 'timeout' ? 'timeout' : 'rollout',
+    reason: isOfChange ? 'rollout' : 'cluster',
     code: cause.code,
-    message: `${name}: ${cause.message}`,
+    message: `${nameOf(ref)}: ${cause.message}`,
     fix: cause.fix,
     evidence: cause.evidence,
   });

@@ -1,5 +1,5 @@
 // The marked values of a branch, and the commits that change them.
-import { at, isFields, type KubeObject, textOf } from '../cluster/index.ts';
+import { at, textOf } from '../cluster/index.ts';
 import { applyPolicies, cleanPath, coversFile, type ImageRef, MarkerIndex, type PolicyRefs } from '../gitops/index.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { FluxDeploy } from '../project/model.ts';
@@ -112,10 +112,4 @@ export function tagInGit(index: MarkerIndex, view: PolicyView): string | undefin
     }
   }
   return undefined;
-}
-
-/** Who looks after an object in git: a Kustomization's inventory holds it. */
-export function isFromGit(object: KubeObject): boolean {
-  const labels = object.metadata.labels;
-  return isFields(labels) && labels['kustomize.toolkit.fluxcd.io/name'] !== undefined;
 }

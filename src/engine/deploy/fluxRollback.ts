@@ -1,16 +1,7 @@
 // Rollbacks under Flux that stay: the files change so that Flux itself chooses, or at least leaves, the old version; then
 // two further rounds prove it.
 import { at, type KubeObject, nameOf, refOf, textOf } from '../cluster/index.ts';
-import {
-  conditionOf,
-  isSuspended,
-  keyOfObject,
-  namespaceOf,
-  reconcileAll,
-  referencesOf,
-  suspend,
-  tagOf,
-} from '../flux/index.ts';
+import { conditionOf, isSuspended, keyOfObject, namespaceOf, reconcileAll, suspend } from '../flux/index.ts';
 import {
   applyPolicies,
   type ImagePolicyObject,
@@ -26,7 +17,7 @@ import type { BranchHead, NewText } from '../system/gitPush.ts';
 import type { System } from '../system/index.ts';
 import type { ClusterAccess } from './access.ts';
 import type { DeployRequest } from './deployer.ts';
-import { type FollowOptions, followApply, followSource, type Goal, workloadsOf } from './fluxFollow.ts';
+import { type FollowOptions, followApply, followSource, type Goal } from './fluxFollow.ts';
 import { indexOf, markerFiles, openBranch, writeRefs } from './fluxGit.ts';
 import { type FluxView, knownTags, type PolicyView } from './fluxPlan.ts';
 
@@ -373,81 +364,4 @@ function messageOf(back: GoBack, how: RollbackWay, run: string): string {
     .join(', ');
   const skip = back.system.env.CI === undefined || back.system.env.CI === '' ? '' : ' [skip ci]';
   return `${words[how]} ${what} on ${back.request.environment.name}${skip}\n\n${whyText(back)}\n\nSlipway-Run: ${run}`;
-}
-
-/** So often the whole chain is gone through after a rollback. */
-const ROUNDS = 2;
-
-/**
- * Lets every controller of the way look again, twice, and looks after each round whether the old version is still what
- * runs. Throws SlipwayError `rollout` with who wrote it back.
- */
-export async function provesToStay(goals: readonly Goal[], view: FluxView, options: FollowOptions): Promise<string> {
-  const { access, clock, signal, onLine } = options;
-  const all = new Map<string, KubeObject>();
-  for (const { view: policy } of goals) {
-    const parts = [
-      ...(policy.repository === undefined ? [] : [policy.repository]),
-      policy.policy,
-      ...policy.automations,
-      view.source,
-      ...policy.kustomizations,
-      ...policy.releases,
-    ];
-    for (const part of parts) all.set(keyOfObject(part), part);
-  }
-  for (let round = 1; round <= ROUNDS; round += 1) {
-    const results = await reconcileAll([...all.values()], { access, clock, signal });
-    const failed = results.find(({ outcome }) => outcome === 'failed' || outcome === 'timeout');
-    const workloads = await workloadsOf(goals, access, signal);
-    for (const { view: policy, ref } of goals) {
-      const other = workloads
-        .flatMap(referencesOf)
-        .find((one) => one.startsWith(`${policy.image}:`) && tagOf(one) !== ref.tag);
-      if (other === undefined) continue;
-      const names = policy.active.map(({ metadata }) => metadata.name).join(', ') || 'somebody';
-      throw new SlipwayError({
-        reason: 'rollout',
-        code: 'rollback.bounced',
-        message: `The rollback did not stay: after round ${round} of Flux ${tagOf(other) ?? other} runs again, written by ${names}.`,
-        fix: 'Go back with --how suspend, and look at the policy.',
-        evidence: results.map(({ object, message }) => `${object.kind} ${object.name}: ${message}`),
-      });
-    }
-    onLine(
-      `round ${round} of ${ROUNDS}: ${goals.map(({ ref }) => ref.tag).join(', ')} is still there${failed === undefined ? '' : `, although ${failed.object.kind} ${failed.object.name}: ${failed.message}`}`,
-    );
-  }
-  return `It stayed through ${ROUNDS} further rounds of every controller.`;
-}
-
-/** Annotation on the ImagePolicy: tags that were rolled out and tested here, newest first. */
-const VERIFIED = 'slipway.dev/verified-tags';
-const MOST_VERIFIED = 10;
-
-export function readVerified(policy: KubeObject): readonly { readonly tag: string; readonly at: string }[] {
-  const text = policy.metadata.annotations?.[VERIFIED] ?? '';
-  return text
-    .split(' ')
-    .filter((part) => part.includes('@'))
-    .map((part) => {
-      const cut = part.lastIndexOf('@');
-      return { tag: part.slice(0, cut), at: part.slice(cut + 1) };
-    });
-}
-
-export async function writeVerified(
-  access: ClusterAccess,
-  policy: KubeObject,
-  tag: string,
-  now: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const live = (await access.get(refOf(policy), signal)) ?? policy;
-  const others = readVerified(live).filter((one) => one.tag !== tag);
-  const value = [{ tag, at: now }, ...others]
-    .slice(0, MOST_VERIFIED)
-    .map((one) => `${one.tag}@${one.at}`)
-    .join(' ');
-  await access.merge(refOf(policy), { metadata: { annotations: { [VERIFIED]: value } } }, { signal });
 }

@@ -60,11 +60,13 @@ async function run(git: SimpleGit, args: readonly string[]): Promise<string> {
   try {
     return await git.raw([...args]);
   } catch (error) {
-    const text = error instanceof Error ? error.message.trim() : String(error);
-    throw new SlipwayError(
-      { reason: 'tool-failed', code: `git.${args[0] ?? ''}`, message: `git ${args[0] ?? ''} failed: ${text}` },
-      { cause: error },
-    );
+    // git repeats the address of a remote in its words, and that may carry a password.
+    const text = (error instanceof Error ? error.message.trim() : String(error)).replace(/\/\/[^@/\s]+@/g, '//');
+    throw new SlipwayError({
+      reason: 'tool-failed',
+      code: `git.${args[0] ?? ''}`,
+      message: `git ${args[0] ?? ''} failed: ${text}`,
+    });
   }
 }
 
