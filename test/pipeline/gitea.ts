@@ -59,6 +59,8 @@ function command(
     });
     child.on('error', reject);
     child.on('close', (code) => resolve({ code: code ?? -1, out, err }));
+    // A command that reads nothing may be gone before this is written.
+    child.stdin.on('error', () => {});
     child.stdin.end(more.input ?? '');
   });
 }

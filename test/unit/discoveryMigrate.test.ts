@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { migrateWorkflow, readConfig } from '../../src/engine/project/index.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
+import { readGithubWorkflow, readGitlabPipeline } from '../../src/engine/workflows/index.ts';
 import { workspace } from './workspaces.ts';
 
 const system = createSystem({ isTrusted: () => false });
@@ -97,5 +98,47 @@ describe('slipway init --from-workflow', () => {
       reason: 'usage',
       fix: 'Use one of .github/workflows/commit-back.yml, .github/workflows/ship.yml.',
     });
+  });
+});
+
+describe('the report is complete', () => {
+  const names = readdirSync(join(import.meta.dirname, 'fixtures/workflows')).filter(
+    (name) => !/^composite-action/.test(name),
+  );
+  it.each(names)('%s: each step or job is taken over or named with the reason', async (name) => {
+    const isGitlab = name.includes('gitlab-ci');
+    const path = isGitlab
+      ? '.gitlab-ci.yml'
+      : name === 'gitea.yml'
+        ? '.gitea/workflows/w.yml'
+        : '.github/workflows/w.yml';
+    const text = fixture(name);
+    const root = workspace({
+      '.git/config': '[remote "origin"]\n  url = https://github.com/acme/shop.git\n',
+      [path]: text,
+      '.github/actions/build/action.yml': fixture('composite-action.yml'),
+      Dockerfile: 'FROM python:3.12\nCOPY . .\n',
+    });
+    const { report } = await migrateWorkflow(system, root, path);
+    const file = join(root, path);
+    const workflow = isGitlab ? readGitlabPipeline(text, file) : readGithubWorkflow(text, file);
+    const lines = [...report.taken, ...report.left].flatMap(({ place }) =>
+      place.file === file && place.range !== undefined ? [place.range.start.line] : [],
+    );
+    const starts = workflow.jobs.map(({ place }) => place.range?.start.line ?? 0);
+    const parts = workflow.jobs.flatMap((job) => {
+      const from = job.place.range?.start.line ?? 0;
+      const until = Math.min(...starts.filter((line) => line > from), Number.POSITIVE_INFINITY);
+      return job.steps.length === 0
+        ? [{ what: `job ${job.id}`, from, until }]
+        : job.steps.map(({ name, uses, run, place: { range } }) => ({
+            what: `${job.id}: ${name ?? uses?.text ?? run}`,
+            from: range?.start.line ?? 0,
+            until: (range?.end.line ?? 0) + 1,
+          }));
+    });
+    const silent = parts.filter(({ from, until }) => !lines.some((line) => line >= from && line < until));
+    expect(silent.map(({ what }) => what)).toEqual([]);
+    for (const { why } of report.left) expect(why).not.toBe('');
   });
 });

@@ -41,14 +41,17 @@ export async function migrateWorkflow(
   const own = restricted(findings, pipeline);
   const draft = makeDraft(own);
   const proposal = await propose(system, own, draft);
-  const left = [...pipeline.left, ...draft.left, ...leftSteps(pipeline.workflow)];
+  const taken = draft.notes
+    .filter((note) => note.certainty === 'read')
+    .map((note) => ({ what: `${note.path.join('.')}: ${note.text}`, place: note.place }));
+  const named = [...pipeline.left, ...draft.left, ...leftSteps(pipeline.workflow)];
+  const rest = unnamedParts(pipeline.workflow, [...taken, ...named]);
+  const left = [...named, ...rest.left];
   return {
     proposal,
     report: {
       workflow: path,
-      taken: draft.notes
-        .filter((note) => note.certainty === 'read')
-        .map((note) => ({ what: `${note.path.join('.')}: ${note.text}`, place: note.place })),
+      taken: [...taken, ...rest.taken],
       left: left.toSorted((a, b) => (a.place.range?.start.line ?? 0) - (b.place.range?.start.line ?? 0)),
       mistakes: lintWorkflow(pipeline.workflow).filter((each) => each.code.startsWith('ci.')),
     },
@@ -90,6 +93,62 @@ function leftSteps(workflow: Workflow): MigrationReport['left'] {
 function leftJob(job: Job, workflow: Workflow): MigrationReport['left'] {
   if (workflow.facts.some((fact) => fact.job === job.id && fact.kind !== 'login')) return [];
   return [{ what: `Job "${job.id}"`, why: OWN_COMMAND, place: job.place }];
+}
+
+interface Part {
+  readonly what: string;
+  readonly place: Place;
+  readonly isIn: (place: Place) => boolean;
+  readonly isJob: boolean;
+  readonly job: string;
+}
+
+/** Every step, and every job without steps, as a stretch of lines. */
+function partsOf({ jobs, file }: Workflow): readonly Part[] {
+  const starts = jobs.map(({ place }) => place.range?.start.line ?? 0);
+  return jobs.flatMap((job): readonly Part[] => {
+    if (job.steps.length > 0) {
+      return job.steps.map((step) => ({
+        what: `Step "${titleOf(step)}" of job "${job.id}"`,
+        place: step.place,
+        isIn: (place) => isInside(place, step.place),
+        isJob: false,
+        job: job.id,
+      }));
+    }
+    const from = job.place.range?.start.line ?? 0;
+    const until = Math.min(...starts.filter((line) => line > from), Number.POSITIVE_INFINITY);
+    const isIn = (place: Place) => {
+      const line = place.range?.start.line ?? -1;
+      return place.file === file && line >= from && line < until;
+    };
+    return [{ what: `Job "${job.id}"`, place: job.place, isIn, isJob: true, job: job.id }];
+  });
+}
+
+/** The report leaves nothing out: what no value and no reason speaks of is named by what was read in it. */
+function unnamedParts(
+  workflow: Workflow,
+  named: readonly { readonly place: Place }[],
+): Pick<MigrationReport, 'taken' | 'left'> {
+  const taken: MigrationReport['taken'][number][] = [];
+  const left: MigrationReport['left'][number][] = [];
+  for (const part of partsOf(workflow)) {
+    if (named.some(({ place }) => part.isIn(place))) continue;
+    const facts = workflow.facts.filter((fact) => part.isIn(fact.place) || (part.isJob && fact.job === part.job));
+    const kinds = new Set(facts.map(({ kind }) => kind));
+    const { what, place } = part;
+    if (kinds.has('deploy'))
+      left.push({ what, why: 'the chart or manifests that it deploys are not in this repository', place });
+    else if (kinds.has('build') || kinds.has('push') || kinds.has('metadata') || kinds.has('alias'))
+      taken.push({ what: `${what}: part of how the images are built, tagged and published`, place });
+    else if (kinds.has('scan')) taken.push({ what: `${what}: the gate`, place });
+    else if (kinds.has('test')) taken.push({ what: `${what}: a test`, place });
+    else if (part.isJob && workflow.host !== 'gitlab')
+      left.push({ what, why: 'it calls a workflow of another repository, which is not read from here', place });
+    else left.push({ what, why: OWN_COMMAND, place });
+  }
+  return { taken, left };
 }
 
 const isInside = (inner: Place, outer: Place): boolean => {
