@@ -113,9 +113,9 @@ export const ciSuite: Suite = {
       await report.test('shows the runs of the repository with state, branch and age', async () => {
         await header.click();
         const seen = await eventually('rows of CI', rows, (list) =>
-          list.some((row) => row.includes('#7 Prices in euro')),
+          list.some((row) => row.includes('Run 7, Prices in euro')),
         );
-        const row = seen.find((text) => text.includes('#7')) ?? '';
+        const row = seen.find((text) => text.includes('Run 7')) ?? '';
         assert.match(row, /failed/);
         assert.match(row, /main abcdef0/);
         assert.match(row, /12 min ago/);
@@ -130,7 +130,7 @@ export const ciSuite: Suite = {
           (list) => list.some((row) => /lint.*failed/.test(row)) && list.some((row) => /test.*succeeded/.test(row)),
         );
         await eventually('the cause in the row of the run', rows, (list) =>
-          list.some((row) => /#7.*failed: lint/.test(row)),
+          list.some((row) => /Run 7.*failed: lint/.test(row)),
         );
       });
 
@@ -149,7 +149,7 @@ export const ciSuite: Suite = {
       await report.test('runs the failed jobs again and follows them', async () => {
         await window.command('Slipway: Run Failed CI Jobs Again');
         await window.pick('#7 Prices in euro');
-        await eventually('the run again', rows, (list) => list.some((row) => /#7.*queued/.test(row)));
+        await eventually('the run again', rows, (list) => list.some((row) => /Run 7.*queued/.test(row)));
         assert.ok(host.seen.some((line) => line.startsWith('POST') && line.includes('rerun-failed-jobs')));
         Object.assign(host.runs[0] ?? {}, {
           status: 'completed',
@@ -157,7 +157,7 @@ export const ciSuite: Suite = {
           updated_at: new Date().toISOString(),
         });
         await window.command('Slipway: Refresh CI');
-        await eventually('the good end', rows, (list) => list.some((row) => /#7.*succeeded/.test(row)));
+        await eventually('the good end', rows, (list) => list.some((row) => /Run 7.*succeeded/.test(row)));
       });
 
       await report.test('is silent while it is hidden', async () => {
