@@ -201,6 +201,21 @@ async function behaviour(report: Report, stage: Stage): Promise<void> {
     await window.screenshot('lab-rolled-back');
   });
 
+  await report.test('Roll Back… goes to a revision that one picks, as a run with a verdict', async () => {
+    await window.command('Slipway: Roll Back…');
+    await window.pick('dev');
+    await window.pick('Revision 1');
+    await eventually(
+      'row of dev',
+      () => textOf('dev'),
+      (text) => /succeeded|failed/.test(text),
+      RUN_MS,
+    );
+    assert.match(await textOf('dev'), /succeeded/);
+    assert.equal(liveImage(), verified);
+    await window.screenshot('lab-rolled-back-by-hand');
+  });
+
   await report.test('a cancelled run leaves no process and says so', async () => {
     edit(shop, 'docker/api.Dockerfile', (text) => text.replace(/^CMD .*$/m, 'RUN sleep 600\nCMD ["true"]'));
     commit(shop, 'A version that takes long to build');
@@ -323,6 +338,33 @@ async function operations(report: Report, { window }: Stage): Promise<void> {
     await window.page.locator('.tab', { hasText: 'deployment shop-api on dev' }).waitFor();
     await window.page.locator('.view-lines').getByText('Service', { exact: false }).first().waitFor();
     await window.screenshot('lab-describe');
+    await window.command('View: Close Editor');
+  });
+
+  await report.test('Preview Deploy says what a deploy would change', async () => {
+    await window.command('Slipway: Preview Deploy');
+    await window.pick('dev');
+    await window.page.locator('.tab', { hasText: 'deploy to dev.diff' }).waitFor({ timeout: 60_000 });
+    await window.page.locator('.view-lines').getByText('would change', { exact: false }).first().waitFor();
+    await window.screenshot('lab-preview');
+    await window.command('View: Close Editor');
+  });
+
+  await report.test('Compare Environments lays what is live side by side', async () => {
+    await window.command('Slipway: Compare Environments');
+    await window.pick('dev');
+    await window.pick('manifests');
+    await window.page.locator('.tab', { hasText: 'dev ↔ manifests' }).waitFor({ timeout: 60_000 });
+    await window.page.locator('.view-lines').getByText('nothing is deployed', { exact: false }).first().waitFor();
+    await window.screenshot('lab-compare');
+    await window.command('View: Close Editor');
+  });
+
+  await report.test('Diagnose collects a report and shows it', async () => {
+    await window.command('Slipway: Diagnose');
+    await window.pick('dev');
+    await window.page.locator('.tab', { hasText: 'Preview' }).waitFor({ timeout: 60_000 });
+    await window.screenshot('lab-diagnose');
     await window.command('View: Close Editor');
   });
 
