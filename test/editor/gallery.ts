@@ -17,7 +17,7 @@ const size = { width: 1440, height: 860 };
 interface Picture {
   readonly name: string;
   readonly about: string;
-  readonly take: (window: EditorWindow) => Promise<void>;
+  readonly take: (window: EditorWindow, workspace: string) => Promise<void>;
 }
 
 const pictures: readonly Picture[] = [
@@ -41,7 +41,10 @@ const pictures: readonly Picture[] = [
   {
     name: 'history',
     about: 'The Runs view: every run with cause, time and who started it; findings of the gate in Problems',
-    take: async (window) => {
+    take: async (window, workspace) => {
+      // The newest scan counts, so the run that the gate stopped comes last.
+      const now = minutesAgo(1);
+      writeRun(workspace, gatedRun(idAt(now, '0b0b0b'), now));
       await window.command('View: Close Editor');
       await window.section('Pipelines').click();
       await window.section('Runs').click();
@@ -62,10 +65,9 @@ const browser = await launchBrowser();
 try {
   for (const theme of themes) {
     const workspace = sampleWorkspace({ 'docker/api.Dockerfile': 'FROM scratch\n\n\nCOPY . /app\nCMD ["/app/api"]\n' });
-    const [first, second, third] = [minutesAgo(95), minutesAgo(38), minutesAgo(4)];
+    const [first, second] = [minutesAgo(95), minutesAgo(4)];
     writeRun(workspace.path, succeededRun(idAt(first, '11aa22'), first));
-    writeRun(workspace.path, gatedRun(idAt(second, '0b0b0b'), second));
-    writeRun(workspace.path, rolledBackRun(idAt(third, '77be01'), third));
+    writeRun(workspace.path, rolledBackRun(idAt(second, '77be01'), second));
     const server = await startServer({
       settings: { 'security.workspace.trust.enabled': false, 'workbench.colorTheme': theme.label },
     });
@@ -73,7 +75,7 @@ try {
       const window = await EditorWindow.open(browser, server, { open: workspace.path, size });
       await window.activity('Slipway');
       for (const { name, take } of pictures) {
-        await take(window);
+        await take(window, workspace.path);
         await window.page.mouse.move(720, 5);
         const path = join(folder, `${name}-${theme.name}.png`);
         await window.page.screenshot({ path, animations: 'disabled', caret: 'hide' });
