@@ -56,6 +56,12 @@ const pictures: readonly Picture[] = [
   },
 ];
 
+/** The icon font of the page comes after its first paint. */
+async function iconsOf(window: EditorWindow): Promise<void> {
+  const body = window.webview().locator('body');
+  if ((await body.count()) > 0) await body.evaluate(() => document.fonts.load('16px codicon'));
+}
+
 const minutesAgo = (minutes: number): string => new Date(Date.now() - minutes * 60_000).toISOString();
 const idAt = (time: string, end: string): string => `${time.slice(0, 19).replace(/[-:]/g, '')}Z-${end}`;
 
@@ -76,6 +82,7 @@ try {
       await window.activity('Slipway');
       for (const { name, take } of pictures) {
         await take(window, workspace.path);
+        await iconsOf(window);
         await window.page.mouse.move(720, 5);
         const path = join(folder, `${name}-${theme.name}.png`);
         await window.page.screenshot({ path, animations: 'disabled', caret: 'hide' });

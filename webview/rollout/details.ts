@@ -77,7 +77,7 @@ function podRow(
   const state = pod.isReady ? 'Ready' : (pod.reason ?? (pod.phase === 'Running' ? 'Not ready' : pod.phase));
   return html`<tr>
     <td class="name" title=${pod.name}><span class="pod-name">${pod.name}</span></td>
-    <td>${pod.isNew ? (isRestored ? 'restored' : 'new') : html`<span class="faint">old</span>`}</td>
+    <td>${versionOf(pod, isRestored)}</td>
     <td title=${pod.message ?? ''}>${icon(name, tone)} ${state}</td>
     <td class="number ${pod.restarts > 0 ? 'tone-warn' : 'faint'}">${pod.restarts}</td>
     ${
@@ -86,6 +86,12 @@ function podRow(
         : nothing
     }
   </tr>`;
+}
+
+/** After a rollback, what serves is the version that is back, whatever made its pods. */
+function versionOf(pod: PodView, isRestored: boolean): TemplateResult | string {
+  if (isRestored && pod.isReady) return 'restored';
+  return pod.isNew ? 'new' : html`<span class="faint">old</span>`;
 }
 
 export function smoke(run: RunView, send: Send): TemplateResult | typeof nothing {
