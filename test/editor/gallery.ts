@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { gatedRun, rolledBackRun, succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
 import { startServer } from './server.ts';
+import { eventually } from './suite.ts';
 import { themes } from './themes/index.ts';
 import { EditorWindow, launchBrowser } from './window.ts';
 
@@ -52,6 +53,11 @@ const pictures: readonly Picture[] = [
       const finding = window.page.locator('.markers-panel .monaco-list-row', { hasText: 'PyYAML 5.3.1: CRITICAL' });
       await finding.first().dblclick();
       await window.page.locator('.tab', { hasText: 'api.Dockerfile' }).waitFor();
+      await eventually(
+        'rows of Runs',
+        () => window.sectionRows('Runs'),
+        (rows) => rows.length === 3,
+      );
     },
   },
 ];
