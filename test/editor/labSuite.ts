@@ -336,7 +336,7 @@ async function operations(report: Report, { window }: Stage): Promise<void> {
   await report.test('Describe shows an object with what leads to it', async () => {
     await on('Describe', 'shop-api');
     await window.page.locator('.tab', { hasText: 'deployment shop-api on dev' }).waitFor();
-    await window.page.locator('.view-lines').getByText('Service', { exact: false }).first().waitFor();
+    await window.page.locator('.view-lines').getByText('Selector', { exact: false }).first().waitFor();
     await window.screenshot('lab-describe');
     await window.command('View: Close Editor');
   });

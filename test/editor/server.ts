@@ -77,8 +77,9 @@ export async function startServer(options: ServerOptions = {}): Promise<EditorSe
     '--force-disable-user-env',
     ...(options.driver === 'inside' ? ['--enable-smoke-test-driver'] : []),
     '--telemetry-level=off',
-    // A closed window must not keep its extension host: the tests count what is left behind.
-    '--reconnection-grace-time=1',
+    // A closed window must not keep its extension host for long: the tests count what is left behind. Less than this, and a
+    // machine that is busy for a second puts up the dialog that asks to reload.
+    '--reconnection-grace-time=15',
     `--server-data-dir=${data}`,
     `--extensions-dir=${extensions}`,
   ];

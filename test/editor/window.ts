@@ -115,8 +115,10 @@ export class EditorWindow {
     return this.page.locator('.quick-input-widget input').first();
   }
 
+  /** Picks the first entry that begins with the text, in its very case: `dev` is not `Developer: …` of a closing palette. */
   async pick(label: string): Promise<void> {
-    const row = this.page.locator('.quick-input-list .monaco-list-row').filter({ hasText: label }).first();
+    const name = this.page.locator('.label-name').filter({ hasText: beginning(label) });
+    const row = this.page.locator('.quick-input-list .monaco-list-row').filter({ has: name }).first();
     await row.click();
   }
 
@@ -212,3 +214,5 @@ export class EditorWindow {
 
 /** Text filters match anywhere and in any case: `CI` would be found in `Policies`. */
 const startingWith = (title: string): RegExp => new RegExp(`^\\s*${title.replace(/[^\w ]/g, '.')}\\b`);
+
+const beginning = (text: string): RegExp => new RegExp(`^\\s*${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`);
