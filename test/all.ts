@@ -23,6 +23,7 @@ const suites: readonly Suite[] = [
   { name: 'flux', argv: ['node', 'test/pipeline/flux.ts'], lab: ['core', 'flux', 'gitea'] },
   { name: 'delivery', argv: ['node', 'test/pipeline/delivery.ts'], lab: ['core', 'flux'], isSociable: true },
   { name: 'argocd', argv: ['node', 'test/pipeline/argocd.ts'], lab: ['core', 'gitea'], isSociable: true },
+  { name: 'gitea', argv: ['node', 'test/pipeline/gitea.ts'], lab: ['core', 'gitea'] },
   { name: 'environment', argv: ['node', 'test/pipeline/environment.ts'], lab: ['core'] },
   { name: 'kill', argv: ['node', 'test/faults/main.ts', 'kill', '--count', '5'], lab: ['core'] },
   { name: 'locks', argv: ['node', 'test/pipeline/locks.ts'], lab: ['core'] },
