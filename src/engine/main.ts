@@ -17,6 +17,7 @@ import {
 import type { RunEvent, RunId, StepSummary } from './events/index.ts';
 import { Secrets } from './events/secrets.ts';
 import { gatherFacts } from './facts.ts';
+import type { LintFinding } from './lint/index.ts';
 import type { Operations } from './operate.ts';
 import { makePlan, type PlanFacts, type PlanRequest } from './plan/index.ts';
 import type { Plan } from './plan/step.ts';
@@ -45,6 +46,7 @@ export type * from './delivery.ts';
 export type { Answer, Diagnosis, ObjectDiff, RevisionView } from './deploy/index.ts';
 export type { CheckResult, RollbackWays } from './environments.ts';
 export type { RunEvent, RunId } from './events/index.ts';
+export type { LintFinding, LintFix } from './lint/index.ts';
 export type * from './operate.ts';
 export type { PlanRequest } from './plan/index.ts';
 export type { Plan, PlannedStep } from './plan/step.ts';
@@ -102,6 +104,15 @@ export class Engine {
   /** The slipway.yaml that the workspace suggests; see {@link proposeConfig}. Writes nothing. */
   propose(): Promise<InitProposal> {
     return proposeConfig(this.#system, this.root);
+  }
+
+  /**
+   * Mistakes in workflows and GitOps files and the feedback loops between them, each with the edits that mend it. Reads
+   * files only. Offsets of edits are in the text as it is on disk.
+   */
+  async lint(): Promise<readonly LintFinding[]> {
+    const { lintWorkspace } = await import('./lint/index.ts');
+    return lintWorkspace(this.#system, this.root);
   }
 
   /** Asks git and plans. Throws SlipwayError `config` when the configuration has errors. */
