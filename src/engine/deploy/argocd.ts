@@ -360,7 +360,13 @@ const isLocal = ({ destination }: Application): boolean =>
 /** As a manifest: what the server adds is no part of what is going to be. */
 function asWritten(object: KubeObject): KubeObject {
   const { status: _status, ...rest } = object;
-  const { managedFields: _fields, ...metadata } = object.metadata;
+  const { name, namespace, labels, annotations } = object.metadata;
+  const metadata = {
+    name,
+    ...(namespace !== undefined && { namespace }),
+    ...(labels !== undefined && { labels }),
+    ...(annotations !== undefined && { annotations }),
+  };
   return { ...rest, metadata } as KubeObject;
 }
 
