@@ -26,6 +26,7 @@ const suites: readonly Suite[] = [
   { name: 'gitea', argv: ['node', 'test/pipeline/gitea.ts'], lab: ['core', 'gitea'] },
   { name: 'environment', argv: ['node', 'test/pipeline/environment.ts'], lab: ['core'] },
   { name: 'kill', argv: ['node', 'test/faults/main.ts', 'kill', '--count', '5'], lab: ['core'] },
+  { name: 'gate', argv: ['node', 'test/pipeline/gate.ts'], lab: ['core', 'cosign'] },
   { name: 'locks', argv: ['node', 'test/pipeline/locks.ts'], lab: ['core'] },
   { name: 'setups', argv: ['node', 'test/pipeline/setups.ts'], lab: ['core'] },
   { name: 'faults', argv: ['node', 'test/pipeline/rolloutFaults.ts'], lab: ['core'] },

@@ -113,7 +113,7 @@ interface Origin {
  * top layers, in order; what lies below came with the base image.
  */
 function originOf(report: ScanReport, dockerfile: string | undefined): (finding: Finding) => Origin {
-  if (dockerfile === undefined || report.layers.length === 0) return () => ({});
+  if (dockerfile === undefined || report.layers.every(({ createdBy }) => createdBy === '')) return () => ({});
   const instructions = DockerfileParser.parse(dockerfile).getInstructions();
   const lastFrom = instructions.findLastIndex((instruction) => instruction.getKeyword() === 'FROM');
   const making = instructions

@@ -66,7 +66,6 @@ interface TrivyVulnerability {
   readonly Status?: string;
   readonly Layer?: { readonly DiffID?: string };
   readonly PrimaryURL?: string;
-  readonly Fingerprint?: string;
   readonly Title?: string;
   readonly Severity?: string;
 }
@@ -87,7 +86,8 @@ export function readTrivyReport(text: string): ScanReport {
         installed: found.InstalledVersion ?? '',
         severity: severityOf(found.Severity),
         target: result.Target ?? '',
-        fingerprint: found.Fingerprint ?? [id, found.PkgName, found.InstalledVersion, found.PkgPath ?? ''].join(' '),
+        // Not Trivy's own Fingerprint (0.68 and later): it changes with the image, so after every build all would be new.
+        fingerprint: [id, found.PkgName, found.InstalledVersion, found.PkgPath ?? ''].join(' '),
         ...(found.FixedVersion !== undefined && found.FixedVersion !== '' && { fixed: found.FixedVersion }),
         ...(found.Title !== undefined && { title: found.Title }),
         ...(found.PrimaryURL !== undefined && { url: found.PrimaryURL }),
@@ -130,7 +130,13 @@ interface GrypeReport {
     };
   }[];
   readonly distro?: { readonly name?: string };
-  readonly source?: { readonly target?: { readonly layers?: readonly { readonly digest?: string }[] } };
+  readonly source?: {
+    readonly target?: {
+      readonly layers?: readonly { readonly digest?: string }[];
+      /** The image's configuration, JSON in base64. */
+      readonly config?: string;
+    };
+  };
   readonly descriptor?: {
     readonly version?: string;
     readonly db?: { readonly built?: string; readonly status?: { readonly built?: string } };
@@ -166,10 +172,27 @@ export function readGrypeReport(text: string): ScanReport {
         ...(vulnerability?.fix?.state !== undefined && { status: vulnerability.fix.state }),
       };
     }),
-    targets: 1,
+    // Grype does not say what it looked at; without a distribution and without a match there may have been nothing.
+    targets: report.matches.length > 0 || (report.distro?.name ?? '') !== '' ? 1 : 0,
     hasOperatingSystem: report.distro?.name !== undefined && report.distro.name !== '',
-    layers: (report.source?.target?.layers ?? []).map((layer) => ({ diffId: layer.digest ?? '', createdBy: '' })),
+    layers: (report.source?.target?.layers ?? []).map((layer, index) => ({
+      diffId: layer.digest ?? '',
+      createdBy: grypeHistory(report)[index] ?? '',
+    })),
   };
+}
+
+/** The instruction of each layer, from the bottom; empty when the configuration is not there. */
+function grypeHistory(report: GrypeReport): readonly string[] {
+  try {
+    const config = JSON.parse(Buffer.from(report.source?.target?.config ?? '', 'base64').toString('utf8')) as {
+      readonly history?: readonly { readonly created_by?: string; readonly empty_layer?: boolean }[];
+    };
+    return (config.history ?? []).filter((entry) => entry.empty_layer !== true).map((entry) => entry.created_by ?? '');
+  } catch {
+    // Without it, whose layer it is stays untold.
+    return [];
+  }
 }
 
 function parseReport(text: string, engine: string): unknown {
