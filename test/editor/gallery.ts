@@ -32,14 +32,6 @@ const pictures: readonly Picture[] = [
     },
   },
   {
-    name: 'log',
-    about: 'The steps on one time axis, and the log of one of them',
-    take: async (window) => {
-      await window.row('Build api').click();
-      await window.webview().getByRole('heading', { name: 'Log of Build api' }).waitFor();
-    },
-  },
-  {
     name: 'history',
     about: 'The Runs view: every run with cause, time and who started it; findings of the gate in Problems',
     take: async (window, workspace) => {
