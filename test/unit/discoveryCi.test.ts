@@ -3,6 +3,7 @@ import { Ajv } from 'ajv';
 import { build } from 'esbuild';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { pinImages } from '../../src/engine/pinImages.ts';
 import { type CiKind, proposeCi, readConfig } from '../../src/engine/project/index.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
 import { lintWorkflow, readGithubWorkflow, readGitlabPipeline } from '../../src/engine/workflows/index.ts';
@@ -174,5 +175,27 @@ describe('slipway init --ci', () => {
   it('keeps a package that looks like shell code one word', async () => {
     const { text } = await generate('gitlab', SETUPS.Flux ?? '', { package: "x; echo 'y'" });
     expect(text).toContain("npm install --global --no-audit --no-fund 'x; echo '\\''y'\\'''");
+  });
+
+  it('pins the images of a GitLab pipeline by what the registry has now', async () => {
+    const asked: string[] = [];
+    const online = {
+      ...createSystem({ env: {}, isTrusted: () => true }),
+      fetch: (async (url: URL | string) => {
+        asked.push(String(url));
+        return new Response(null, { headers: { 'docker-content-digest': `sha256:${'a'.repeat(64)}` } });
+      }) as typeof fetch,
+    };
+    const { text } = await generate('gitlab', SETUPS['a kind cluster'] ?? '');
+    const pinned = await pinImages(online, text, new AbortController().signal);
+    expect(schemas.gitlab(parse(pinned))).toBe(true);
+    expect(pinned).toMatch(/image: docker:[\d.]+-cli@sha256:a{64}\n/);
+    expect(pinned).toMatch(/name: docker:[\d.]+-dind@sha256:a{64}\n/);
+    expect(pinned).toMatch(/docker create aquasec\/trivy:[\d.]+@sha256:a{64}\)/);
+    expect(pinned).toContain("DOCKER_HOST: 'tcp://docker:2376'");
+    expect(pinned).toContain('https://docker:6443');
+    expect(pinned).not.toContain('Pin the images');
+    expect(new Set(asked).size).toBe(4);
+    expect(asked.every((url) => url.includes('/manifests/'))).toBe(true);
   });
 });

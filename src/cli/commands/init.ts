@@ -24,6 +24,7 @@ interface InitFlags {
   readonly fromWorkflow?: string;
   readonly ci?: CiKind;
   readonly package?: string;
+  readonly pin?: boolean;
   readonly flux?: boolean;
   readonly argocd?: boolean;
   readonly app?: string;
@@ -54,6 +55,7 @@ export function addInitCommand(program: Command, context: () => CliContext): voi
     .option('--env <name>', 'with --flux or --argocd: environment whose namespace and tags count')
     .option('--branch <name>', 'with --flux or --argocd: branch that is written and applied')
     .option('--package <spec>', 'with --ci: npm package, tarball URL or path that CI installs Slipway from')
+    .option('--pin', 'with --ci gitlab: ask the registries for the digests of the images it names')
     .action(async (flags: InitFlags) => {
       const cli = context();
       if (flags.flux === true || flags.argocd === true)
@@ -118,11 +120,17 @@ function show(
 }
 
 /** The workflow for a CI host, from slipway.yaml or from what is discovered. */
+async function pinned(cli: CliContext, text: string): Promise<string> {
+  const { pinImages } = await import('../../engine/pinImages.ts');
+  return pinImages(cli.system, text, cli.signal);
+}
+
 async function writeCi(cli: CliContext, host: CiKind, flags: InitFlags): Promise<void> {
   const project = await cli.engine.project();
-  const proposal = await proposeCi(cli.system, project, host, {
+  const proposed = await proposeCi(cli.system, project, host, {
     ...(flags.package !== undefined && { package: flags.package }),
   });
+  const proposal = flags.pin === true ? { ...proposed, text: await pinned(cli, proposed.text) } : proposed;
   const isUnchanged = proposal.existing === proposal.text;
   const isDryRun = flags.dryRun === true;
   if (!isDryRun && !isUnchanged) await writeProposal(cli.system, proposal, flags.force === true ? 'replace' : 'keep');
