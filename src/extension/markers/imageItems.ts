@@ -65,7 +65,9 @@ export function markerItem(
   state: MarkerState,
 ): Item {
   const line = (place.range?.start.line ?? 0) + 1;
-  const current = markers.shortValue(marker);
+  // A row has no room for a whole image name; the tooltip has it.
+  const value = markers.shortValue(marker);
+  const current = marker.setter.part === 'name' ? (value.split('/').at(-1) ?? value) : value;
   const words = state.kind === 'behind' ? `${current} → ${markers.shortNext(marker, state)}` : current;
   const writer =
     automations.length === 0
