@@ -1,7 +1,7 @@
 // The commands for an environment outside of a run, as a person types them: check, diff, rollback, unlock, diagnose.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { environment as labEnvironment } from '../lab/lab.ts';
@@ -49,11 +49,13 @@ interface Output {
   readonly err: string;
 }
 
-function slipway(...args: readonly string[]): Output {
+const slipway = (...args: readonly string[]): Output => slipwayWith({}, ...args);
+
+function slipwayWith(more: NodeJS.ProcessEnv, ...args: readonly string[]): Output {
   const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
   const result = spawnSync(process.execPath, [main, ...args], {
     cwd: root,
-    env: { ...env, CI: '1' },
+    env: { ...env, CI: '1', ...more },
     encoding: 'utf8',
   });
   return { code: result.status ?? -1, out: result.stdout, err: result.stderr };
@@ -134,6 +136,25 @@ test('unlock says what it did, and that there is nothing to do', async () => {
   const unlocked = slipway('unlock', '--env', 'dev');
   assert.match(unlocked.out, /was pending-upgrade and is marked failed/, said(unlocked));
   assert.equal(slipway('run', '--env', 'dev', '--tag', '1.1.0').code, 0);
+});
+
+test('a kubeconfig in a variable, as CI secrets hold it, reaches helm and leaves no file', async () => {
+  const path = lab.env.KUBECONFIG ?? env.KUBECONFIG ?? '';
+  const temporary = mkdtempSync(join(tmpdir(), 'slipway-secret-'));
+  for (const content of [readFileSync(path).toString('base64'), readFileSync(path, 'utf8')]) {
+    const output = slipwayWith(
+      { KUBECONFIG: content, TMPDIR: temporary },
+      'run',
+      '--env',
+      'dev',
+      '--tag',
+      '1.1.0',
+      '--force',
+    );
+    assert.equal(output.code, 0, said(output));
+    assert.deepEqual(readdirSync(temporary), []);
+  }
+  rmSync(temporary, { recursive: true });
 });
 
 test('diagnose leaves a report', async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -65,6 +65,105 @@ describe('kubeconfig', () => {
     for (const name of ['KUBE_CONFIG', 'KUBECONFIG_B64', 'KUBECONFIG_BASE64', 'KUBE_CONFIG_DATA']) {
       expect((await openCluster(systemWith({ [name]: encode(text) }), {})).api.server).toBe('https://ci.example.com');
     }
+  });
+
+  test('KUBECONFIG may hold the content itself, plain or base64; tools then get it as a private file', async () => {
+    const text = kubeconfigText('ci', 'https://ci.example.com', 'token-ci');
+    for (const value of [text, Buffer.from(text).toString('base64')]) {
+      const cluster = await openCluster(systemWith({ KUBECONFIG: value }), {});
+      expect([cluster.api.server, cluster.kubeconfigContent]).toEqual(['https://ci.example.com', text]);
+    }
+    expect((await openCluster(systemWith({ KUBECONFIG: one }), {})).kubeconfigContent).toBeUndefined();
+    const { files } = systemWith({});
+    let seen = '';
+    await expect(
+      files.withPrivateFile('kubeconfig', text, async (path) => {
+        seen = path;
+        expect(readFileSync(path, 'utf8')).toBe(text);
+        if (process.platform !== 'win32') expect(statSync(path).mode & 0o777).toBe(0o600);
+        throw new Error('helm failed');
+      }),
+    ).rejects.toThrow('helm failed');
+    expect(existsSync(seen)).toBe(false);
+  });
+
+  describe('exec plugin', () => {
+    const asked = join(folder, 'asked');
+    const plugin = (name: string, script: string): string => {
+      const path = file(name, `#!/bin/sh\necho "$KUBERNETES_EXEC_INFO" >> '${asked}'\n${script}\n`);
+      chmodSync(path, 0o755);
+      return path;
+    };
+    const credential = (token: string, end?: string): string =>
+      `echo '${JSON.stringify({ apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', status: { token, ...(end !== undefined && { expirationTimestamp: end }) } })}'`;
+    const withExec = (server: string, exec: object): string =>
+      file(
+        `exec-${Math.random()}`,
+        JSON.stringify({
+          ...JSON.parse(kubeconfigText('one', server, '')),
+          users: [{ name: 'one', user: { exec: { apiVersion: 'client.authentication.k8s.io/v1', ...exec } } }],
+        }),
+      );
+    const times = (): number =>
+      existsSync(asked) ? readFileSync(asked, 'utf8').trim().split('\n').filter(Boolean).length : 0;
+    beforeEach(() => rmSync(asked, { force: true }));
+
+    test.skipIf(process.platform === 'win32')(
+      'is asked once for all connections, told the cluster, and its token is masked',
+      async () => {
+        const api = new FakeApi();
+        await api.start();
+        try {
+          api.handler = (_asked, answer) => json(answer, { kind: 'Pod', metadata: {} });
+          plugin('login', credential('token-from-plugin'));
+          // Named by a path from the file's folder, as kubectl has it.
+          const path = withExec(`http://127.0.0.1:${api.port}`, { command: './login', provideClusterInfo: true });
+          const secrets = new Secrets();
+          const system = systemWith({ KUBECONFIG: path });
+          const ref = { apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'web' };
+          const clusters = await Promise.all([1, 2, 3].map(() => openCluster(system, {}, secrets)));
+          expect(times()).toBe(0);
+          await Promise.all(clusters.map((cluster) => cluster.get(ref, signal)));
+          await (await openCluster(system, {}, secrets)).get(ref, signal);
+          expect(times()).toBe(1);
+          expect(JSON.parse(readFileSync(asked, 'utf8')).spec.cluster.server).toBe(`http://127.0.0.1:${api.port}`);
+          expect(api.asked.every(({ headers }) => headers.authorization === 'Bearer token-from-plugin')).toBe(true);
+          expect(secrets.mask('token-from-plugin')).not.toContain('from-plugin');
+        } finally {
+          await api.stop();
+        }
+      },
+    );
+
+    test.skipIf(process.platform === 'win32')('is asked again when its credentials have ended', async () => {
+      const api = new FakeApi();
+      await api.start();
+      try {
+        api.handler = (_asked, answer) => json(answer, { kind: 'Pod', metadata: {} });
+        const command = plugin('short', credential('t1', new Date(Date.now() + 1000).toISOString()));
+        const system = systemWith({ KUBECONFIG: withExec(`http://127.0.0.1:${api.port}`, { command }) });
+        const ref = { apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'web' };
+        await (await openCluster(system, {})).get(ref, signal);
+        await (await openCluster(system, {})).get(ref, signal);
+        expect(times()).toBe(2);
+      } finally {
+        await api.stop();
+      }
+    });
+
+    test.skipIf(process.platform === 'win32')(
+      'that fails is quoted, and never started in Restricted Mode',
+      async () => {
+        const command = plugin('broken', 'echo "session expired" >&2; exit 1');
+        const env = { KUBECONFIG: withExec('http://127.0.0.1:1', { command, installHint: 'Run: login again.' }) };
+        const cluster = await openCluster(systemWith(env), {});
+        const error = await failure(cluster.get({ apiVersion: 'v1', kind: 'Pod', namespace: 'x', name: 'y' }, signal));
+        expect([error.message, error.fix]).toEqual([expect.stringContaining('session expired'), 'Run: login again.']);
+        const before = times();
+        expect((await failure(openCluster(systemWith(env, false), {}))).reason).toBe('untrusted');
+        expect(times()).toBe(before);
+      },
+    );
   });
 
   test('credentials are masked from then on', async () => {

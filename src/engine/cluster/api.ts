@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestOptions } from 'node:http';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { CancelledError, SlipwayError } from '../problems/index.ts';
+import { CancelledError, isCancelled, SlipwayError } from '../problems/index.ts';
 import { at, listOf, textOf } from './object.ts';
 
 export interface ApiRequest {
@@ -196,6 +196,7 @@ export class Api {
         return options;
       })().catch((error: unknown) => {
         this.#options = undefined;
+        if (SlipwayError.is(error) || isCancelled(error)) throw error;
         throw new SlipwayError(
           {
             reason: 'cluster',

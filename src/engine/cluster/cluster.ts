@@ -4,7 +4,7 @@ import type { Secrets } from '../events/secrets.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import { Api, ApiError } from './api.ts';
-import { type ClusterTarget, loadKubeconfig } from './kubeconfig.ts';
+import { type ClusterTarget, readKubeconfig } from './kubeconfig.ts';
 import { at, fieldsOf, type KubeObject, listOf, textOf } from './object.ts';
 
 /** Our name in `metadata.managedFields`. */
@@ -50,7 +50,8 @@ export async function openCluster(system: System, target: ClusterTarget, secrets
       fix: 'Trust the workspace, then try again.',
     });
   }
-  return new Cluster(await loadKubeconfig(system, target, secrets), target.kubeconfig);
+  const { config, content } = await readKubeconfig(system, target, secrets);
+  return new Cluster(config, target.kubeconfig, content);
 }
 
 /**
@@ -63,13 +64,16 @@ export class Cluster {
   readonly context: string;
   /** Path of the kubeconfig file when one was named; tools that are started get it as well. */
   readonly kubeconfig?: string;
+  /** The kubeconfig itself when it came from a variable and not from a file. */
+  readonly kubeconfigContent?: string;
   readonly #resources = new Map<string, Promise<ReadonlyMap<string, Resource>>>();
 
-  constructor(config: KubeConfig, kubeconfig?: string) {
+  constructor(config: KubeConfig, kubeconfig?: string, content?: string) {
     this.config = config;
     this.api = new Api(config);
     this.context = config.getCurrentContext();
     if (kubeconfig !== undefined) this.kubeconfig = kubeconfig;
+    if (content !== undefined) this.kubeconfigContent = content;
   }
 
   /** The namespace of the context, `default` when it names none. */

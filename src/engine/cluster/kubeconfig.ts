@@ -1,8 +1,9 @@
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Secrets } from '../events/secrets.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
+import { takeOverExec } from './execCredential.ts';
 
 export interface ClusterTarget {
   /** Absolute path of a kubeconfig file; absent = as kubectl finds it. */
@@ -26,7 +27,21 @@ const CONTENT_VARIABLES = [
  * mask. Throws SlipwayError `cluster` saying which file or context is missing.
  */
 export async function loadKubeconfig(system: System, target: ClusterTarget, secrets?: Secrets): Promise<KubeConfig> {
-  const config = await read(system, target);
+  return (await readKubeconfig(system, target, secrets)).config;
+}
+
+/** The same with its text when it came from a variable: programs that are started need a file then. */
+export async function readKubeconfig(
+  system: System,
+  target: ClusterTarget,
+  secrets?: Secrets,
+): Promise<{ readonly config: KubeConfig; readonly content?: string }> {
+  const found = await read(system, target);
+  choose(found.config, system, target, secrets);
+  return found;
+}
+
+function choose(config: KubeConfig, system: System, target: ClusterTarget, secrets: Secrets | undefined): void {
   // kubectl talks plain http to a server that is named so (kubectl proxy, for example); the library wants this said.
   config.clusters = config.clusters.map((cluster) =>
     cluster.server.startsWith('http://') ? { ...cluster, skipTLSVerify: true } : cluster,
@@ -61,19 +76,26 @@ export async function loadKubeconfig(system: System, target: ClusterTarget, secr
       fix: 'Set "context" for the environment in slipway.yaml, or run: kubectl config use-context NAME.',
     });
   }
-  return config;
+  takeOverExec(config, system, secrets);
 }
 
-async function read(system: System, target: ClusterTarget): Promise<KubeConfig> {
+interface Found {
+  readonly config: KubeConfig;
+  readonly content?: string;
+}
+
+async function read(system: System, target: ClusterTarget): Promise<Found> {
   const { KubeConfig } = await import('@kubernetes/client-node');
   const { env } = system;
-  if (target.kubeconfig !== undefined) return fromFiles(system, KubeConfig, [target.kubeconfig]);
+  if (target.kubeconfig !== undefined) return { config: await fromFiles(system, KubeConfig, [target.kubeconfig]) };
   if (env.KUBECONFIG) {
+    // A CI secret named KUBECONFIG often holds the file's content and not its path.
+    if (contentOf(env.KUBECONFIG) !== undefined) return fromContent(KubeConfig, 'KUBECONFIG', env.KUBECONFIG);
     const files = env.KUBECONFIG.split(delimiter).filter((file) => file !== '');
     // kubectl ignores files of the list that do not exist, and so may all of them.
     const present = await Promise.all(files.map(async (file) => (await system.files.stat(file)) !== undefined));
     const found = files.filter((_file, index) => present[index]);
-    if (found.length > 0) return fromFiles(system, KubeConfig, found);
+    if (found.length > 0) return { config: await fromFiles(system, KubeConfig, found) };
     throw new SlipwayError({
       reason: 'cluster',
       code: 'kubeconfig.missing',
@@ -88,11 +110,11 @@ async function read(system: System, target: ClusterTarget): Promise<KubeConfig> 
   const home = env.HOME ?? env.USERPROFILE;
   const usual = home === undefined ? undefined : join(home, '.kube', 'config');
   if (usual !== undefined && (await system.files.stat(usual)) !== undefined)
-    return fromFiles(system, KubeConfig, [usual]);
+    return { config: await fromFiles(system, KubeConfig, [usual]) };
   if (env.KUBERNETES_SERVICE_HOST !== undefined) {
     const config = new KubeConfig();
     config.loadFromCluster();
-    return config;
+    return { config };
   }
   throw new SlipwayError({
     reason: 'cluster',
@@ -129,6 +151,13 @@ async function fromFiles(system: System, Type: typeof KubeConfig, files: readonl
         { cause: error },
       );
     }
+    // A program named with a path is meant from the file's folder, as kubectl has it.
+    for (const user of config.users) {
+      const command: unknown = user.exec?.command;
+      if (typeof command === 'string' && /[/\\]/.test(command) && !isAbsolute(command)) {
+        user.exec.command = join(dirname(file), command);
+      }
+    }
     if (merged === undefined) merged = config;
     else mergeInto(merged, config);
   }
@@ -147,16 +176,23 @@ function mergeInto(first: KubeConfig, second: KubeConfig): void {
   if (!first.getCurrentContext()) first.setCurrentContext(second.getCurrentContext());
 }
 
-function fromContent(Type: typeof KubeConfig, name: string, content: string): KubeConfig {
-  const isPlain =
-    /^\s*(apiVersion|kind|clusters|contexts|users|current-context)\s*:/m.test(content) ||
-    content.trimStart().startsWith('{');
-  const text = isPlain ? content : Buffer.from(content, 'base64').toString('utf8');
+const KUBECONFIG_KEY = /^\s*(apiVersion|kind|clusters|contexts|users|current-context)\s*:/m;
+
+/** The kubeconfig that a text is, plain or base64; undefined when it is something else, such as a path. */
+function contentOf(text: string): string | undefined {
+  const isPlain = (plain: string): boolean => KUBECONFIG_KEY.test(plain) || plain.trimStart().startsWith('{');
+  if (isPlain(text)) return text;
+  const decoded = Buffer.from(text, 'base64').toString('utf8');
+  return isPlain(decoded) ? decoded : undefined;
+}
+
+function fromContent(Type: typeof KubeConfig, name: string, content: string): Found {
+  const text = contentOf(content) ?? Buffer.from(content, 'base64').toString('utf8');
   const config = new Type();
   try {
     config.loadFromString(text);
     if (config.clusters.length === 0) throw new Error('it defines no cluster');
-    return config;
+    return { config, content: text };
   } catch (error) {
     throw new SlipwayError({
       reason: 'cluster',

@@ -255,6 +255,8 @@ export async function connectPod(
   const toPod = new PassThrough();
   const fromPod = new PassThrough();
   const stream = Duplex.from({ writable: toPod, readable: fromPod });
+  // What goes wrong before the caller listens must not end the program; it is thrown below.
+  stream.on('error', () => {});
   const fail = (code: string, words: string): void => {
     stream.destroy(
       new SlipwayError({
@@ -294,5 +296,9 @@ export async function connectPod(
     signal.removeEventListener('abort', onAbort);
     socket.close();
   });
+  if (stream.destroyed) {
+    socket.close();
+    throw stream.errored ?? new CancelledError();
+  }
   return stream;
 }

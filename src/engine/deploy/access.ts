@@ -48,6 +48,8 @@ export interface ClusterAccess {
   readonly context: string;
   /** Path of the kubeconfig file when the environment names one; tools that are started get it as well. */
   readonly kubeconfig?: string;
+  /** The kubeconfig itself when it came from a variable: tools get it as a file that lives as long as they do. */
+  readonly kubeconfigContent?: string;
   /** Undefined when the object, its namespace or its kind does not exist. */
   get(ref: ObjectRef, signal: AbortSignal): Promise<KubeObject | undefined>;
   /** Empty when the kind does not exist. */

@@ -79,6 +79,7 @@ export class HelmDeployer implements Deployer {
     this.#cli = new HelmCli(system, secrets, {
       context: access.context,
       ...(access.kubeconfig !== undefined && { kubeconfig: access.kubeconfig }),
+      ...(access.kubeconfigContent !== undefined && { kubeconfigContent: access.kubeconfigContent }),
       namespace: this.#namespace,
       release: config.release,
     });

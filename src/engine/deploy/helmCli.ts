@@ -12,6 +12,8 @@ export interface HelmPlace {
   readonly context: string;
   /** A file; absent = KUBECONFIG and the default file, as the cluster client reads them. */
   readonly kubeconfig?: string;
+  /** The kubeconfig itself; helm gets it as a file for the time it runs. */
+  readonly kubeconfigContent?: string;
   readonly namespace: string;
   readonly release: string;
 }
@@ -223,7 +225,16 @@ export class HelmCli {
     return result;
   }
 
-  #run({ onLine, ...request }: HelmRequest): Promise<ProcessResult> {
+  #run(request: HelmRequest): Promise<ProcessResult> {
+    const content = this.#place.kubeconfigContent;
+    if (content === undefined) return this.#start(request);
+    return this.#system.files.withPrivateFile('kubeconfig', content, (path) =>
+      // Also in the environment: what helm itself starts (plugins, post-renderers) looks there.
+      this.#start({ ...request, env: { KUBECONFIG: path } }),
+    );
+  }
+
+  #start({ onLine, ...request }: HelmRequest): Promise<ProcessResult> {
     return this.#system.processes.run({
       file: 'helm',
       // A release is printed with the files of its chart.
@@ -257,7 +268,7 @@ export class HelmCli {
   }
 }
 
-interface HelmRequest extends Pick<ProcessRequest, 'args' | 'stdin' | 'signal'> {
+interface HelmRequest extends Pick<ProcessRequest, 'args' | 'stdin' | 'signal' | 'env'> {
   readonly onLine?: (line: string) => void;
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, type Dirent, fsyncSync, mkdirSync, openSync, watch, writeSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 export interface FileChange {
@@ -26,6 +27,8 @@ export interface Files {
   linkFolder(target: string, path: string): Promise<void>;
   /** Creates the file only when it does not exist; false when it did. The base of locks. */
   createExclusive(path: string, content: string): Promise<boolean>;
+  /** Gives `use` the path of a file that only this user may read, and removes it afterwards whatever happens. */
+  withPrivateFile<T>(name: string, content: string, use: (path: string) => Promise<T>): Promise<T>;
   append(path: string, content: string): Promise<void>;
   openAppend(path: string): AppendFile;
   /** Bytes from `offset` to the end; undefined when the file does not exist. */
@@ -76,6 +79,17 @@ export const realFiles: Files = {
     } catch (error) {
       await fs.rm(temporary, { force: true });
       throw error;
+    }
+  },
+  async withPrivateFile(name, content, use) {
+    // The folder is made for this user alone (mkdtemp: 0700), so nobody can put a link where the file will be.
+    const folder = await fs.mkdtemp(join(tmpdir(), 'slipway-'));
+    try {
+      const path = join(folder, name);
+      await fs.writeFile(path, content, { mode: 0o600, flag: 'wx' });
+      return await use(path);
+    } finally {
+      await fs.rm(folder, { recursive: true, force: true });
     }
   },
   async createExclusive(path, content) {
