@@ -296,6 +296,11 @@ export class Operations {
     const project = await this.#o.project();
     if (environment !== undefined) return environmentOf(project, environment);
     const [first, second] = project.environments;
+    const mistake = project.diagnostics.find(({ severity }) => severity === 'error');
+    if (first === undefined && mistake !== undefined) {
+      const { code, message, fix, place: where } = mistake;
+      throw new SlipwayError({ reason: 'config', code, message, place: where, ...(fix !== undefined && { fix }) });
+    }
     if (first !== undefined && second === undefined) return first;
     throw new SlipwayError({
       reason: 'usage',

@@ -278,7 +278,7 @@ test('exec: output, exit code, arguments as they are, a shell that is not there'
   const none = slipway('exec', 'deploy/web');
   assert.equal(none.code, 2, said(none));
   assert.match(none.err, /has no shell/);
-  const container = slipway('exec', 'web', '-c', 'nope', '--', 'x');
+  const container = slipway('exec', 'web', '--container', 'nope', '--', 'x');
   assert.match(container.err, /has no container nope.*\n.*It has web/, said(container));
 });
 
@@ -470,7 +470,7 @@ environments:
   dev:
     namespace: ${namespace}
     deploy: { manifests: { paths: k8s } }
-    smoke: [{ get: "service/web:http/healthz", deadline: 3s }]
+    smoke: [{ get: "service/web:http/healthz", timeout: 3s }]
 `,
   );
   const bad = slipway('--config', config, 'smoke');

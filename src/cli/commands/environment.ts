@@ -108,8 +108,8 @@ export function addEnvironmentCommands(program: Command, context: () => CliConte
     .addOption(environmentOption())
     .action(async (flags: EnvironmentFlags) => {
       const cli = context();
-      const { report, folder, files, missing } = await cli.engine.diagnose(flags.env, cli.signal);
-      if (cli.isJson) cli.print(JSON.stringify({ folder, files, missing, report }));
+      const { report, folder, files, missing, troubles } = await cli.engine.diagnose(flags.env, cli.signal);
+      if (cli.isJson) cli.print(JSON.stringify({ folder, files, missing, troubles, report }));
       else {
         cli.print(report);
         cli.print(`Kept in ${relative(process.cwd(), folder) || '.'}: ${files.join(', ')}`);

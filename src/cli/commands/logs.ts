@@ -27,7 +27,7 @@ export function addLogsCommand(program: Command, context: () => CliContext): voi
   )
     .option('-f, --follow', 'go on, across restarts and new pods, until Ctrl-C')
     .option('-p, --previous', 'of the containers before their last restart')
-    .option('-c, --container <name>', 'only this container')
+    .option('--container <name>', 'only this container')
     .option('--tail <lines>', 'lines of each container, from the end', '200')
     .option('--since <time>', 'only newer lines: 90s, 10m, 2h')
     .option('-t, --timestamps', 'with the time of each line')

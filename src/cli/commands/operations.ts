@@ -48,7 +48,7 @@ export function addOperationCommands(program: Command, context: () => CliContext
       .argument('<workload>', 'deploy/web, pod/web-0, or a bare name')
       .argument('[command...]', 'after --, for example -- ls -l'),
   )
-    .option('-c, --container <name>', "default: the pod's default container")
+    .option('--container <name>', "default: the pod's default container")
     .option('-y, --yes', 'do not ask in a protected environment')
     .action(
       async (

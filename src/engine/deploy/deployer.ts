@@ -65,6 +65,8 @@ export type WayBack =
       readonly images: readonly string[];
       /** Workloads that it brings back. */
       readonly targets: readonly ObjectRef[];
+      /** `whole`: every object of the set goes back, not only pod templates. Absent = the deployer's usual way. */
+      readonly extent?: 'whole' | 'templates';
     }
   | { readonly kind: 'none'; readonly why: string };
 
@@ -75,6 +77,8 @@ export interface WayBackOptions {
   readonly previous: string | null;
   /** A revision the person chose; absent = by our record. */
   readonly wanted?: string;
+  /** A person asks to leave what is live, although it may be verified. */
+  readonly isAsked?: boolean;
   readonly signal: AbortSignal;
 }
 

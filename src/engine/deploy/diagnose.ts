@@ -8,10 +8,10 @@ import type { System } from '../system/index.ts';
 import type { ClusterAccess } from './access.ts';
 import { type EventLine, eventLines, type LogText, type PodState, podStates } from './diagnoseFacts.ts';
 import { reportOf } from './diagnoseReport.ts';
-import { deployedOf } from './helmRecords.ts';
+import { deployedOf, lockOf } from './helmRecords.ts';
 import { HelmReleases } from './helmReleases.ts';
 import { inParallel } from './parallel.ts';
-import { recognise } from './troubles.ts';
+import { recognise, type Trouble } from './troubles.ts';
 
 export interface DiagnoseOptions {
   readonly system: System;
@@ -33,6 +33,8 @@ export interface Diagnosis {
   readonly files: readonly string[];
   /** The report as Markdown. */
   readonly report: string;
+  /** The known troubles that were recognised, the likeliest cause first; masked as the report is. */
+  readonly troubles: readonly Trouble[];
   /** What could not be had, and why. */
   readonly missing: readonly string[];
 }
@@ -71,13 +73,21 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
       () => access.list({ apiVersion, kind, ...(place !== undefined && { namespace: place }) }, signal),
       [] as readonly KubeObject[],
     );
-  const [live, pods, events, sets, revisions, nodes] = await Promise.all([
+  const [live, pods, events, sets, revisions, nodes, services, ingresses, classes, lock] = await Promise.all([
     part('workloads', () => inParallel(targets, (ref) => access.get(ref, signal)), []),
     list('v1', 'Pod', namespace),
     list('v1', 'Event', namespace),
     list('apps/v1', 'ReplicaSet', namespace),
     list('apps/v1', 'ControllerRevision', namespace),
     list('v1', 'Node'),
+    list('v1', 'Service', namespace),
+    list('networking.k8s.io/v1', 'Ingress', namespace),
+    part(
+      'IngressClasses',
+      () => access.list({ apiVersion: 'networking.k8s.io/v1', kind: 'IngressClass' }, signal),
+      undefined,
+    ),
+    part('Helm lock', () => lockText(options), undefined),
   ]);
   const workloads = live.filter((object) => object !== undefined);
   const mine = podsOf(workloads, pods);
@@ -104,8 +114,12 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
     events: lines,
     nodes,
     logs,
+    services,
+    ingresses,
+    ...(classes !== undefined && { ingressClasses: classes.map(({ metadata }) => metadata.name) }),
+    ...(lock !== undefined && { lock }),
     ...(options.failure && { failure: options.failure }),
-  });
+  }).map((trouble) => ({ ...trouble, evidence: secrets.mask(trouble.evidence) }));
   const report = secrets.mask(
     reportOf({
       environment: options.environment,
@@ -123,7 +137,15 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
     }),
   );
   await system.files.writeAtomic(join(folder, 'report.md'), report);
-  return { files: ['report.md', ...files], report, missing };
+  return { files: ['report.md', ...files], report, troubles, missing };
+}
+
+async function lockText({ access, namespace, release, system, signal }: DiagnoseOptions): Promise<string | undefined> {
+  if (release === undefined) return undefined;
+  const stuck = lockOf(await new HelmReleases(access, namespace, release).revisions(signal), system.clock.now());
+  if (stuck === undefined) return undefined;
+  const { revision, status, writer } = stuck.revision;
+  return `revision ${revision} of ${namespace}/${release} is ${status} for ${Math.round(stuck.ageMs / 1000)} s${writer === undefined ? '' : `, written by ${writer}`}`;
 }
 
 type Part = <T>(what: string, work: () => Promise<T>, otherwise: T) => Promise<T>;

@@ -22,8 +22,9 @@ import { inOrder, isWatched } from './order.ts';
 import { obstaclesFor, refuseObstacles } from './ownership.ts';
 import { inParallel } from './parallel.ts';
 import { registerSecrets } from './secretValues.ts';
+import { differences, imagesIn, type Restoring, restore, type SetRecord, SetRecords } from './setRecord.ts';
 import { waitEstablished } from './waitEstablished.ts';
-import type { WorkloadHistory } from './workloadHistory.ts';
+import { pointsOf, type WorkloadHistory } from './workloadHistory.ts';
 
 /** Marks every object of one environment's set; pruning looks at nothing else. */
 export const SET_LABEL = 'slipway.dev/set';
@@ -185,10 +186,12 @@ export class ObjectSetDeployer implements Deployer {
     const warnings: string[] = [];
     const all = objects.map(({ object }) => object);
     const places = new Map(objects.map((placed) => [keyOf(refOf(placed.object)), placed]));
-    const previous = await this.#o.history.current(all.filter(isWatched).map(refOf), signal);
+    const points = await this.#o.history.current(all.filter(isWatched).map(refOf), signal);
+    const orphans = this.#o.isPruning ? await this.#orphans(signal) : [];
+    await this.#ensureNamespace(all, options);
+    const previous = await this.#record([...all.map(refOf), ...orphans], points, options, warnings);
     const written = { previous, count: 0 };
     this.#written = written;
-    await this.#ensureNamespace(all, options);
     for (const group of inOrder(all)) {
       const definitions = group.filter((object) => object.kind === 'CustomResourceDefinition');
       await inParallel(group, async (object) => {
@@ -198,12 +201,30 @@ export class ObjectSetDeployer implements Deployer {
       });
       if (definitions.length > 0) await waitEstablished(this.#o.access, this.#o.system.clock, definitions, signal);
     }
-    if (this.#o.isPruning) {
-      for (const orphan of await this.#orphans(signal)) {
-        if (await this.#o.access.remove(orphan, { signal })) onLine(`pruned ${nameOf(orphan)}`);
-      }
+    for (const orphan of orphans) {
+      if (await this.#o.access.remove(orphan, { signal })) onLine(`pruned ${nameOf(orphan)}`);
     }
     return { objects: all.map(refOf), revision: null, previous, warnings };
+  }
+
+  /** Keeps what is live in the cluster before the first write, and gives the name under which a rollback finds it. */
+  async #record(
+    refs: readonly ObjectRef[],
+    points: string | null,
+    { run, signal }: ApplyOptions,
+    warnings: string[],
+  ): Promise<string | null> {
+    const { access } = this.#o;
+    const live = await inParallel(refs, (ref) => access.get(ref, signal));
+    if (live.every((object) => object === undefined)) return points;
+    const id = run.toLowerCase();
+    const objects = refs.map((ref, index) => ({ ref, live: live[index] ?? null }));
+    const fault = await this.#records.write({ id, points, objects }, signal);
+    if (fault !== undefined) {
+      warnings.push(fault);
+      return points;
+    }
+    return [...(points === null ? [] : [points]), `${RECORD}/${this.#set}@${id}`].join(',');
   }
 
   async halfWritten(): Promise<Pick<Applied, 'revision' | 'previous'> | undefined> {
@@ -284,12 +305,71 @@ export class ObjectSetDeployer implements Deployer {
     return this.#o.history.history(this.targets(await this.render(signal)), signal);
   }
 
-  wayBack(options: WayBackOptions): Promise<WayBack> {
-    return this.render(options.signal).then((rendered) => this.#o.history.wayBack(this.targets(rendered), options));
+  async wayBack(options: WayBackOptions): Promise<WayBack> {
+    const { signal, previous, wanted } = options;
+    const targets = this.targets(await this.render(signal));
+    const byTemplates = async (): Promise<WayBack> => asTemplates(await this.#o.history.wayBack(targets, options));
+    // A person who names a revision of one workload means that one alone.
+    if (wanted !== undefined) return byTemplates();
+    const records = (await this.#records.list(signal)).filter(({ objects }) =>
+      objects.some(({ live }) => live !== null),
+    );
+    if (options.isAsked === true) {
+      const ways: WayBack[] = [];
+      for (const record of records) {
+        const way = await this.#wayTo(record, targets, options);
+        if (way === undefined) continue;
+        if (way.trust === 'verified') return way;
+        ways.push(way);
+      }
+      return ways[0] ?? byTemplates();
+    }
+    const own = pointsOf(previous ?? '').find(({ kind }) => kind === RECORD)?.hash;
+    const record = records.find(({ id }) => id === own);
+    const way = await this.#o.history.wayBack(targets, options);
+    // What was live before may be other than the last verified version; then its settings would not belong to it.
+    const stood = new Set(record?.points?.split(',') ?? []);
+    const fits = way.kind === 'none' || way.revision.split(',').every((point) => stood.has(point));
+    return (record !== undefined && fits ? await this.#wayTo(record, targets, options) : undefined) ?? asTemplates(way);
   }
 
-  undo(way: Extract<WayBack, { readonly kind: 'revision' }>, options: ApplyOptions): Promise<string | null> {
-    return this.#o.history.undo(way, this.#namespace, options).then(() => null);
+  /** The way to the state of a record; undefined when that is what is live. */
+  async #wayTo(
+    record: SetRecord,
+    targets: readonly ObjectRef[],
+    options: WayBackOptions,
+  ): Promise<Extract<WayBack, { readonly kind: 'revision' }> | undefined> {
+    if ((await differences(this.#o.access, record, options.signal)).length === 0) return undefined;
+    const way =
+      record.points === null
+        ? undefined
+        : await this.#o.history.wayBack(targets, { ...options, wanted: record.points });
+    const workloads = way?.kind === 'revision' ? [way.revision] : [];
+    return {
+      kind: 'revision',
+      revision: [...workloads, `${RECORD}/${this.#set}@${record.id}`].join(','),
+      trust: way?.kind === 'revision' ? way.trust : 'served',
+      images: imagesIn(record),
+      targets: record.objects.flatMap(({ live }) => (live !== null && isWatched(live) ? [refOf(live)] : [])),
+      extent: 'whole',
+    };
+  }
+
+  async undo(way: Extract<WayBack, { readonly kind: 'revision' }>, options: ApplyOptions): Promise<string | null> {
+    const id = pointsOf(way.revision).find(({ kind }) => kind === RECORD)?.hash;
+    const record =
+      id === undefined ? undefined : (await this.#records.list(options.signal)).find((one) => one.id === id);
+    if (record === undefined) {
+      await this.#o.history.undo(way, this.#namespace, options);
+      return null;
+    }
+    const restorings: readonly Restoring[] = await differences(this.#o.access, record, options.signal);
+    await restore(this.#o.access, restorings, options);
+    return null;
+  }
+
+  get #records(): SetRecords {
+    return new SetRecords(this.#o.access, this.#namespace, this.#set);
   }
 
   markVerified(_revision: string | null, targets: readonly ObjectRef[], signal: AbortSignal): Promise<void> {
@@ -315,6 +395,11 @@ const prunedKinds: readonly (readonly [string, string])[] = [
   ['rbac.authorization.k8s.io/v1', 'Role'],
   ['rbac.authorization.k8s.io/v1', 'RoleBinding'],
 ];
+
+/** The kind under which a record stands beside the workloads' points. */
+const RECORD = 'Set';
+
+const asTemplates = (way: WayBack): WayBack => (way.kind === 'revision' ? { ...way, extent: 'templates' } : way);
 
 /**
  * The same on every machine, different for two projects that share a namespace and an environment's name: made from

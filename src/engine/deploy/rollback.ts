@@ -62,6 +62,7 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
     from: deployed.revision,
     previous: deployed.previous,
     ...(wanted !== undefined && { wanted }),
+    ...(isByCommand === true && { isAsked: true }),
     signal,
   });
   if (way.kind === 'none') {
@@ -123,7 +124,7 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
     }
     await restored(options, way, baseline, startedAt);
     const stays = await deployer.stays?.(way, { run: runOf(context), onLine, signal });
-    finish('restored', target, restoredText(target, since(), deployer, stays));
+    finish('restored', target, restoredText(target, since(), deployer, stays, way.extent));
     if (way.trust === 'verified' || isByCommand !== true) {
       // Its own watch has just seen it serve: the next failure may come back to it.
       await deployer.markVerified(revision, way.targets, signal).catch((error: unknown) => {
@@ -232,10 +233,19 @@ async function hasRecovered({ deployed, access, context }: RollbackOptions): Pro
 
 function targetText(deployer: Deployer, way: Extract<WayBack, { readonly kind: 'revision' }>): string {
   if (deployer.kind === 'argocd') return `commit ${way.revision.slice(0, 8)}`;
-  return deployer.kind === 'helm' ? `revision ${way.revision}` : way.revision;
+  if (deployer.kind === 'helm') return `revision ${way.revision}`;
+  // The record of a set is for machines; what people know are the workloads' revisions.
+  const workloads = way.revision.split(',').filter((point) => !point.startsWith('Set/'));
+  return workloads.length === 0 ? 'the objects as they were before' : workloads.join(',');
 }
 
-function restoredText(target: string, sinceMs: number, deployer: Deployer, stays: string | undefined): string {
+function restoredText(
+  target: string,
+  sinceMs: number,
+  deployer: Deployer,
+  stays: string | undefined,
+  extent: 'whole' | 'templates' | undefined,
+): string {
   const seconds = (sinceMs / 1000).toFixed(1);
   if (deployer.kind === 'argocd') {
     return `Back at ${target}, which alone serves again ${seconds} s after the deploy began. Git holds the old version, so Argo CD keeps it.`;
@@ -245,6 +255,8 @@ function restoredText(target: string, sinceMs: number, deployer: Deployer, stays
   const rest =
     deployer.kind === 'helm'
       ? 'The chart and values in git still hold the failed version'
-      : 'Only pod templates were put back, not ConfigMaps or Secrets, and the manifests in git still hold the failed version';
+      : extent === 'whole'
+        ? 'Every object is as it was before; the manifests in git still hold the failed version'
+        : 'Only pod templates were put back, not ConfigMaps or Secrets, and the manifests in git still hold the failed version';
   return `Back at ${target}, which alone serves again ${seconds} s after the deploy began. ${rest}.`;
 }

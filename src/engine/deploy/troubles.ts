@@ -1,6 +1,6 @@
 // The troubles everybody meets, recognised in what was collected, each with something the person can do.
 
-import { at, type KubeObject, listOf } from '../cluster/index.ts';
+import { at, fieldsOf, type KubeObject, listOf, textOf } from '../cluster/index.ts';
 import type { Failure } from '../problems/index.ts';
 import type { ContainerState, EventLine, LogText, PodState } from './diagnoseFacts.ts';
 
@@ -18,6 +18,12 @@ export interface Facts {
   readonly nodes: readonly KubeObject[];
   readonly logs: readonly LogText[];
   readonly failure?: Failure;
+  readonly services?: readonly KubeObject[];
+  readonly ingresses?: readonly KubeObject[];
+  /** Names of the IngressClasses; absent when they may not be read. */
+  readonly ingressClasses?: readonly string[];
+  /** One sentence on a Helm record that is pending. */
+  readonly lock?: string;
 }
 
 interface Entry {
@@ -153,6 +159,11 @@ const entries: readonly Entry[] = [
     find: inLogs(/ECONNREFUSED|connection refused|could not connect to server|Connection timed out/i),
   },
   {
+    title: 'Nothing listens on the port that is asked',
+    fix: 'Compare the port of the probe and `containerPort` with what the program listens on, and on which address: 127.0.0.1 is not reached from outside of the container.',
+    find: inTexts(/Unhealthy .*probe failed.*connection refused/i),
+  },
+  {
     title: 'The health probe fails',
     fix: 'Ask the path and port by hand (`slipway exec` or port-forward); a slow start wants a startupProbe or a higher failureThreshold.',
     find: inTexts(/Unhealthy .*(Readiness|Liveness|Startup) probe failed/i),
@@ -201,14 +212,52 @@ const entries: readonly Entry[] = [
   {
     title: 'The Helm release is locked',
     fix: 'When no helm works on it any more, unlock it: `slipway unlock`.',
-    find: failed(/helm\.pending|another operation .* in progress/),
+    find: either(({ lock }) => lock, failed(/helm\.pending|another operation .* in progress/)),
   },
   {
     title: 'The ingress does not lead to the app',
     fix: 'Check its class, host and service name, and that an ingress controller of that class runs.',
-    find: failed(/ingress/i),
+    find: either(ingressTrouble, failed(/ingress/i)),
   },
 ];
+
+/** The first way in which an ingress leads nowhere. */
+function ingressTrouble({ ingresses = [], services = [], pods, ingressClasses }: Facts): string | undefined {
+  for (const ingress of ingresses) {
+    const name = `ingress ${ingress.metadata.name}`;
+    const wanted = textOf(at(ingress, 'spec', 'ingressClassName'));
+    if (wanted !== undefined && ingressClasses !== undefined && !ingressClasses.includes(wanted)) {
+      return `${name}: there is no IngressClass ${wanted}; there is ${ingressClasses.join(', ') || 'none'}`;
+    }
+    const backends = [
+      at(ingress, 'spec', 'defaultBackend', 'service'),
+      ...listOf(at(ingress, 'spec', 'rules')).flatMap((rule) =>
+        listOf(at(rule, 'http', 'paths')).map((path) => at(path, 'backend', 'service')),
+      ),
+    ].filter((backend) => backend !== undefined);
+    for (const backend of backends) {
+      const target = textOf(at(backend, 'name')) ?? '';
+      const service = services.find(({ metadata }) => metadata.name === target);
+      if (service === undefined) return `${name}: there is no service ${target}`;
+      const ports = listOf(at(service, 'spec', 'ports'));
+      const port = at(backend, 'port', 'number') ?? at(backend, 'port', 'name');
+      if (!ports.some((one) => one.port === port || one.name === port)) {
+        return `${name}: service ${target} has no port ${String(port)}`;
+      }
+      const selector = Object.entries(fieldsOf(at(service, 'spec', 'selector')));
+      const isServed = pods.some(
+        (pod) =>
+          selector.every(([key, value]) => pod.metadata.labels?.[key] === value) &&
+          listOf(at(pod, 'status', 'conditions')).some(({ type, status }) => type === 'Ready' && status === 'True'),
+      );
+      if (selector.length > 0 && !isServed) return `${name}: no ready pod is behind service ${target}`;
+    }
+    if (listOf(at(ingress, 'status', 'loadBalancer', 'ingress')).length === 0) {
+      return `${name}: no controller has given it an address`;
+    }
+  }
+  return undefined;
+}
 
 /** Every trouble that the facts show; the first one is the likeliest cause. */
 export function recognise(facts: Facts): readonly Trouble[] {

@@ -31,7 +31,7 @@ interface History {
 }
 
 /** `Deployment/web@98cc5bf68`: one workload at one of its revisions. */
-interface Point {
+export interface Point {
   readonly kind: string;
   readonly name: string;
   readonly hash: string;
@@ -72,7 +72,8 @@ export class WorkloadHistory {
     for (const { workload, revisions, current } of await this.#all(targets, options.signal)) {
       const key = `${workload.kind}/${workload.metadata.name}`;
       const earlier = before.get(key);
-      if (wanted === undefined && current !== undefined && (current.isVerified || current.hash === earlier)) continue;
+      const isRight = current !== undefined && (current.isVerified || current.hash === earlier);
+      if (wanted === undefined && options.isAsked !== true && isRight) continue;
       const others = revisions.filter((revision) => revision.hash !== current?.hash);
       // A person who names one workload means that one.
       if (wanted !== undefined && !wanted.has(key)) continue;
@@ -232,7 +233,7 @@ function currentOf(workload: KubeObject, revisions: readonly Revision[]): Revisi
 const nameKind = (object: KubeObject) => ({ kind: object.kind, name: object.metadata.name });
 const pointText = (point: Point): string => `${point.kind}/${point.name}@${point.hash}`;
 
-function pointsOf(text: string): readonly Point[] {
+export function pointsOf(text: string): readonly Point[] {
   return text.split(',').flatMap((part) => {
     const match = /^([^/@]+)\/([^/@]+)@(.+)$/.exec(part.trim());
     const [, kind, name, hash] = match ?? [];
