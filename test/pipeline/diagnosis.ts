@@ -108,7 +108,7 @@ const titles: readonly (readonly [string, RegExp])[] = [
   ['Out of memory', /memory/],
   ['The port is taken', /twice/],
   ['The health probe fails', /unhealthy|elsewhere/],
-  ['Nothing listens on the port that is asked', /elsewhere/],
+  ['Nothing listens on the port that is asked', /connection refused/],
   ['No node has room', /nowhere/],
   ['A ConfigMap, Secret or key is missing', /settings/],
   ['The program cannot be started', /noprogram/],
@@ -134,6 +134,8 @@ test('every known trouble is recognised on the cluster, with something to do', a
     looks += 1;
   } while (missing.length > 0 && looks < 60);
   assert.deepEqual(missing, [], `${JSON.stringify(diagnosis.troubles, null, 1)}`);
+  const unexpected = diagnosis.troubles.filter(({ title }) => !titles.some(([known]) => known === title));
+  assert.deepEqual(unexpected, [], 'nothing that is not there is recognised');
   assert.ok(diagnosis.troubles.every(({ fix }) => fix.length > 20));
   for (const [title] of titles) assert.ok(diagnosis.report.includes(`**${title}**`), title);
   assert.match(diagnosis.report, /\| Pod \|/i);

@@ -40,7 +40,7 @@ export interface Diagnosis {
 }
 
 /** Containers whose logs are kept: those of broken pods first. */
-const MOST_LOGS = 12;
+const MOST_LOGS = 40;
 const LOG_LINES = 200;
 
 /**

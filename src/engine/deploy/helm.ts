@@ -312,7 +312,10 @@ export class HelmDeployer implements Deployer {
       if (signal.aborted) throw new CancelledError();
       if (!/^\d+$/.test(name)) continue;
       const argv = (await system.files.readText(`/proc/${name}/cmdline`).catch(() => undefined))?.split('\0');
-      if (argv?.[0]?.split('/').at(-1) === 'helm' && argv.includes(config.release)) return true;
+      if (argv?.[0]?.split('/').at(-1) !== 'helm' || !argv.includes(config.release)) continue;
+      // A release of the same name in another namespace is another one.
+      const other = namespaceIn(argv);
+      if (other === undefined || other === this.#namespace) return true;
     }
     return false;
   }
@@ -439,4 +442,11 @@ const DESCRIPTION = 'Slipway run ';
 function descriptionOf(run: string, images: readonly ImageToDeploy[], used: Readonly<Record<string, string>>): string {
   const deployed = images.filter((image) => used[image.name] !== undefined);
   return `${DESCRIPTION}${run}: ${deployed.map((image) => `${image.name} ${image.tag}`).join(', ') || 'no image'}`;
+}
+
+/** The namespace in helm's arguments; undefined when it names none. */
+function namespaceIn(argv: readonly string[]): string | undefined {
+  const index = argv.findIndex((argument) => argument === '-n' || argument === '--namespace');
+  if (index !== -1) return argv[index + 1];
+  return argv.find((argument) => argument.startsWith('--namespace='))?.slice('--namespace='.length);
 }

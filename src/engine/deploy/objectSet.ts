@@ -369,7 +369,17 @@ export class ObjectSetDeployer implements Deployer {
   }
 
   get #records(): SetRecords {
-    return new SetRecords(this.#o.access, this.#namespace, this.#set);
+    const { environment, images } = this.#o.request;
+    // Without images (a rollback by command) the name of the set is known up to what it was made from.
+    const prefix = this.#set.slice(0, -8);
+    const isOfEnvironment = (set: string): boolean =>
+      set.startsWith(prefix) && /^[0-9a-f]{8}$/.test(set.slice(prefix.length));
+    return new SetRecords(
+      this.#o.access,
+      environment.namespace,
+      this.#set,
+      images.length === 0 ? isOfEnvironment : undefined,
+    );
   }
 
   markVerified(_revision: string | null, targets: readonly ObjectRef[], signal: AbortSignal): Promise<void> {

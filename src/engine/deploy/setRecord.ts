@@ -11,6 +11,7 @@ import { inParallel } from './parallel.ts';
 
 const TYPE = 'slipway.dev/before.v1';
 const SET = 'slipway.dev/record-of';
+const ID = 'slipway.dev/run';
 /** A Secret holds at most 1 MiB, and base64 takes a third of it. */
 const MOST_BYTES = 700_000;
 const KEPT = 3;
@@ -30,11 +31,14 @@ export class SetRecords {
   readonly #access: ClusterAccess;
   readonly #namespace: string;
   readonly #set: string;
+  readonly #isMine: (set: string) => boolean;
 
-  constructor(access: ClusterAccess, namespace: string, set: string) {
+  /** `isMine` tells the records of this set where its full name is not known. */
+  constructor(access: ClusterAccess, namespace: string, set: string, isMine?: (set: string) => boolean) {
     this.#access = access;
     this.#namespace = namespace;
     this.#set = set;
+    this.#isMine = isMine ?? ((other) => other === set);
   }
 
   /** Why it could not be kept, in one sentence; undefined when it is. An existing record of the same run stays. */
@@ -46,7 +50,12 @@ export class SetRecords {
     const secret: KubeObject = {
       apiVersion: 'v1',
       kind: 'Secret',
-      metadata: { name: this.#name(record.id), namespace: this.#namespace, labels: { [SET]: this.#set } },
+      metadata: {
+        name: this.#name(record.id),
+        namespace: this.#namespace,
+        labels: { [SET]: this.#set },
+        annotations: { [ID]: record.id },
+      },
       type: TYPE,
       data: { before: data.toString('base64') },
     };
@@ -68,7 +77,7 @@ export class SetRecords {
       try {
         const text = gunzipSync(Buffer.from(textOf(at(secret, 'data', 'before')) ?? '', 'base64')).toString('utf8');
         const { points, objects } = JSON.parse(text) as Omit<SetRecord, 'id'>;
-        return [{ id: secret.metadata.name.slice(this.#name('').length), points, objects }];
+        return [{ id: textOf(secret.metadata.annotations?.[ID]) ?? '', points, objects }];
       } catch {
         // Not one of ours, or of a newer format: as if it were not there.
         return [];
@@ -83,13 +92,12 @@ export class SetRecords {
   async #secrets(signal: AbortSignal): Promise<readonly KubeObject[]> {
     try {
       const found = await this.#access.list(
-        { apiVersion: 'v1', kind: 'Secret', namespace: this.#namespace, labels: `${SET}=${this.#set}` },
+        { apiVersion: 'v1', kind: 'Secret', namespace: this.#namespace, labels: SET },
         signal,
       );
       const time = (secret: KubeObject): string => secret.metadata.creationTimestamp ?? '';
-      return [...found].sort(
-        (a, b) => time(b).localeCompare(time(a)) || b.metadata.name.localeCompare(a.metadata.name),
-      );
+      const mine = found.filter(({ metadata }) => this.#isMine(metadata.labels?.[SET] ?? ''));
+      return mine.sort((a, b) => time(b).localeCompare(time(a)) || b.metadata.name.localeCompare(a.metadata.name));
     } catch (error) {
       if (SlipwayError.is(error) && error.code === 'api.Forbidden') return [];
       throw error;

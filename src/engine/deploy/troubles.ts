@@ -93,13 +93,13 @@ const entries: readonly Entry[] = [
   {
     title: 'The image is not in the registry',
     fix: 'Check repository and tag (`slipway tags`), push it, or deploy a tag that exists.',
-    find: inTexts(/(ErrImagePull|ImagePullBackOff|Failed).*(not found|manifest unknown|NotFound|name unknown)/i),
+    find: inTexts(/(ErrImagePull|ImagePullBackOff|Failed to pull).*(not found|manifest unknown|NotFound|name unknown)/i),
   },
   {
     title: 'The registry refuses the node',
     fix: 'Give the pod a pull secret of this namespace for that registry host (imagePullSecrets, or on its service account), or renew an expired one.',
     find: inTexts(
-      /(ErrImagePull|ImagePullBackOff|Failed|FailedToRetrieveImagePullSecret).*(unauthorized|denied|authorization failed|401|403|pull secret)/i,
+      /(ErrImagePull|ImagePullBackOff|Failed to pull|FailedToRetrieveImagePullSecret).*(unauthorized|denied|authorization failed|401|403|pull secret)/i,
     ),
   },
   {
@@ -111,7 +111,7 @@ const entries: readonly Entry[] = [
     title: 'The node does not reach the registry',
     fix: "Check the node's DNS, proxy and CA certificates for that host; a plain-http registry must be allowed on each node.",
     find: inTexts(
-      /(ErrImagePull|ImagePullBackOff|Failed).*(no such host|i\/o timeout|connection refused|x509|server gave HTTP response)/i,
+      /(ErrImagePull|ImagePullBackOff|Failed to pull).*(no such host|i\/o timeout|connection refused|x509|server gave HTTP response)/i,
     ),
   },
   {
@@ -189,12 +189,16 @@ const entries: readonly Entry[] = [
   {
     title: 'Admission refuses the pods',
     fix: 'Change the field that the rule names, or ask who runs the policy.',
-    find: inTexts(/violates PodSecurity|admission webhook .* denied|FailedCreate .*forbidden/i),
+    // A quota speaks of forbidden pods as well; it has its own entry.
+    find: inTexts(/violates PodSecurity|admission webhook .* denied|FailedCreate (?!.*exceeded quota).*forbidden/i),
   },
   {
     title: 'A volume is not there yet',
     fix: 'Look at its claim: the storage class, and whether another node still holds a ReadWriteOnce volume.',
-    find: inTexts(/FailedMount|FailedAttachVolume|unbound immediate PersistentVolumeClaims|Multi-Attach/i),
+    // The kubelet's own token volume fails now and then for a moment, and is mounted by itself.
+    find: inTexts(
+      /(FailedMount|FailedAttachVolume) (?!.*(kube-api-access|failed to sync))|unbound immediate PersistentVolumeClaims|Multi-Attach/i,
+    ),
   },
   {
     title: 'A node is under pressure',
