@@ -53,7 +53,7 @@ const manifests = [
   deployment('closed', `image: localhost:${closedPort}/shop/api:1`),
   deployment('crash', 'env: [{ name: EXIT, value: "1" }, { name: DB_PASSWORD, value: plain-text-secret }]'),
   deployment('memory', `${shell('exec tail /dev/zero')}\n          resources: { limits: { memory: 24Mi } }`),
-  deployment('twice', 'ports: []\n        - name: other\n          image: ' + `${repository}:1.0.0`),
+  deployment('twice', `ports: []\n        - name: other\n          image: ${repository}:1.0.0`),
   deployment(
     'unhealthy',
     'env: [{ name: HEALTH_STATUS, value: "500" }]\n          readinessProbe: { httpGet: { path: /healthz, port: 8080 }, periodSeconds: 1 }',

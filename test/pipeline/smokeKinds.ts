@@ -165,7 +165,7 @@ test('every way to the app, and every expectation met', async () => {
     '{ get: "service/web:https/", tls: true, json: { status: ok } }',
     '{ get: "nodeport/web:http/", json: { "items[0].name": tea } }',
     '{ get: "nodeport/web:https/", tls: true, expectHeaders: { X-Version: "2" } }',
-    `{ get: "ingress/shop.example.com:${port('http')}/", json: { host: "shop.example.com:${port('http')}" } }`,
+    `{ get: "ingress/shop.example.com:${port('http')}/", json: { host: shop.example.com } }`,
     `{ get: "ingress/shop.example.com:${port('https')}/", tls: true }`,
     '{ get: "service/web:http/moved", status: 302 }',
     '{ get: "service/web:http/", matches: "\\"status\\": ?\\"ok\\"", latency: 30s, contains: tea }',

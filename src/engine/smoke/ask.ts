@@ -39,8 +39,8 @@ export async function ask(way: Way, question: HttpQuestion, signal: AbortSignal)
   const timer = AbortSignal.timeout(question.timeoutMs);
   const both = AbortSignal.any([signal, timer]);
   try {
-    const connection = await way.open(both);
-    const stream = question.isTls ? await secure(connection, way.host, both) : connection;
+    const connection = quiet(await way.open(both));
+    const stream = question.isTls ? quiet(await secure(connection, way.host, both)) : connection;
     try {
       return await exchange(stream, way, question, started, both);
     } finally {
@@ -54,12 +54,17 @@ export async function ask(way: Way, question: HttpQuestion, signal: AbortSignal)
   }
 }
 
+/** An error after the answer, or of a stream that is given up, is nobody's business; unheard it would end the program. */
+function quiet(stream: Duplex): Duplex {
+  return stream.on('error', () => {});
+}
+
 /** Whether anything accepts a connection and keeps it for a moment. Errors as {@link ask}. */
 export async function touch(way: Way, timeoutMs: number, signal: AbortSignal): Promise<void> {
   const timer = AbortSignal.timeout(timeoutMs);
   const both = AbortSignal.any([signal, timer]);
   try {
-    const connection = await way.open(both);
+    const connection = quiet(await way.open(both));
     try {
       await stays(connection);
     } finally {
@@ -115,6 +120,7 @@ function secure(connection: Duplex, host: string, signal: AbortSignal): Promise<
     });
     const onAbort = () => stream.destroy(new Error('aborted'));
     signal.addEventListener('abort', onAbort, { once: true });
+    quiet(stream).once('close', () => signal.removeEventListener('abort', onAbort));
     stream.once('secureConnect', () => resolve(stream));
     stream.once('error', reject);
     connection.once('error', reject);
