@@ -93,7 +93,9 @@ const entries: readonly Entry[] = [
   {
     title: 'The image is not in the registry',
     fix: 'Check repository and tag (`slipway tags`), push it, or deploy a tag that exists.',
-    find: inTexts(/(ErrImagePull|ImagePullBackOff|Failed to pull).*(not found|manifest unknown|NotFound|name unknown)/i),
+    find: inTexts(
+      /(ErrImagePull|ImagePullBackOff|Failed to pull).*(not found|manifest unknown|NotFound|name unknown)/i,
+    ),
   },
   {
     title: 'The registry refuses the node',
