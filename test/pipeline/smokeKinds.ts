@@ -197,10 +197,7 @@ test('every expectation not met says what was there instead', async () => {
     ],
     ['{ get: "service/web:http/", expectHeaders: { X-Nothing: "1" }, timeout: 3s }', /no header X-Nothing/],
     ['{ get: "service/web:http/slow", latency: 1s, timeout: 6s }', /it took \d+ ms instead of at most 1000 ms/],
-    [
-      '{ get: "service/web:http/", tls: true, timeout: 2s }',
-      /no answer within 2 s|wrong version number|EPROTO/i,
-    ],
+    ['{ get: "service/web:http/", tls: true, timeout: 2s }', /no answer within 2 s|wrong version number|EPROTO/i],
     ['{ get: "service/web:closed/", timeout: 2s }', /does not answer/],
     ['{ tcp: "service/web:closed", timeout: 2s }', /does not answer/],
     [
