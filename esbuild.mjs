@@ -41,7 +41,7 @@ export const builds = [
   {
     ...node,
     // The CLI and the extension share the engine's chunks; each heavy library is a chunk loaded on first use.
-    entryPoints: { cli: 'src/cli/main.ts', engine: 'src/engine/main.ts' },
+    entryPoints: { cli: 'src/cli/main.ts', engine: 'src/engine/main.ts', agents: 'src/agents/index.ts' },
     outdir: 'dist',
     format: 'esm',
     splitting: true,

@@ -19,6 +19,7 @@ const floors: readonly (readonly string[])[] = [
   ['engine/run', 'engine/operations'],
   ['engine/markers'],
   ['engine'],
+  ['agents'],
   ['cli', 'extension'],
 ];
 

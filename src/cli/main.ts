@@ -2,15 +2,17 @@
 import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { Engine } from '../engine/main.ts';
-import { exitCodeOf, isCancelled, toFailure } from '../engine/problems/index.ts';
+import { exitCodeOf, isCancelled, SlipwayError, toFailure } from '../engine/problems/index.ts';
 import { createSystem, type System } from '../engine/system/index.ts';
 import { addArgoCdCommands } from './commands/argocd.ts';
 import { addCiCommands } from './commands/ci.ts';
+import { addCompletionCommand } from './commands/completion.ts';
 import { addEnvironmentCommands } from './commands/environment.ts';
 import { addFluxCommands } from './commands/flux.ts';
 import { addHistoryCommands } from './commands/history.ts';
 import { addInitCommand } from './commands/init.ts';
 import { addLintCommand } from './commands/lint.ts';
+import { addMcpCommand } from './commands/mcp.ts';
 import { addOperationCommands } from './commands/operations.ts';
 import { addPlanCommand } from './commands/plan.ts';
 import { addPolicyCommands } from './commands/policies.ts';
@@ -37,6 +39,10 @@ async function main(argv: readonly string[]): Promise<number> {
     .option('--json', 'JSON lines instead of text')
     .option('-v, --verbose', 'plain lines with every log line')
     .showHelpAfterError('(slipway --help lists the commands)')
+    .addHelpText('after', HELP)
+    .hook('preAction', (command) =>
+      refuseMissingFolder(system, resolve(command.opts<{ directory: string }>().directory)),
+    )
     .exitOverride();
   const context = (): CliContext => {
     const options = program.opts<{ directory: string; config?: string; json?: boolean; verbose?: boolean }>();
@@ -71,11 +77,13 @@ async function main(argv: readonly string[]): Promise<number> {
   addCiCommands(program, context);
   addArgoCdCommands(program, context);
   addLintCommand(program, context);
+  addMcpCommand(program, context, version());
+  addCompletionCommand(program, context);
   try {
     await program.parseAsync([...own], { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : await usageError(error, program, context);
     if (isCancelled(error) || cancel.signal.aborted) return 130;
     const failure = toFailure(error);
     const isJson = program.opts<{ json?: boolean }>().json === true;
@@ -84,6 +92,55 @@ async function main(argv: readonly string[]): Promise<number> {
     return exitCodeOf(failure);
   } finally {
     await system.processes.dispose();
+  }
+}
+
+const HELP = `
+Begin:
+  slipway init                 writes a slipway.yaml from what is in the repository
+  slipway run                  test, build, scan and publish
+  slipway run --env dev        and deploy, watch, smoke-test; goes back by itself when it fails
+
+Exit codes: 0 ok; 1 the app failed a test, the gate, the rollout or a smoke check; 2 usage or configuration;
+3 a tool, registry or cluster; 130 cancelled.
+
+Environment: SLIPWAY_DIRECTORY, SLIPWAY_CONFIG, SLIPWAY_ENV and SLIPWAY_TAG stand for the options; NO_COLOR and CI are
+heeded. Runs, logs and reports are kept in .slipway beside slipway.yaml.`;
+
+async function refuseMissingFolder(system: System, root: string): Promise<void> {
+  if ((await system.files.stat(root))?.isFolder === true) return;
+  throw new SlipwayError({
+    reason: 'usage',
+    code: 'cli.no-folder',
+    message: `There is no folder ${root}.`,
+    fix: 'Correct the path given by -C (or SLIPWAY_DIRECTORY).',
+  });
+}
+
+/** Commander has told it as text; `--json` gets it as every other error, and a missing --env the names there are. */
+async function usageError(error: CommanderError, program: Command, context: () => CliContext): Promise<2> {
+  const isEnvironment = error.code === 'commander.missingMandatoryOptionValue' && error.message.includes('--env');
+  const names = isEnvironment ? await environmentNames(context()) : [];
+  const fix =
+    names.length > 0
+      ? `Name one with --env: ${names.join(', ')}.`
+      : isEnvironment
+        ? 'There is no environment here; slipway.yaml names them.'
+        : undefined;
+  if (program.opts<{ json?: boolean }>().json === true) {
+    const message = error.message.replace(/^error: /, '').split('\n')[0] ?? '';
+    const failure = { reason: 'usage', code: error.code, message, ...(fix !== undefined && { fix }) };
+    process.stdout.write(`${JSON.stringify({ type: 'error', failure })}\n`);
+  } else if (fix !== undefined) process.stderr.write(`Fix: ${fix}\n`);
+  return 2;
+}
+
+async function environmentNames({ engine }: CliContext): Promise<readonly string[]> {
+  try {
+    return (await engine.project()).environments.map(({ name }) => name);
+  } catch {
+    // The command line is what is wrong here; a configuration that cannot be read is told by the next try.
+    return [];
   }
 }
 

@@ -343,7 +343,7 @@ const outlineFacts: PlanFacts = {
 };
 
 /** Environment variables that by their name hold a secret are masked from the first event on. */
-function secretsOf(system: System): Secrets {
+export function secretsOf(system: System): Secrets {
   const secrets = new Secrets();
   for (const [name, value] of Object.entries(system.env)) {
     if (

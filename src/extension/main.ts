@@ -4,6 +4,7 @@ import * as vscode from 'vscode';
 import { createSystem } from '../engine/system/index.ts';
 import { registerActions } from './actions/index.ts';
 import { SelectedEnvironment } from './actions/selectedEnvironment.ts';
+import { registerAgents } from './agents/index.ts';
 import { registerCi } from './ci/index.ts';
 
 import { openPlace, refuseUntrusted, registerCommands, showError } from './commands/register.ts';
@@ -100,6 +101,7 @@ export function activate(context: vscode.ExtensionContext): void {
     ),
   );
   owner.own(registerConfig({ workspace, loader, system, log }));
+  owner.own(registerAgents({ context, workspace, runner, loader, system, log }));
   context.subscriptions.push(owner);
   // Status bar and Problems say what the files say, whether or not a view is open; nothing of it holds up the start.
   const reading = setTimeout(() => void workspace.show(), READ_AFTER_MS);

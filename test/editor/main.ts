@@ -15,6 +15,7 @@ import { Report, type Suite } from './suite.ts';
 import { surfacesSuite } from './surfacesSuite.ts';
 import { treeSuite } from './treeSuite.ts';
 import { trustSuite } from './trustSuite.ts';
+import { windowsSuite } from './windowsSuite.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 process.chdir(root);
@@ -29,6 +30,7 @@ const suites: readonly Suite[] = [
   rolloutSuite,
   trustSuite,
   labSuite,
+  windowsSuite,
 ];
 
 async function build(): Promise<void> {

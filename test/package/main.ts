@@ -33,6 +33,7 @@ const needed = [
   'CHANGELOG.md',
   'dist/extension.cjs',
   'dist/engine.mjs',
+  'dist/agents.mjs',
   'dist/cli.mjs',
   'dist/webview/rollout.js',
   'media/slipway.svg',

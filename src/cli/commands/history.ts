@@ -1,5 +1,6 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { Metrics, RunView } from '../../engine/main.ts';
+import { wholeNumber } from '../arguments.ts';
 import type { CliContext } from '../context.ts';
 import { duration } from '../words.ts';
 
@@ -10,23 +11,17 @@ interface HistoryFlags {
   readonly days?: number;
 }
 
-const whole = (text: string): number => {
-  const value = Number(text);
-  if (Number.isInteger(value) && value > 0) return value;
-  throw new InvalidArgumentError('a whole number above 0 is wanted.');
-};
-
 export function addHistoryCommands(program: Command, context: () => CliContext): void {
   program
     .command('history')
     .description('The runs of this workspace, newest first; or what they add up to.')
-    .option('-n, --count <number>', 'how many runs', whole, 20)
+    .option('-n, --count <number>', 'how many runs', wholeNumber, 20)
     .option('-e, --env <name>', 'only runs for this environment')
     .option(
       '-m, --metrics',
       'success rate, durations, deployment frequency, change failure rate, time to restore and causes of rollbacks',
     )
-    .option('--days <number>', 'with --metrics: only the last days', whole)
+    .option('--days <number>', 'with --metrics: only the last days', wholeNumber)
     .action(async (flags: HistoryFlags) => {
       const cli = context();
       if (flags.metrics === true) return printMetrics(cli, flags);

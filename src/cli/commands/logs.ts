@@ -84,7 +84,7 @@ async function stepLog(cli: CliContext, step: string, id: string | undefined): P
   if (run === undefined || view === undefined) {
     throw new SlipwayError({
       reason: 'usage',
-      message: `There is no run ${id ?? ''}.`,
+      message: id === undefined ? 'Nothing was run in this workspace yet.' : `There is no run ${id}.`,
       fix: 'slipway history lists them; logs of a workload: slipway logs deploy/NAME.',
     });
   }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { wholeNumber } from '../arguments.ts';
 import type { CliContext } from '../context.ts';
 import { placeText } from '../words.ts';
 
@@ -90,13 +91,13 @@ export function addPolicyCommands(program: Command, context: () => CliContext): 
       'The tags of an image of this project, or of any repository, newest first, with digest, platforms and commit.',
     )
     .argument('<image>', 'name of an image in slipway.yaml, or a repository such as ghcr.io/acme/api')
-    .option('-n, --count <number>', 'how many', '20')
-    .action(async (image: string, { count }: { readonly count: string }) => {
+    .option('-n, --count <number>', 'how many', wholeNumber, 20)
+    .action(async (image: string, { count }: { readonly count: number }) => {
       const cli = context();
       const { listTags } = await import('../../engine/images/tags.ts');
       const project = await cli.engine.project();
       const repository = project.images.find(({ name }) => name === image)?.repository ?? image;
-      const tags = await listTags(cli.system, repository, { most: Number(count), signal: cli.signal });
+      const tags = await listTags(cli.system, repository, { most: count, signal: cli.signal });
       for (const tag of tags) {
         if (cli.isJson) cli.print(JSON.stringify(tag));
         else

@@ -39,6 +39,14 @@ export function addPlanOptions(command: Command): Command {
 }
 
 export function toRequest(flags: RunFlags): PlanRequest {
+  if (flags.tag !== undefined && flags.env === undefined) {
+    throw new SlipwayError({
+      reason: 'usage',
+      code: 'cli.tag-without-environment',
+      message: '--tag deploys a tag that exists, but no environment is named.',
+      fix: 'Name one with --env.',
+    });
+  }
   return {
     ...(flags.env !== undefined && { environment: flags.env }),
     ...(flags.image !== undefined && { images: flags.image }),

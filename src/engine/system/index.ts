@@ -8,8 +8,9 @@ export type { Clock } from './clock.ts';
 export { FakeClock } from './clock.ts';
 export type { AppendFile, FileChange, Files } from './files.ts';
 export type { ProcessRequest, ProcessResult } from './processes.ts';
-export { findTool, Processes } from './processes.ts';
+export { Processes } from './processes.ts';
 export { isTreeAlive, killTree } from './processTree.ts';
+export { findTool } from './tools.ts';
 
 export interface System {
   readonly processes: Processes;

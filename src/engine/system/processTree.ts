@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { win32 } from 'node:path';
 
 /**
  * Signals a child and everything it started. On POSIX the child leads its own process group, so one `kill(-pid)` reaches
@@ -6,9 +7,8 @@ import { spawn } from 'node:child_process';
  */
 export function killTree(pid: number, signal: 'SIGINT' | 'SIGTERM' | 'SIGKILL', platform = process.platform): void {
   if (platform === 'win32') {
-    // Without /F a console program gets no chance to react to taskkill, so a graceful stop is only tried first.
-    const args = ['/PID', String(pid), '/T', ...(signal === 'SIGKILL' ? ['/F'] : [])];
-    spawn('taskkill', args, { stdio: 'ignore', windowsHide: true }).on('error', () => {});
+    const { file, args } = taskkill(pid, signal, process.env);
+    spawn(file, args, { stdio: 'ignore', windowsHide: true }).on('error', () => {});
     return;
   }
   try {
@@ -16,6 +16,23 @@ export function killTree(pid: number, signal: 'SIGINT' | 'SIGTERM' | 'SIGKILL', 
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
+}
+
+/**
+ * How Windows is asked to end a tree. By its full path: for a bare name Windows looks into the current folder first, which
+ * may be the workspace.
+ */
+export function taskkill(
+  pid: number,
+  signal: 'SIGINT' | 'SIGTERM' | 'SIGKILL',
+  env: Readonly<Record<string, string | undefined>>,
+): { readonly file: string; readonly args: readonly string[] } {
+  const root = env.SystemRoot ?? env.SYSTEMROOT ?? 'C:\\Windows';
+  return {
+    file: win32.join(root, 'System32', 'taskkill.exe'),
+    // Without /F a console program gets no chance to react to taskkill, so a graceful stop is only tried first.
+    args: ['/PID', String(pid), '/T', ...(signal === 'SIGKILL' ? ['/F'] : [])],
+  };
 }
 
 /** True while any process of the group led by `pid` is alive (POSIX), or the process itself (Windows). */

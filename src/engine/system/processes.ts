@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, extname, isAbsolute, join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { CancelledError, SlipwayError } from '../problems/index.ts';
 import { isTreeAlive, killTree } from './processTree.ts';
+import { findTool, mergeEnv } from './tools.ts';
 
 export interface ProcessRequest {
   /** A program name looked up on PATH, or a path. Never a command line. */
@@ -68,9 +67,7 @@ export class Processes {
       });
     }
     if (this.#isDisposed || request.signal?.aborted) throw new CancelledError();
-    const env: Record<string, string> = {};
-    for (const [key, value] of Object.entries({ ...this.#env, ...request.env }))
-      if (value !== undefined) env[key] = value;
+    const env = mergeEnv(this.#env, request.env ?? {});
     const file = findTool(request.file, env);
     if (file === undefined) throw missing(request.file);
 
@@ -217,33 +214,6 @@ class Tail {
     this.#text += text;
     if (this.#text.length > this.#keep * 1.25) this.#text = this.#text.slice(-this.#keep);
   }
-}
-
-/** The absolute path of a program by the rules of the platform's PATH (and PATHEXT), or undefined. */
-export function findTool(
-  name: string,
-  env: Readonly<Record<string, string | undefined>>,
-  platform = process.platform,
-): string | undefined {
-  const isWindows = platform === 'win32';
-  const key = isWindows ? (Object.keys(env).find((k) => k.toUpperCase() === 'PATH') ?? 'PATH') : 'PATH';
-  // Node refuses to spawn .cmd and .bat without a shell (CVE-2024-27980), so only real executables count.
-  const endings = isWindows && !['.exe', '.com'].includes(extname(name).toLowerCase()) ? ['.exe', '.com'] : [''];
-  const isPath = isAbsolute(name) || name.includes('/') || (isWindows && name.includes('\\'));
-  const folders = isPath ? [''] : (env[key] ?? '').split(delimiter).filter((folder) => folder !== '');
-  for (const folder of folders) {
-    for (const ending of endings) {
-      const path = folder === '' ? name + ending : join(folder, name + ending);
-      try {
-        if (!statSync(path).isFile()) continue;
-        if (!isWindows) accessSync(path, constants.X_OK);
-        return path;
-      } catch {
-        // Not here, or not executable: the next folder may have it.
-      }
-    }
-  }
-  return undefined;
 }
 
 function missing(file: string): SlipwayError {

@@ -18,6 +18,14 @@ interface Active {
   run?: RunId;
 }
 
+type Engine = Awaited<ReturnType<EngineLoader['engine']>>;
+
+interface AgentRunOptions {
+  readonly signal: AbortSignal;
+  readonly startedBy: 'editor';
+  readonly onEvent: (event: RunEvent) => void;
+}
+
 /** Executes runs in this window's extension host through the engine; ends them with the window. */
 export class Runner extends Owner {
   readonly #loader: EngineLoader;
@@ -118,6 +126,25 @@ export class Runner extends Owner {
     for (const { cancel } of active) cancel.abort();
     await Promise.allSettled(active.map(({ ended }) => ended));
     await this.#system.processes.dispose();
+  }
+
+  /** Work of an agent's tool, shown like that of a person; it ends with the agent's signal too. */
+  perform(
+    root: Root,
+    environment: string | null,
+    work: (engine: Engine, options: AgentRunOptions) => Promise<RunView>,
+    { signal, onEvent }: Pick<AgentRunOptions, 'signal' | 'onEvent'>,
+  ): Promise<RunView> {
+    return this.#execute(root, environment, (engine, options) =>
+      work(engine, {
+        startedBy: options.startedBy,
+        signal: AbortSignal.any([options.signal, signal]),
+        onEvent: (event) => {
+          options.onEvent(event);
+          onEvent(event);
+        },
+      }),
+    );
   }
 
   async #execute(

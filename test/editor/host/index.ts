@@ -2,8 +2,9 @@
 import { appendFileSync } from 'node:fs';
 import type { TestCase } from '../suite.ts';
 import { activationTests } from './activation.ts';
+import { configTests } from './config.ts';
 
-const tests: readonly TestCase[] = [...activationTests];
+const tests: readonly TestCase[] = [...activationTests, ...configTests];
 
 /** What VS Code calls; a rejection makes the host end with a code other than 0. */
 export async function run(): Promise<void> {

@@ -1,0 +1,52 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { extname, isAbsolute, join, win32 } from 'node:path';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The absolute path of a program by the rules of the platform's PATH, or undefined. Relative folders on PATH (`.`) are
+ * passed over: what lies in the workspace must not be taken for a tool.
+ */
+export function findTool(name: string, env: Env, platform = process.platform): string | undefined {
+  const isWindows = platform === 'win32';
+  // Node refuses to spawn .cmd and .bat without a shell (CVE-2024-27980), so only real executables count.
+  const endings = isWindows && !['.exe', '.com'].includes(extname(name).toLowerCase()) ? ['.exe', '.com'] : [''];
+  const isPath = isAbsolute(name) || name.includes('/') || (isWindows && name.includes('\\'));
+  const folders = isPath ? [''] : foldersOf(env, isWindows);
+  for (const folder of folders) {
+    for (const ending of endings) {
+      const path = folder === '' ? name + ending : join(folder, name + ending);
+      try {
+        if (!statSync(path).isFile()) continue;
+        if (!isWindows) accessSync(path, constants.X_OK);
+        return path;
+      } catch {
+        // Not here, or not executable: the next folder may have it.
+      }
+    }
+  }
+  return undefined;
+}
+
+/** Windows writes `Path`, separates by semicolons and allows quotes around a folder. */
+function foldersOf(env: Env, isWindows: boolean): readonly string[] {
+  const key = isWindows ? (Object.keys(env).find((name) => name.toUpperCase() === 'PATH') ?? 'PATH') : 'PATH';
+  return (env[key] ?? '')
+    .split(isWindows ? ';' : ':')
+    .map((folder) => (isWindows ? folder.replace(/^"(.*)"$/, '$1') : folder))
+    .filter((folder) => (isWindows ? win32.isAbsolute(folder) : isAbsolute(folder)));
+}
+
+/**
+ * The environment of a child: `more` wins, and `undefined` removes. On Windows names differ by case only in writing, so
+ * `PATH` replaces `Path` instead of standing beside it.
+ */
+export function mergeEnv(base: Env, more: Env, platform = process.platform): Record<string, string> {
+  const merged = new Map<string, readonly [name: string, value: string]>();
+  for (const [name, value] of [...Object.entries(base), ...Object.entries(more)]) {
+    const key = platform === 'win32' ? name.toUpperCase() : name;
+    if (value === undefined) merged.delete(key);
+    else merged.set(key, [merged.get(key)?.[0] ?? name, value]);
+  }
+  return Object.fromEntries(merged.values());
+}

@@ -1,0 +1,127 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { Command, Option } from 'commander';
+import { afterAll, describe, expect, it } from 'vitest';
+import { candidatesFor } from '../../src/cli/commands/completion.ts';
+import { succeededRun, writeRun } from '../editor/samples/runs.ts';
+
+const main = join(import.meta.dirname, '../../src/cli/main.ts');
+const root = mkdtempSync(join(tmpdir(), 'slipway-cli-'));
+writeFileSync(
+  join(root, 'slipway.yaml'),
+  'version: 1\nenvironments:\n  dev: { deploy: { manifests: { paths: . } } }\n  prod: { deploy: { manifests: { paths: . } } }\n',
+);
+writeRun(root, succeededRun('20200101T000000Z-aaaaaa', '2020-01-01T00:00:00.000Z', 5));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const slipway = (...args: readonly string[]) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', cwd: root });
+  return { code: status, out: stdout, err: stderr };
+};
+
+describe('words that may stand next', () => {
+  const program = new Command('slipway').option('-C, --directory <folder>', 'workspace root').option('--json', 'lines');
+  program
+    .command('run')
+    .description('Run it.')
+    .addOption(new Option('-e, --env <name>', 'environment'))
+    .addOption(new Option('--until <stage>', 'stop').choices(['test', 'build']))
+    .option('--only <stage>', 'only this stage (may be repeated): test, build, scan');
+  program.command('logs').argument('<step>').argument('[run]');
+  const flux = program.command('flux').description('Flux.');
+  flux.command('status').description('Where it is.');
+  program.command('complete', { hidden: true });
+  const words = (...given: readonly string[]) => {
+    const { fixed, values } = candidatesFor(program, given);
+    return values ?? fixed.map(({ word }) => word);
+  };
+
+  it.each([[['']], [['-C', 'elsewhere', '']], [['--json', '']]] as const)(
+    'commands after %o, not the hidden one',
+    (given) => {
+      expect(words(...given)).toEqual(['run', 'logs', 'flux', 'help']);
+    },
+  );
+
+  it.each([
+    [
+      ['run', '--'],
+      ['--env', '--until', '--only', '--directory', '--json'],
+    ],
+    [
+      ['run', '--until', ''],
+      ['test', 'build'],
+    ],
+    [
+      ['run', '--only', ''],
+      ['test', 'build', 'scan'],
+    ],
+    [['run', '--env', ''], 'environment'],
+    [['logs', ''], 'step'],
+    [['logs', 'build:api', ''], 'run'],
+    [
+      ['flux', ''],
+      ['status', 'help'],
+    ],
+    [['-C', ''], []],
+  ] as const)('%o → %o', (given, expected) => {
+    expect(words(...given)).toEqual(expected);
+  });
+});
+
+describe('completion in bash', () => {
+  const hasBash = spawnSync('bash', ['--version']).status === 0;
+  it.runIf(hasBash)(
+    'completes commands, environments and step ids with colons',
+    () => {
+      const bin = join(root, 'bin');
+      mkdirSync(bin, { recursive: true });
+      const file = join(bin, 'slipway');
+      writeFileSync(file, `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`);
+      chmodSync(file, 0o755);
+      const script = `eval "$(slipway completion bash)"
+      for line in "$@"; do
+        COMP_LINE=$line; COMP_POINT=\${#line}; _slipway; printf '%s ' "\${COMPREPLY[@]}"; echo
+      done`;
+      const lines = ['slipway his', 'slipway run --env ', 'slipway logs build:a'];
+      const out = execFileSync('bash', ['-c', script, 'bash', ...lines], {
+        encoding: 'utf8',
+        cwd: root,
+        env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
+      });
+      // Bash has what stands before the last colon already.
+      expect(
+        out
+          .trim()
+          .split('\n')
+          .map((line) => line.trim()),
+      ).toEqual(['history', 'dev prod', 'api']);
+    },
+    120_000,
+  );
+});
+
+describe('mistakes on the command line', () => {
+  it.each([
+    [['-C', join(root, 'nowhere'), 'plan'], /There is no folder .*nowhere\.\nFix: Correct the path given by -C/],
+    [['history', '-n', 'many'], /'many' is invalid\. It must be a whole number from 1 on/],
+    [['run', '--tag', 'x'], /no environment is named\.\nFix: Name one with --env/],
+    [['check'], /Fix: Name one with --env: dev, prod\./],
+    [['logs', 'build:nothing'], /has no step build:nothing/],
+  ] as const)('%o', { timeout: 120_000 }, (args, words) => {
+    const { code, err } = slipway(...args);
+    expect(err).toMatch(words);
+    expect(code).toBe(2);
+  });
+
+  it('are JSON with --json', { timeout: 120_000 }, () => {
+    const { code, out } = slipway('--json', 'check');
+    expect(code).toBe(2);
+    expect(JSON.parse(out)).toMatchObject({
+      type: 'error',
+      failure: { reason: 'usage', fix: 'Name one with --env: dev, prod.' },
+    });
+  });
+});
