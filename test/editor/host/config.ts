@@ -162,7 +162,8 @@ export const configTests: readonly TestCase[] = [
       const document = await open('docker/api.Dockerfile');
       const lenses = await eventually(
         'the lens',
-        () => vscode.commands.executeCommand<vscode.CodeLens[]>('vscode.executeCodeLensProvider', document.uri, 10),
+        async () =>
+          vscode.commands.executeCommand<vscode.CodeLens[]>('vscode.executeCodeLensProvider', document.uri, 10),
         (found) => found.some(({ command }) => command?.command === 'slipway.run'),
       );
       const lens = lenses.find(({ command }) => command?.command === 'slipway.run');
