@@ -102,7 +102,7 @@ test('the environment is looked at in every way, changing nothing', async () => 
   const diagnosis = await answer('diagnose', { environment: 'dev' });
   assert.match(String(diagnosis.report), /hello/);
   assert.ok(((await answer('revisions', { environment: 'dev' })).revisions as unknown[]).length >= 1);
-  const logs = await answer('logs', { step: 'build:hello', run: first, lines: 5 });
+  const logs = await answer('logs', { step: 'test:go', run: first, lines: 5 });
   assert.ok((logs.lines as string[]).length > 0);
   const plan = await answer('plan', { environment: 'dev' });
   assert.ok((plan.steps as { id: string; action: string }[]).some(({ action }) => action === 'skip'));
@@ -121,11 +121,16 @@ test('a failed deploy is told with its cause, and an environment is rolled back 
   const failed = await answer('run', { environment: 'dev', tag: 'no-such-tag', waitSeconds: 300 });
   assert.equal(failed.state, 'failed');
   assert.match(JSON.stringify(failed.failure), /no-such-tag/);
-  edit(hello, 'NOTES.md', (text) => `${text}\n- another version\n`);
+  edit(hello, 'main.go', (text) => text.replace('"ok\\n"', '"ok, second\\n"'));
   commit(hello, 'Another version');
   const second = await answer('run', { environment: 'dev', waitSeconds: 600 });
   assert.equal(second.state, 'succeeded', JSON.stringify(second.failure));
-  const back = await answer('rollback', { environment: 'dev', waitSeconds: 300 });
+  const { revisions } = await answer('revisions', { environment: 'dev' });
+  const earlier = (revisions as { revision: string; isLive: boolean; isVerified: boolean }[]).find(
+    ({ isLive, isVerified }) => isVerified && !isLive,
+  );
+  assert.ok(earlier, JSON.stringify(revisions));
+  const back = await answer('rollback', { environment: 'dev', to: earlier.revision, waitSeconds: 300 });
   assert.equal(back.state, 'succeeded', JSON.stringify(back.failure));
   assert.match(session.asked.at(-1) ?? '', /^Roll back dev/);
 });

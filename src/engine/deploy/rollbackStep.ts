@@ -55,7 +55,7 @@ export function rollbackStep({ open, registry }: RollbackStepOptions): StepKind<
           reason: 'refused',
           code: 'rollback.none',
           message: refusal,
-          fix: 'See what there is: slipway rollback --list.',
+          fix: 'Name a version with --to; slipway rollback --list shows what there is.',
         });
       }
       return {};
