@@ -42,7 +42,7 @@ const suites: readonly Suite[] = [
   },
   {
     name: 'editor',
-    argv: ['node', 'test/editor/main.ts', 'host', 'tree', 'page', 'surfaces', 'rollout', 'trust', 'lab'],
+    argv: ['node', 'test/editor/main.ts', 'host', 'tree', 'page', 'surfaces', 'rollout', 'trust', 'lab', 'markers'],
     lab: ['core', 'vscode'],
     isSociable: true,
   },
