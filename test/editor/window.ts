@@ -86,9 +86,10 @@ export class EditorWindow {
       .filter({ has: this.page.locator('.label-name', { hasText: title }) })
       .first();
     for (let attempt = 0; ; attempt += 1) {
-      await this.#quickOpen('F1');
-      await this.quickInput.fill(`>${title}`);
       try {
+        await this.#quickOpen('F1');
+        // What takes the focus at this moment closes the palette again.
+        await this.quickInput.fill(`>${title}`, { timeout: 3_000 });
         await row.waitFor({ timeout: 2_000 });
         break;
       } catch (error) {
