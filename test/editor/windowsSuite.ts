@@ -1,7 +1,6 @@
-// Several windows on one folder, several projects in one window, and what a window leaves behind when it closes.
+// Several windows on one folder, and what a window leaves behind when it closes.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { commit, git } from '../lab/examples.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
@@ -93,45 +92,6 @@ export const windowsSuite: Suite = {
     } finally {
       workspace.remove();
       await server.stop();
-    }
-
-    const folder = mkdtempSync(join(tmpdir(), 'slipway-roots-'));
-    const shop = sampleWorkspace();
-    const other = join(folder, 'wiki');
-    mkdirSync(other);
-    writeFileSync(join(other, 'Dockerfile'), 'FROM scratch\n');
-    writeFileSync(
-      join(other, 'slipway.yaml'),
-      'version: 1\nname: wiki\nimages:\n  wiki: { repository: registry.invalid/wiki }\nenvironments:\n  home: { deploy: { manifests: { paths: . } } }\n',
-    );
-    const file = join(folder, 'both.code-workspace');
-    writeFileSync(
-      file,
-      JSON.stringify({
-        folders: [
-          { path: shop.path, name: 'shop' },
-          { path: other, name: 'wiki' },
-        ],
-      }),
-    );
-    const roots = await startServer({ settings });
-    try {
-      const window = await EditorWindow.open(browser, roots, { open: file });
-      await report.test('two projects in one workspace have their own rows, and commands ask which', async () => {
-        await window.activity('Slipway');
-        await window.row('shop').waitFor();
-        await window.row('wiki').waitFor();
-        await window.command('Slipway: Run Pipeline');
-        await window.pick('wiki');
-        await window.quickInput.getByText('home').first().waitFor();
-        await window.page.keyboard.press('Escape');
-        await window.screenshot('two-projects');
-      });
-      await window.close();
-    } finally {
-      await roots.stop();
-      shop.remove();
-      rmSync(folder, { recursive: true, force: true });
       await browser.close();
     }
   },
