@@ -24,6 +24,7 @@ const suites: readonly Suite[] = [
   { name: 'delivery', argv: ['node', 'test/pipeline/delivery.ts'], lab: ['core', 'flux'], isSociable: true },
   { name: 'argocd', argv: ['node', 'test/pipeline/argocd.ts'], lab: ['core', 'gitea'], isSociable: true },
   { name: 'gitea', argv: ['node', 'test/pipeline/gitea.ts'], lab: ['core', 'gitea'] },
+  { name: 'agents', argv: ['node', 'test/pipeline/agents.ts'], lab: ['core'] },
   { name: 'environment', argv: ['node', 'test/pipeline/environment.ts'], lab: ['core'] },
   { name: 'everyday', argv: ['node', 'test/pipeline/everyday.ts'], lab: ['core'] },
   { name: 'undo', argv: ['node', 'test/pipeline/wholeUndo.ts'], lab: ['core'] },
