@@ -368,20 +368,6 @@ async function operations(report: Report, { window }: Stage): Promise<void> {
     await window.command('View: Close Editor');
   });
 
-  await report.test('a task runs a part of the pipeline in its terminal', async () => {
-    await window.command('Tasks: Run Task');
-    await window.pick('slipway');
-    await window.pick('slipway: build');
-    await eventually(
-      'terminal',
-      () => terminal.innerText(),
-      (text) => /run succeeded in/.test(text.replaceAll('\u00a0', ' ')),
-      RUN_MS,
-    );
-    await window.screenshot('lab-task');
-    await closeTerminal();
-  });
-
   await report.test('Restart replaces the pods and is watched to its end', async () => {
     await on('Restart', 'shop-worker');
     const done = window.page.locator('.statusbar', { hasText: /shop-worker/ });

@@ -95,7 +95,12 @@ export async function pickDeployable(
       iconPath: new vscode.ThemeIcon(environment.isProtected ? 'shield' : 'server-environment'),
       environment,
     }));
-  const picked = await vscode.window.showQuickPick(items, { title, placeHolder: vscode.l10n.t('Environment') });
+  const picked = await vscode.window.showQuickPick(items, {
+    title,
+    placeHolder: vscode.l10n.t('Environment'),
+    // A page that gets the focus back from the palette, a moment late, must not close the question.
+    ignoreFocusOut: true,
+  });
   if (picked === undefined) throw new CancelledError();
   return picked.environment;
 }

@@ -111,6 +111,8 @@ export async function pickEnvironment(
     title,
     placeHolder: vscode.l10n.t('Environment'),
     matchOnDetail: true,
+    // A page that gets the focus back from the palette, a moment late, must not close the question.
+    ignoreFocusOut: true,
   });
   if (picked === undefined) throw new CancelledError();
   return picked.environment;
