@@ -45,44 +45,45 @@ export async function startServices(
     await created.remove().catch(ignoreGone);
   };
   try {
-    const running = await Promise.all(
-      services.map(async (service) => {
-        await ensureImage(docker, service.image, options);
-        throwIfCancelled(options.signal);
-        const image = await docker.getImage(service.image).inspect();
-        const ports =
-          service.ports.length > 0
-            ? service.ports.map((port) => `${port}/tcp`)
-            : Object.keys(image.Config?.ExposedPorts ?? {});
-        const container = await docker.createContainer({
-          Image: service.image,
-          Labels: labels,
-          Env: Object.entries(service.env).map(([key, value]) => `${key}=${value}`),
-          ...(service.command !== undefined && { Cmd: [...service.command] }),
-          ...(service.health !== undefined && {
-            Healthcheck: {
-              Test: ['CMD', ...service.health],
-              // Asked often while it starts (Engine 25 and later), rarely while the tests run.
-              StartPeriod: READY_MS * 1_000_000,
-              StartInterval: 250_000_000,
-              Interval: 1_000_000_000,
-              Timeout: 5_000_000_000,
-              Retries: 240,
-            },
-          }),
-          ExposedPorts: Object.fromEntries(ports.map((port) => [port, {}])),
-          HostConfig: {
-            NetworkMode: network,
-            PortBindings: Object.fromEntries(ports.map((port) => [port, [{ HostIp: '127.0.0.1', HostPort: '' }]])),
+    const starting = services.map(async (service) => {
+      await ensureImage(docker, service.image, options);
+      throwIfCancelled(options.signal);
+      const image = await docker.getImage(service.image).inspect();
+      const ports =
+        service.ports.length > 0
+          ? service.ports.map((port) => `${port}/tcp`)
+          : Object.keys(image.Config?.ExposedPorts ?? {});
+      const container = await docker.createContainer({
+        Image: service.image,
+        Labels: labels,
+        Env: Object.entries(service.env).map(([key, value]) => `${key}=${value}`),
+        ...(service.command !== undefined && { Cmd: [...service.command] }),
+        ...(service.health !== undefined && {
+          Healthcheck: {
+            Test: ['CMD', ...service.health],
+            // Asked often while it starts (Engine 25 and later), rarely while the tests run.
+            StartPeriod: READY_MS * 1_000_000,
+            StartInterval: 250_000_000,
+            Interval: 1_000_000_000,
+            Timeout: 5_000_000_000,
+            Retries: 240,
           },
-          NetworkingConfig: { EndpointsConfig: { [network]: { Aliases: [service.name] } } },
-        });
-        containers.push(container);
-        throwIfCancelled(options.signal);
-        await container.start();
-        return awaitHealthy(container, service, ports[0], options);
-      }),
-    );
+        }),
+        ExposedPorts: Object.fromEntries(ports.map((port) => [port, {}])),
+        HostConfig: {
+          NetworkMode: network,
+          PortBindings: Object.fromEntries(ports.map((port) => [port, [{ HostIp: '127.0.0.1', HostPort: '' }]])),
+        },
+        NetworkingConfig: { EndpointsConfig: { [network]: { Aliases: [service.name] } } },
+      });
+      containers.push(container);
+      throwIfCancelled(options.signal);
+      await container.start();
+      return awaitHealthy(container, service, ports[0], options);
+    });
+    // All are waited for, also when one fails: a container made after the removal would stay for ever.
+    await Promise.allSettled(starting);
+    const running = await Promise.all(starting);
     return { network, running, remove };
   } catch (error) {
     await remove();
