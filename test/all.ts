@@ -12,45 +12,44 @@ interface Suite {
   readonly isSociable?: true;
 }
 
+const pipeline = (name: string, file: string, ...more: readonly string[]): Suite => ({
+  name,
+  argv: ['node', `test/pipeline/${file}.ts`],
+  lab: ['core', ...more],
+});
+const sociable = (suite: Suite): Suite => ({ ...suite, isSociable: true });
+const editorSuites = ['host', 'tree', 'page', 'surfaces', 'rollout', 'trust', 'lab', 'markers'];
+
 const suites: readonly Suite[] = [
   { name: 'check', argv: ['node', 'test/check.ts'] },
   { name: 'package', argv: ['node', 'test/package/main.ts', '--test'] },
   { name: 'lab', argv: ['node', 'test/lab/main.ts', 'check'], lab: ['core'] },
-  { name: 'deploy', argv: ['node', 'test/pipeline/deploy.ts'], lab: ['core'] },
-  { name: 'preflight', argv: ['node', 'test/pipeline/preflight.ts'], lab: ['core'] },
-  { name: 'main job', argv: ['node', 'test/pipeline/mainJob.ts'], lab: ['core'] },
-  { name: 'rollback', argv: ['node', 'test/pipeline/rollback.ts'], lab: ['core'] },
-  { name: 'flux', argv: ['node', 'test/pipeline/flux.ts'], lab: ['core', 'flux', 'gitea'] },
-  { name: 'delivery', argv: ['node', 'test/pipeline/delivery.ts'], lab: ['core', 'flux'], isSociable: true },
-  { name: 'argocd', argv: ['node', 'test/pipeline/argocd.ts'], lab: ['core', 'gitea'], isSociable: true },
-  { name: 'gitea', argv: ['node', 'test/pipeline/gitea.ts'], lab: ['core', 'gitea'] },
-  { name: 'agents', argv: ['node', 'test/pipeline/agents.ts'], lab: ['core'] },
-  { name: 'environment', argv: ['node', 'test/pipeline/environment.ts'], lab: ['core'] },
-  { name: 'everyday', argv: ['node', 'test/pipeline/everyday.ts'], lab: ['core'] },
-  { name: 'undo', argv: ['node', 'test/pipeline/wholeUndo.ts'], lab: ['core'] },
-  { name: 'diagnosis', argv: ['node', 'test/pipeline/diagnosis.ts'], lab: ['core'] },
-  { name: 'smoke', argv: ['node', 'test/pipeline/smokeKinds.ts'], lab: ['core'] },
+  pipeline('main job', 'mainJob'),
+  pipeline('rollback', 'rollback'),
+  // The long ones first, so that no lane waits for them in the end.
+  sociable({ name: 'editor', argv: ['node', 'test/editor/main.ts', ...editorSuites], lab: ['core', 'vscode'] }),
+  sociable(pipeline('flux', 'flux', 'flux', 'gitea')),
+  sociable({ name: 'corpus', argv: ['node', 'test/rollout/main.ts', '--quick', '--jobs', '8'], lab: ['core'] }),
+  sociable(pipeline('argocd', 'argocd', 'gitea')),
+  sociable(pipeline('setups', 'setups')),
+  sociable(pipeline('diagnosis', 'diagnosis')),
+  sociable(pipeline('everyday', 'everyday')),
+  sociable(pipeline('undo', 'wholeUndo')),
+  sociable(pipeline('smoke', 'smokeKinds')),
+  sociable(pipeline('gitea', 'gitea', 'gitea')),
+  sociable(pipeline('agents', 'agents')),
+  sociable(pipeline('deploy', 'deploy')),
+  sociable(pipeline('environment', 'environment')),
+  sociable(pipeline('gate', 'gate', 'cosign')),
+  sociable(pipeline('locks', 'locks')),
+  sociable(pipeline('delivery', 'delivery', 'flux')),
+  sociable(pipeline('preflight', 'preflight')),
   { name: 'kill', argv: ['node', 'test/faults/main.ts', 'kill', '--count', '5'], lab: ['core'] },
-  { name: 'gate', argv: ['node', 'test/pipeline/gate.ts'], lab: ['core', 'cosign'] },
-  { name: 'locks', argv: ['node', 'test/pipeline/locks.ts'], lab: ['core'] },
-  { name: 'setups', argv: ['node', 'test/pipeline/setups.ts'], lab: ['core'] },
-  { name: 'faults', argv: ['node', 'test/pipeline/rolloutFaults.ts'], lab: ['core'] },
-  {
-    name: 'corpus',
-    argv: ['node', 'test/rollout/main.ts', '--quick', '--jobs', '10'],
-    lab: ['core'],
-    isSociable: true,
-  },
-  {
-    name: 'editor',
-    argv: ['node', 'test/editor/main.ts', 'host', 'tree', 'page', 'surfaces', 'rollout', 'trust', 'lab', 'markers'],
-    lab: ['core', 'vscode'],
-    isSociable: true,
-  },
   { name: 'registry faults', argv: ['node', 'test/faults/main.ts', 'registry'], lab: ['core'] },
+  pipeline('faults', 'rolloutFaults'),
 ];
 /** Sociable suites that run at the same time. */
-const LANES = 2;
+const LANES = 3;
 
 interface Result {
   readonly suite: Suite;
@@ -111,11 +110,11 @@ for (const suite of chosen.filter(({ isSociable }) => isSociable !== true)) {
   if (suite.lab !== undefined) await bringUp();
   results.push(await run(suite, 'as it comes'));
 }
-const sociable = chosen.filter(({ isSociable }) => isSociable === true);
-if (sociable.length > 0) await bringUp();
+const waiting = chosen.filter(({ isSociable }) => isSociable === true);
+if (waiting.length > 0) await bringUp();
 await Promise.all(
   Array.from({ length: LANES }, async () => {
-    for (let suite = sociable.shift(); suite !== undefined; suite = sociable.shift()) {
+    for (let suite = waiting.shift(); suite !== undefined; suite = waiting.shift()) {
       results.push(await run(suite, 'at the end'));
     }
   }),
