@@ -157,6 +157,61 @@ test('a kubeconfig in a variable, as CI secrets hold it, reaches helm and leaves
   rmSync(temporary, { recursive: true });
 });
 
+/** A proxy that only connects, and says so, in a process of its own: this one waits for the command. */
+const proxyProgram = `
+const { createServer } = require('node:http');
+const { connect } = require('node:net');
+const server = createServer((_, response) => response.writeHead(405).end());
+server.on('connect', ({ url }, client, head) => {
+  const [host, port] = url.split(':');
+  const way = connect(Number(port), host, () => {
+    client.write('HTTP/1.1 200 Connection Established\\r\\n\\r\\n');
+    way.write(head);
+    way.pipe(client).pipe(way);
+    process.stdout.write('connect ' + url + '\\n');
+  });
+  for (const one of [way, client]) one.on('error', () => way.destroy() && client.destroy());
+});
+server.listen(0, '127.0.0.1', () => process.stdout.write('port ' + server.address().port + '\\n'));
+`;
+
+test('a proxy of the kubeconfig carries requests, watches, port-forwards and helm', async () => {
+  const proxy = spawn(process.execPath, ['-e', proxyProgram], { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    let told = '';
+    const port = await new Promise<string>((resolve) => {
+      proxy.stdout.on('data', (bytes: Buffer) => {
+        told += bytes.toString('utf8');
+        const found = /port (\d+)/.exec(told)?.[1];
+        if (found !== undefined) resolve(found);
+      });
+    });
+    const config = readFileSync(lab.env.KUBECONFIG ?? env.KUBECONFIG ?? '', 'utf8');
+    // JSON or YAML, as the lab or a person wrote it.
+    const proxied = config.replace(
+      /^( *)(")?server"?: .*$/m,
+      (line, indent, quote = '') =>
+        `${indent}${quote}proxy-url${quote}: "http://127.0.0.1:${port}"${quote === '' ? '' : ','}\n${line}`,
+    );
+    assert.notEqual(proxied, config);
+    const path = join(root, 'proxied.kubeconfig');
+    writeFileSync(path, proxied, { mode: 0o600 });
+    const ran = slipwayWith({ KUBECONFIG: path }, 'run', '--env', 'dev', '--tag', '1.1.0');
+    assert.equal(ran.code, 0, said(ran));
+    assert.match(ran.out, /GET \/healthz/);
+    // Read to its end: while the command ran, this process read nothing.
+    proxy.kill();
+    await new Promise((resolve) => proxy.once('close', resolve));
+    const connects = told.match(/^connect /gm)?.length ?? 0;
+    assert.ok(connects >= 3, `the proxy was asked ${connects} times`);
+    const cut = slipwayWith({ KUBECONFIG: path }, 'check', '--env', 'dev', '--tag', '1.1.0');
+    assert.equal(cut.code, 3, `without the proxy there is no way: ${said(cut)}`);
+  } finally {
+    proxy.kill();
+    rmSync(join(root, 'proxied.kubeconfig'), { force: true });
+  }
+});
+
 test('diagnose leaves a report', async () => {
   const output = slipway('diagnose', '--env', 'dev');
   assert.equal(output.code, 0, said(output));
