@@ -71,6 +71,12 @@ async function behaviour(browser: Browser, report: Report): Promise<void> {
     });
 
     await report.test('comes back with the run and the step after a reload of the window', async () => {
+      // The editor in a browser writes down which tabs are open every few seconds only: what it does not know, nobody restores.
+      await eventually(
+        'the open page in the stored layout',
+        () => storedLayout(window),
+        (text) => text.includes('slipway.rollout'),
+      );
       await window.page.reload();
       await window.page.locator('.monaco-workbench').waitFor();
       await page.getByRole('heading', { name: 'Log of Build api' }).waitFor({ timeout: 60_000 });
@@ -81,6 +87,26 @@ async function behaviour(browser: Browser, report: Report): Promise<void> {
     await server.stop();
     workspace.remove();
   }
+}
+
+/** What VS Code in a browser has stored of the editor area, as text. */
+function storedLayout(window: EditorWindow): Promise<string> {
+  return window.page.evaluate(async () => {
+    const answerOf = <T>(request: IDBRequest<T>) =>
+      new Promise<T>((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+      });
+    let text = '';
+    for (const { name = '' } of await indexedDB.databases()) {
+      if (!name.startsWith('vscode-web-state-db')) continue;
+      const database = await answerOf(indexedDB.open(name));
+      const table = database.transaction('ItemTable').objectStore('ItemTable');
+      text += JSON.stringify((await answerOf(table.get('memento/workbench.parts.editor'))) ?? '');
+      database.close();
+    }
+    return text;
+  });
 }
 
 async function look(browser: Browser, theme: (typeof themes)[number]): Promise<void> {
