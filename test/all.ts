@@ -50,6 +50,8 @@ const suites: readonly Suite[] = [
 ];
 /** Sociable suites that run at the same time. */
 const LANES = 3;
+/** Only there to end a hopeless wait: a suite takes some minutes. */
+const LIMIT_MS = 25 * 60_000;
 
 interface Result {
   readonly suite: Suite;
@@ -65,7 +67,7 @@ function run(suite: Suite, output: 'as it comes' | 'at the end'): Promise<Result
   if (output === 'as it comes') process.stdout.write(title);
   return new Promise((resolve) => {
     let text = '';
-    const child = spawn(suite.argv[0], suite.argv.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(suite.argv[0], suite.argv.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], timeout: LIMIT_MS });
     const take = (bytes: Buffer) => {
       text += bytes.toString('utf8');
       if (output === 'as it comes') process.stdout.write(bytes);
