@@ -26,8 +26,8 @@ const suites: readonly Suite[] = [
   { name: 'lab', argv: ['node', 'test/lab/main.ts', 'check'], lab: ['core'] },
   pipeline('main job', 'mainJob'),
   pipeline('rollback', 'rollback'),
+  { name: 'editor', argv: ['node', 'test/editor/main.ts', ...editorSuites], lab: ['core', 'vscode'] },
   // The long ones first, so that no lane waits for them in the end.
-  sociable({ name: 'editor', argv: ['node', 'test/editor/main.ts', ...editorSuites], lab: ['core', 'vscode'] }),
   sociable(pipeline('flux', 'flux', 'flux', 'gitea')),
   sociable({ name: 'corpus', argv: ['node', 'test/rollout/main.ts', '--quick', '--jobs', '8'], lab: ['core'] }),
   sociable(pipeline('argocd', 'argocd', 'gitea')),

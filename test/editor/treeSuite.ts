@@ -107,9 +107,15 @@ export const treeSuite: Suite = {
         writeRun(other.path, succeededRun());
         try {
           const both = await EditorWindow.open(browser, server, { open: file });
-          await both.activity('Slipway');
-          await both.row('shop').waitFor();
-          await both.row('cellar').waitFor();
+          // A window that is slow to restore opens the Explorer over what was clicked before.
+          await eventually(
+            'the projects of both folders',
+            async () => {
+              await both.activity('Slipway');
+              return (await both.row('shop').isVisible()) && (await both.row('cellar').isVisible());
+            },
+            (isShown) => isShown,
+          );
           await both.section('Runs').click();
           await eventually(
             'rows of Runs',

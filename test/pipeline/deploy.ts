@@ -288,7 +288,8 @@ test('manifests: the way back is the marked revision, and undo restores its temp
   const namespace = 'deploy-plain';
   const next = deployer(namespace, plain(), '1.1.0');
   const applied = await next.apply(options);
-  assert.match(applied.previous ?? '', /^Deployment\/web@[a-z0-9]+$/);
+  // The workload's revision, and the state of the whole set that was kept.
+  assert.match(applied.previous ?? '', /^Deployment\/web@[a-z0-9]+,Set\/\S+@\S+$/);
   await until('web', isReady(namespace));
   const way = await next.wayBack({ from: null, previous: applied.previous, signal });
   assert.ok(way.kind === 'revision', 'a way back');

@@ -66,11 +66,6 @@ const manifests = [
   deployment('depends', shell('exec 3<>/dev/tcp/127.0.0.1/5432')),
   deployment('quota', 'resources: { requests: { example.com/foo: "1" }, limits: { example.com/foo: "1" } }'),
   `---
-apiVersion: v1
-kind: ResourceQuota
-metadata: { name: none }
-spec: { hard: { requests.example.com/foo: "0" } }
----
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: { name: shop }
@@ -82,6 +77,11 @@ spec:
   .map(withoutImage)
   .join('');
 
+const quota = `apiVersion: v1
+kind: ResourceQuota
+metadata: { name: none }
+spec: { hard: { requests.example.com/foo: "0" } }
+`;
 mkdirSync(join(root, 'k8s'));
 writeFileSync(join(root, 'k8s', 'app.yaml'), manifests);
 writeFileSync(join(root, 'Dockerfile'), 'FROM scratch\n');
@@ -120,6 +120,8 @@ const titles: readonly (readonly [string, RegExp])[] = [
 
 test('every known trouble is recognised on the cluster, with something to do', async () => {
   kubectl('', 'create', 'namespace', 'diag-all');
+  // First: a pod that is made before the quota is there is let in.
+  kubectl(quota, '-n', 'diag-all', 'apply', '-f', '-');
   const applied = kubectl(manifests, '-n', 'diag-all', 'apply', '-f', '-');
   assert.equal(applied.status, 0, applied.stderr);
   let diagnosis: Diagnosis & { readonly folder: string };
