@@ -91,14 +91,14 @@ export class EditorWindow {
         // What takes the focus at this moment closes the palette again.
         await this.quickInput.fill(`>${title}`, { timeout: 3_000 });
         await row.waitFor({ timeout: 2_000 });
-        break;
+        await row.click({ timeout: 3_000 });
+        return;
       } catch (error) {
         // A palette opened before the extension's manifest was read does not learn of its commands.
         if (attempt === 10) throw error;
         await this.page.keyboard.press('Escape');
       }
     }
-    await row.click();
   }
 
   /** Titles the palette offers for what is typed. */
