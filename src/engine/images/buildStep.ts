@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import type { BuildOutputs, StepContext, StepKind } from '../plan/step.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { ImageConfig } from '../project/model.ts';
-import { type Builder, builderOf } from './builder.ts';
+import { type Builder, builderOf, contextBuilder } from './builder.ts';
 import { build } from './buildx.ts';
-import { emulationWarnings } from './emulation.ts';
+import { emulationWarnings, runsOnTarget } from './emulation.ts';
 import { platformsOf } from './manifest.ts';
 import { normalPlatform, parseReference, type Reference } from './reference.ts';
 import { registryOf } from './registry.ts';
@@ -18,8 +18,7 @@ export const buildStep: StepKind<'build'> = {
       if ('env' in from) context.secrets.add(system.env[from.env]);
       else context.secrets.add(await system.files.readText(from.file));
     }
-    const builder = await builderOf(system, image.builder, signal);
-    await warnOfEmulation(image, platforms, builder, context);
+    const builder = await builderFor(image, platforms, context);
     const folder = join(context.folder, 'reports');
     await system.files.makeFolder(folder);
     emit({ type: 'step.intent', effect: 'push', subject: image.repository });
@@ -129,15 +128,20 @@ async function sizesOf(
   return Object.fromEntries(sizes.filter(([, size]) => size > 0));
 }
 
-async function warnOfEmulation(
+/** The builder of an image, after a warning where it would have to run what it cannot. buildx is asked only for what matters. */
+async function builderFor(
   image: ImageConfig,
   platforms: readonly string[],
-  builder: Builder,
-  context: StepContext,
-): Promise<void> {
-  const dockerfile = platforms.length === 0 ? undefined : await context.system.files.readText(image.dockerfile);
-  if (dockerfile === undefined) return;
-  for (const diagnostic of emulationWarnings(image, dockerfile, platforms, builder.platforms)) {
-    context.emit({ type: 'diagnostic', diagnostic });
+  { system, emit, signal }: StepContext,
+): Promise<Builder> {
+  const dockerfile = platforms.length === 0 ? undefined : await system.files.readText(image.dockerfile);
+  const isForeign = dockerfile !== undefined && runsOnTarget(dockerfile);
+  const known = image.builder === undefined && !isForeign ? await contextBuilder(system) : undefined;
+  const builder = known ?? (await builderOf(system, image.builder, signal));
+  if (dockerfile !== undefined) {
+    for (const diagnostic of emulationWarnings(image, dockerfile, platforms, builder.platforms)) {
+      emit({ type: 'diagnostic', diagnostic });
+    }
   }
+  return builder;
 }

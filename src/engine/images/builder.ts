@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import * as v from 'valibot';
 import { SlipwayError } from '../problems/index.ts';
 import type { Platform } from '../project/model.ts';
 import type { System } from '../system/index.ts';
@@ -11,6 +13,29 @@ export interface Builder {
 }
 
 const known = new WeakMap<System, Map<string, Promise<Builder>>>();
+
+const Current = v.object({ Name: v.optional(v.string()) });
+
+/**
+ * The builder of the docker context, when that is what buildx takes without a name: then there is nothing to ask, and a
+ * question costs a start of docker and of buildx before every build. buildx keeps a choice in `current`, or for an endpoint
+ * in `defaults` (store of buildx 0.13 to 0.36). Undefined when somebody chose a builder, or when that is not sure.
+ */
+export async function contextBuilder({ env, files, platform }: System): Promise<Builder | undefined> {
+  if (env.BUILDX_BUILDER) return undefined;
+  const home = platform === 'win32' ? env.USERPROFILE : env.HOME;
+  const docker = env.DOCKER_CONFIG || (home && join(home, '.docker'));
+  const store = env.BUILDX_CONFIG || (docker && join(docker, 'buildx'));
+  if (!store) return undefined;
+  try {
+    if (((await files.list(join(store, 'defaults'))) ?? []).length > 0) return undefined;
+    const text = await files.readText(join(store, 'current'));
+    const isChosen = text !== undefined && v.parse(Current, JSON.parse(text)).Name;
+    return isChosen ? undefined : { name: 'default', driver: 'docker', platforms: [] };
+  } catch {
+    return undefined;
+  }
+}
 
 /** As {@link inspectBuilder}, asked once per process: two images on one builder are one question. */
 export function builderOf(system: System, name: string | undefined, signal: AbortSignal): Promise<Builder> {

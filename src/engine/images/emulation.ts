@@ -17,13 +17,7 @@ export function emulationWarnings(
   const known = new Set(available.map((platform) => normalPlatform(platform)));
   const foreign = wanted.filter((platform) => !known.has(normalPlatform(platform)));
   if (foreign.length === 0) return [];
-  let isPinned = false;
-  const emulated: Instruction[] = [];
-  for (const instruction of DockerfileParser.parse(dockerfile).getInstructions()) {
-    const keyword = instruction.getKeyword();
-    if (keyword === 'FROM') isPinned = /--platform=\$\{?BUILDPLATFORM\}?/.test(instruction.getTextContent());
-    else if (keyword === 'RUN' && !isPinned) emulated.push(instruction);
-  }
+  const emulated = onTarget(dockerfile);
   const first = emulated[0];
   if (first === undefined) return [];
   return [
@@ -35,4 +29,21 @@ export function emulationWarnings(
       fix: 'Install emulators (docker run --privileged --rm tonistiigi/binfmt --install all), use a builder with native nodes, or pin the stage with FROM --platform=$BUILDPLATFORM.',
     },
   ];
+}
+
+/** Whether something of the build runs on the platform that is built for, so that it matters which ones the builder has. */
+export function runsOnTarget(dockerfile: string): boolean {
+  return onTarget(dockerfile).length > 0;
+}
+
+/** RUN instructions of stages that are not pinned to $BUILDPLATFORM. */
+function onTarget(dockerfile: string): readonly Instruction[] {
+  let isPinned = false;
+  const found: Instruction[] = [];
+  for (const instruction of DockerfileParser.parse(dockerfile).getInstructions()) {
+    const keyword = instruction.getKeyword();
+    if (keyword === 'FROM') isPinned = /--platform=\$\{?BUILDPLATFORM\}?/.test(instruction.getTextContent());
+    else if (keyword === 'RUN' && !isPinned) found.push(instruction);
+  }
+  return found;
 }

@@ -4,7 +4,7 @@ import type { ScanConfig } from '../project/model.ts';
 import type { ProcessResult, System } from '../system/index.ts';
 import { readGrypeReport, readTrivyReport, type ScanReport } from './report.ts';
 import { inLane } from './trivyLanes.ts';
-import { trivyVersion } from './trivyVersion.ts';
+import { trivyDatabase, trivyVersion } from './trivyVersion.ts';
 
 export interface ScanTarget {
   /** `repository@sha256:…` of one platform's manifest. */
@@ -42,6 +42,7 @@ async function runTrivy(
   onText: (text: string) => void,
 ): Promise<ScanReport> {
   const version = await trivyVersion(system, signal);
+  const database = await trivyDatabase(system, signal);
   const args = [
     'image',
     '--format',
@@ -69,7 +70,7 @@ async function runTrivy(
   await system.files.writeAtomic(join(target.reportFile, '..', 'no-trivyignore'), '');
   await system.files.writeAtomic(join(target.reportFile, '..', 'no-trivy.yaml'), '{}\n');
   await system.files.remove(target.reportFile);
-  const result = await inLane(system, version, (cache) =>
+  const result = await inLane(system, database, (cache) =>
     system.processes.run({
       file: 'trivy',
       args: [...args.slice(0, -1), ...cache, target.reference],
@@ -81,10 +82,11 @@ async function runTrivy(
   );
   if (result.code !== 0) throw trivyFailure(result, target);
   const report = readTrivyReport((await system.files.readText(target.reportFile)) ?? '');
-  const updated = version.VulnerabilityDB?.UpdatedAt;
+  // Trivy may have updated the database for this scan.
+  const updated = (await trivyDatabase(system, signal)).UpdatedAt;
   return {
     ...report,
-    ...(version.Version !== undefined && { version: version.Version }),
+    ...(version !== undefined && { version }),
     ...(updated !== undefined && { databaseUpdatedAt: updated }),
   };
 }
@@ -161,12 +163,13 @@ export async function scanConfig(
   signal: AbortSignal,
   onText: (text: string) => void,
 ): Promise<string> {
-  const version = await trivyVersion(system, signal);
+  await trivyVersion(system, signal);
+  const database = await trivyDatabase(system, signal);
   const folder = join(target.reportFile, '..');
   await system.files.writeAtomic(join(folder, 'no-trivyignore'), '');
   await system.files.writeAtomic(join(folder, 'no-trivy.yaml'), '{}\n');
   await system.files.remove(target.reportFile);
-  const result = await inLane(system, version, (cache) =>
+  const result = await inLane(system, database, (cache) =>
     system.processes.run({
       file: 'trivy',
       args: [

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { System } from '../system/index.ts';
-import type { TrivyVersion } from './trivyVersion.ts';
+import { type TrivyDatabase, trivyCacheFolder } from './trivyVersion.ts';
 
 /** Trivy's scan cache takes one writer: a second one on it waits, and then fails with "cache may be in use". */
 interface Lane {
@@ -23,12 +23,12 @@ const known = new WeakMap<System, Promise<Lanes>>();
  */
 export async function inLane<T>(
   system: System,
-  version: TrivyVersion,
+  database: TrivyDatabase,
   work: (cache: readonly string[]) => Promise<T>,
 ): Promise<T> {
   let asked = known.get(system);
   if (asked === undefined) {
-    asked = openLanes(system, version);
+    asked = openLanes(system, database);
     known.set(system, asked);
   }
   const all = await asked;
@@ -54,20 +54,20 @@ function give(all: Lanes, lane: Lane): void {
   else all.lanes = all.lanes.map((other) => (other === lane ? { ...lane, isBusy: false } : other));
 }
 
-async function openLanes(system: System, version: TrivyVersion): Promise<Lanes> {
+async function openLanes(system: System, database: TrivyDatabase): Promise<Lanes> {
   const own: Lane = { cache: [], isBusy: false };
-  const second = await secondCache(system, version).catch(() => undefined);
+  const second = await secondCache(system, database).catch(() => undefined);
   const lanes = second === undefined ? [own] : [own, { cache: ['--cache-dir', second], isBusy: false }];
   return { lanes, waiting: [] };
 }
 
 /** Undefined where links cannot be made, or where the database is not there or not fresh. */
-async function secondCache(system: System, version: TrivyVersion): Promise<string | undefined> {
+async function secondCache(system: System, database: TrivyDatabase): Promise<string | undefined> {
   const { env, clock, files } = system;
-  const next = version.VulnerabilityDB?.NextUpdate;
+  const next = database.NextUpdate;
   const isFresh = next !== undefined && Date.parse(next) > clock.now();
   if (!isFresh && env.TRIVY_SKIP_DB_UPDATE !== 'true') return undefined;
-  const cache = cacheFolder(system);
+  const cache = trivyCacheFolder(system);
   if (cache === undefined || (await files.stat(join(cache, 'db', 'trivy.db'))) === undefined) return undefined;
   const second = join(cache, 'slipway-second');
   await files.makeFolder(second);
@@ -76,13 +76,4 @@ async function secondCache(system: System, version: TrivyVersion): Promise<strin
       await files.linkFolder(join(cache, name), join(second, name));
   }
   return second;
-}
-
-/** As Trivy finds it: its variable, else the user's cache folder as Go's os.UserCacheDir gives it. */
-function cacheFolder({ env, platform }: System): string | undefined {
-  if (env.TRIVY_CACHE_DIR !== undefined && env.TRIVY_CACHE_DIR !== '') return env.TRIVY_CACHE_DIR;
-  if (platform === 'win32') return env.LOCALAPPDATA === undefined ? undefined : join(env.LOCALAPPDATA, 'trivy');
-  if (env.HOME === undefined) return undefined;
-  if (platform === 'darwin') return join(env.HOME, 'Library', 'Caches', 'trivy');
-  return join(env.XDG_CACHE_HOME || join(env.HOME, '.cache'), 'trivy');
 }
