@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type {
   Answer,
+  ClusterAccess,
   Deployer,
   DeployRequest,
   Diagnosis,
@@ -43,15 +44,31 @@ export function environmentOf(project: Project, name: string): EnvironmentConfig
 /** Looks at what would make the planned deploy fail. Images that the plan has yet to build are not asked for. */
 export async function checkEnvironment(plan: Plan, asking: Asking): Promise<CheckResult> {
   const { deploy, access } = await opened(plan, asking);
+  const request = requestOf(deploySpec(plan));
+  const deployer = deploy.createDeployer({ ...asking, access, request });
+  return checkWith(plan, { deploy, access, deployer, request }, asking);
+}
+
+/** The same with a deployer that is there already, so that nothing is rendered twice. */
+export async function checkWith(
+  plan: Plan,
+  made: {
+    readonly deploy: typeof import('./deploy/index.ts');
+    readonly access: ClusterAccess;
+    readonly deployer: Deployer;
+    readonly request: DeployRequest;
+  },
+  asking: Asking,
+): Promise<CheckResult> {
+  const { deploy, access, deployer, request } = made;
   const spec = deploySpec(plan);
   const real = deploy.registryLookUp(asking.system, asking.secrets);
   const toBuild = new Set(
     spec.images.flatMap(({ image, publish }) => (publish === undefined ? [] : [image.repository])),
   );
-  const request = requestOf(spec);
   const [found, signatures] = await Promise.all([
     deploy.preflight({
-      deployer: deploy.createDeployer({ ...asking, access, request }),
+      deployer,
       request,
       access,
       registry: {
@@ -219,7 +236,7 @@ async function opened(plan: Plan, asking: Asking) {
 }
 
 /** Loaded on first use: planning and reading journals load no cluster client. */
-async function openedFor(environment: EnvironmentConfig, { system, secrets }: Asking) {
+export async function openedFor(environment: EnvironmentConfig, { system, secrets }: Asking) {
   const [deploy, { clusterOf, deployAccess }] = await Promise.all([
     import('./deploy/index.ts'),
     import('./run/clusterAccess.ts'),
@@ -232,7 +249,8 @@ interface DeploySpec {
   readonly images: readonly DeployedImage[];
 }
 
-function deploySpec(plan: Plan): DeploySpec {
+/** Throws SlipwayError `usage` when the plan deploys nothing. */
+export function deploySpec(plan: Plan): DeploySpec {
   for (const { spec } of plan.steps) if (spec.kind === 'deploy') return spec;
   throw new SlipwayError({
     reason: 'usage',

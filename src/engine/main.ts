@@ -1,5 +1,6 @@
 import type { FluxActions } from './delivery.ts';
 import type { Diagnosis, ObjectDiff, RevisionView } from './deploy/index.ts';
+import type { DryRun } from './dryRun.ts';
 import {
   type CheckResult,
   checkEnvironment,
@@ -44,6 +45,7 @@ import type { System } from './system/index.ts';
 
 export type * from './delivery.ts';
 export type { Answer, Diagnosis, ObjectDiff, RevisionView } from './deploy/index.ts';
+export type { DryRun, DryRunImage } from './dryRun.ts';
 export type { CheckResult, RollbackWays } from './environments.ts';
 export type { RunEvent, RunId } from './events/index.ts';
 export type { LintFinding, LintFix } from './lint/index.ts';
@@ -227,6 +229,17 @@ export class Engine {
   /** What a deploy would change in the cluster, secrets masked. */
   async diff(request: PlanRequest, signal: AbortSignal): Promise<readonly ObjectDiff[]> {
     return diffEnvironment((await this.plan(request)).plan, this.#asking(signal));
+  }
+
+  /** What a run would bring into the cluster, by dry runs of helm and the API server; see {@link dryRunOf}. */
+  async dryRun(
+    request: PlanRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly project: Project; readonly plan: Plan; readonly deploy: DryRun | null }> {
+    const { project, plan } = await this.plan(request);
+    if (!plan.steps.some(({ kind }) => kind === 'deploy')) return { project, plan, deploy: null };
+    const { dryRunOf } = await import('./dryRun.ts');
+    return { project, plan, deploy: await dryRunOf(plan, this.#asking(signal)) };
   }
 
   /** The deployer's own history of an environment, newest first. */

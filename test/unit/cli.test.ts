@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Command, Option } from 'commander';
@@ -11,7 +11,7 @@ const main = join(import.meta.dirname, '../../src/cli/main.ts');
 const root = mkdtempSync(join(tmpdir(), 'slipway-cli-'));
 writeFileSync(
   join(root, 'slipway.yaml'),
-  'version: 1\nenvironments:\n  dev: { deploy: { manifests: { paths: . } } }\n  prod: { deploy: { manifests: { paths: . } } }\n',
+  'version: 1\ntags: [v1]\nenvironments:\n  dev: { deploy: { manifests: { paths: . } } }\n  prod: { deploy: { manifests: { paths: . } } }\n',
 );
 writeRun(root, succeededRun('20200101T000000Z-aaaaaa', '2020-01-01T00:00:00.000Z', 5));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -114,6 +114,13 @@ describe('mistakes on the command line', () => {
     const { code, err } = slipway(...args);
     expect(err).toMatch(words);
     expect(code).toBe(2);
+  });
+
+  it('a dry run without a deploy is the plan, and leaves no run', { timeout: 120_000 }, () => {
+    const { code, out } = slipway('run', '--dry-run');
+    expect(out).toMatch(/no environment \(up to publish\)[\s\S]*Dry run: nothing was built, tagged, written or locked/);
+    expect(code).toBe(0);
+    expect(readdirSync(join(root, '.slipway', 'runs'))).toHaveLength(1);
   });
 
   it('are JSON with --json', { timeout: 120_000 }, () => {

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { KubeObject } from '../../src/engine/cluster/index.ts';
-import type { ClusterAccess } from '../../src/engine/deploy/access.ts';
+import { ApplyConflict, type ClusterAccess } from '../../src/engine/deploy/access.ts';
 import { nearMatches } from '../../src/engine/deploy/answers.ts';
 import { refusal } from '../../src/engine/deploy/checkAdmission.ts';
 import { checkImages, checkPullSecrets, type LookUp } from '../../src/engine/deploy/checkImages.ts';
+import { checkConflicts } from '../../src/engine/deploy/conflicts.ts';
 import { withoutSecrets } from '../../src/engine/deploy/diagnose.ts';
 import { podStates } from '../../src/engine/deploy/diagnoseFacts.ts';
 import { checkPorts } from '../../src/engine/deploy/ports.ts';
@@ -45,6 +46,31 @@ const deployment = (
   spec: { template: { metadata: { labels: { app: 'web' } }, spec: { containers, ...spec } } },
 });
 const place = (one: KubeObject) => ({ object: one });
+
+describe('fields of others', () => {
+  const asked: boolean[] = [];
+  const refusing = (manager: string): ClusterAccess => ({
+    ...cluster([]),
+    apply: async (_, options) => {
+      asked.push(options.isDryRun === true && options.isForced !== true);
+      throw new ApplyConflict('conflict', [{ manager, field: '.spec.replicas' }]);
+    },
+  });
+  const look = (manager: string) => checkConflicts([place(deployment({}))], refusing(manager), never);
+
+  test("a controller's fields are refused as the write would refuse them; what a person wrote by hand is taken", async () => {
+    expect(await look('keda')).toEqual([
+      expect.objectContaining({
+        certainty: 'wrong',
+        code: 'apply.conflict',
+        evidence: ['.spec.replicas is set by keda'],
+        fix: expect.stringMatching(/autoscaler/),
+      }),
+    ]);
+    expect(await look('kubectl-client-side-apply')).toEqual([]);
+    expect(asked).toEqual([true, true]);
+  });
+});
 
 describe('references', () => {
   test('all ways to name another object are found, optional ones are not', () => {

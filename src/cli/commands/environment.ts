@@ -1,9 +1,9 @@
 import { relative } from 'node:path';
 import { type Command, Option } from 'commander';
-import type { Answer, ObjectDiff, RevisionView } from '../../engine/main.ts';
+import type { RevisionView } from '../../engine/main.ts';
 import type { CliContext } from '../context.ts';
 import { createOutput } from '../output.ts';
-import { placeText } from '../words.ts';
+import { answerLines, diffLines } from './deployWords.ts';
 import { chooseWay, ROLLBACK_WAYS, type RollbackFlags } from './rollbackWays.ts';
 import { confirmProtected, finish, startedBy } from './run.ts';
 
@@ -119,26 +119,6 @@ export function addEnvironmentCommands(program: Command, context: () => CliConte
 
 function requestOf(flags: EnvironmentFlags) {
   return { environment: flags.env, ...(flags.tag !== undefined && { tag: flags.tag }) };
-}
-
-function answerLines({ certainty, code, message, fix, place }: Answer): readonly string[] {
-  return [
-    `${certainty === 'wrong' ? '✗ wrong     ' : '? suspicious'}  ${code}: ${message}`,
-    ...(place === undefined ? [] : [`    at ${placeText(place)}`]),
-    `    Fix: ${fix}`,
-  ];
-}
-
-function diffLines({ object, action, changes }: ObjectDiff): readonly string[] {
-  if (action === 'none') return [];
-  const sign = { create: '+', change: '~', delete: '-' }[action];
-  const name = `${object.kind} ${object.namespace === undefined ? '' : `${object.namespace}/`}${object.name}`;
-  const shown = (value: unknown) =>
-    value === undefined ? '(none)' : typeof value === 'string' ? value : JSON.stringify(value);
-  return [
-    `${sign} ${name}`,
-    ...changes.map(({ path, before, after }) => `    ${path}: ${shown(before)} → ${shown(after)}`),
-  ];
 }
 
 function revisionLine({ revision, at, isLive, isVerified, status, description }: RevisionView): string {

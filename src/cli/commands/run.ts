@@ -5,6 +5,7 @@ import { exitCodeOf, SlipwayError } from '../../engine/problems/index.ts';
 import type { Stage } from '../../engine/project/model.ts';
 import type { CliContext } from '../context.ts';
 import { createOutput } from '../output.ts';
+import { dryRun } from './dryRun.ts';
 
 export const STAGES = ['test', 'build', 'scan', 'publish', 'deploy', 'smoke'] as const satisfies readonly Stage[];
 
@@ -16,6 +17,7 @@ export interface RunFlags {
   readonly tag?: string;
   readonly force?: boolean;
   readonly yes?: boolean;
+  readonly dryRun?: boolean;
 }
 
 /** The options that say what to plan, shared by `plan` and `run`. */
@@ -57,6 +59,22 @@ export function toRequest(flags: RunFlags): PlanRequest {
   };
 }
 
+const DRY_RUN = 'show what would be deployed, by dry runs of helm and the API server, and change nothing';
+
+async function start(cli: CliContext, request: PlanRequest, flags: RunFlags): Promise<void> {
+  if (flags.dryRun === true) return dryRun(cli, request);
+  await confirmProtected(cli, request, flags.yes === true);
+  const { isJson, isVerbose, system } = cli;
+  const output = createOutput({ stdout: process.stdout, isJson, isVerbose, env: system.env });
+  const view = await cli.engine.run({
+    ...request,
+    signal: cli.signal,
+    startedBy: startedBy(cli),
+    onEvent: (event) => output.event(event),
+  });
+  finish(cli, output, view);
+}
+
 export function addRunCommands(program: Command, context: () => CliContext): void {
   addPlanOptions(
     program
@@ -64,27 +82,17 @@ export function addRunCommands(program: Command, context: () => CliContext): voi
       .description('Run the pipeline: test, build, scan, publish and, with --env, deploy and verify.'),
   )
     .option('-y, --yes', 'do not ask before changing a protected environment')
-    .action(async (flags: RunFlags) => {
-      const cli = context();
-      const request = toRequest(flags);
-      await confirmProtected(cli, request, flags.yes === true);
-      const output = createOutput({
-        stdout: process.stdout,
-        isJson: cli.isJson,
-        isVerbose: cli.isVerbose,
-        env: cli.system.env,
-      });
-      finish(
-        cli,
-        output,
-        await cli.engine.run({
-          ...request,
-          signal: cli.signal,
-          startedBy: startedBy(cli),
-          onEvent: (event) => output.event(event),
-        }),
-      );
-    });
+    .option('--dry-run', DRY_RUN)
+    .action((flags: RunFlags) => start(context(), toRequest(flags), flags));
+
+  program
+    .command('deploy')
+    .description('Deploy a tag that exists (default: that of this commit), watch it and smoke-test it. Builds nothing.')
+    .addOption(new Option('-e, --env <name>', 'environment').env('SLIPWAY_ENV').makeOptionMandatory())
+    .addOption(new Option('--tag <tag>', 'the tag').env('SLIPWAY_TAG'))
+    .option('-y, --yes', 'do not ask before changing a protected environment')
+    .option('--dry-run', DRY_RUN)
+    .action((flags: RunFlags) => start(context(), { ...toRequest(flags), only: ['deploy', 'smoke'] }, flags));
 
   program
     .command('resume')

@@ -5,6 +5,7 @@ import { CancelledError, type Failure, isCancelled, SlipwayError } from '../prob
 import type { HelmDeploy } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import type { ClusterAccess } from './access.ts';
+import type { Answer } from './answers.ts';
 import type {
   Applied,
   ApplyOptions,
@@ -28,6 +29,7 @@ import {
 } from './helmRecords.ts';
 import { HelmReleases, lockFailure } from './helmReleases.ts';
 import { type ImageToDeploy, imagesOf } from './images.ts';
+import { newNamespace } from './newNamespace.ts';
 import { inNamespace, keyOf } from './objects.ts';
 import { isWatched } from './order.ts';
 import { obstaclesFor, refuseObstacles } from './ownership.ts';
@@ -181,7 +183,30 @@ export class HelmDeployer implements Deployer {
       .filter((object) => !kept.has(keyOf(refOf(object))))
       .filter((object) => object.metadata.annotations?.['helm.sh/resource-policy'] !== 'keep')
       .map((object): ObjectDiff => ({ object: refOf(object), action: 'delete', changes: [] }));
-    return [...changes, ...removed];
+    const made = await newNamespace(this.#o.access, this.#namespace, objects, signal);
+    return [...made, ...changes, ...removed];
+  }
+
+  /** A release that helm would refuse to upgrade, said before. */
+  async concerns(signal: AbortSignal): Promise<readonly Answer[]> {
+    const stuck = lockOf(await this.#releases.revisions(signal), this.#o.system.clock.now());
+    if (stuck === undefined) return [];
+    const isHeld = stuck.ageMs < this.#lockLimit || (await this.#isHelmHere(signal));
+    const { message, fix = '', evidence = [] } = lockFailure(stuck, this.#where, this.#lockLimit);
+    const { revision, status } = stuck.revision;
+    const name = `sh.helm.release.v1.${this.#o.config.release}.v${revision}`;
+    return [
+      {
+        certainty: 'suspicious',
+        code: 'helm.pending',
+        object: { apiVersion: 'v1', kind: 'Secret', namespace: this.#namespace, name },
+        message: isHeld
+          ? message
+          : `Revision ${revision} of ${this.#where} was left ${status} by a helm that ended early.`,
+        fix: isHeld ? fix : 'Nothing is to be done: the deploy marks it failed and goes on from the last deployed one.',
+        evidence,
+      },
+    ];
   }
 
   async apply(options: ApplyOptions): Promise<Applied> {
@@ -286,13 +311,18 @@ export class HelmDeployer implements Deployer {
     }
   }
 
+  /** A lock that is younger may be a helm at work. */
+  get #lockLimit(): number {
+    return 2 * Math.max(this.#o.request.environment.rollout.timeoutMs ?? 0, HELM_TIMEOUT_MS);
+  }
+
   /** The revisions, after a lock that a killed helm left has been taken away. Throws when it may be in use. */
   async #unlocked(signal: AbortSignal, warnings: string[]): Promise<readonly ReleaseRevision[]> {
-    const { system, unlock, request } = this.#o;
+    const { system, unlock } = this.#o;
     const revisions = await this.#releases.revisions(signal);
     const stuck = lockOf(revisions, system.clock.now());
     if (stuck === undefined) return revisions;
-    const limit = 2 * Math.max(request.environment.rollout.timeoutMs ?? 0, HELM_TIMEOUT_MS);
+    const limit = this.#lockLimit;
     if (unlock !== 'asked' && (stuck.ageMs < limit || (await this.#isHelmHere(signal)))) {
       throw lockFailure(stuck, this.#where, limit);
     }

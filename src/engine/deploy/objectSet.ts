@@ -4,7 +4,9 @@ import type { ObjectRef } from '../events/index.ts';
 import type { Secrets } from '../events/secrets.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
-import { ApplyConflict, type ClusterAccess, type FieldConflict } from './access.ts';
+import { ApplyConflict, type ClusterAccess } from './access.ts';
+import type { Answer } from './answers.ts';
+import { checkConflicts, listedConflicts, refusalOf } from './conflicts.ts';
 import type {
   Applied,
   ApplyOptions,
@@ -17,6 +19,7 @@ import type {
 } from './deployer.ts';
 import { diffObject, type ObjectDiff } from './diff.ts';
 import { referenceOf, setImages } from './images.ts';
+import { newNamespace } from './newNamespace.ts';
 import { inNamespace, isClusterScoped, keyOf, type PlacedObject } from './objects.ts';
 import { inOrder, isWatched } from './order.ts';
 import { obstaclesFor, refuseObstacles } from './ownership.ts';
@@ -175,8 +178,14 @@ export class ObjectSetDeployer implements Deployer {
         return diffObject(object, current, { kind: 'subset' });
       }
     });
+    const made = await newNamespace(this.#o.access, this.#namespace, objects, signal);
     const pruned = this.#o.isPruning ? await this.#orphans(signal) : [];
-    return [...changes, ...pruned.map((object): ObjectDiff => ({ object, action: 'delete', changes: [] }))];
+    return [...made, ...changes, ...pruned.map((object): ObjectDiff => ({ object, action: 'delete', changes: [] }))];
+  }
+
+  /** Fields of other managers that the write would have to take: said before, as the write itself would refuse them. */
+  async concerns(signal: AbortSignal): Promise<readonly Answer[]> {
+    return checkConflicts((await this.render(signal)).objects, this.#o.access, signal);
   }
 
   async apply(options: ApplyOptions): Promise<Applied> {
@@ -255,11 +264,12 @@ export class ObjectSetDeployer implements Deployer {
     } catch (error) {
       if (error instanceof ApplyConflict) {
         const name = nameOf(refOf(object));
-        const foreign = error.conflicts.filter(({ manager }) => !isPersonsTool(manager));
-        if (foreign.length > 0 || error.conflicts.length === 0) throw conflict(name, foreign, place, error.message);
+        const refused = refusalOf(name, error, place);
+        if (refused !== undefined) throw refused;
         await access.apply(object, { signal, isForced: true });
         const taken = error.conflicts.filter(({ manager }) => !manager.startsWith('slipway'));
-        if (taken.length > 0) warnings.push(`${name}: took over ${listed(taken)}; the manifest decides from now on.`);
+        if (taken.length > 0)
+          warnings.push(`${name}: took over ${listedConflicts(taken)}; the manifest decides from now on.`);
         return;
       }
       if (SlipwayError.is(error) && place !== undefined && error.place === undefined) {
@@ -447,36 +457,6 @@ function refuseTwins(placed: readonly PlacedObject[]): void {
     }
     seen.set(key, one);
   }
-}
-
-/** Tools a person runs by hand, and our own other writes: the manifest of the deploy is newer than what they did. */
-const isPersonsTool = (manager: string): boolean =>
-  /^(kubectl(-|$)|kubectl\.exe|k9s|Lens|node-fetch|OpenAPI-Generator|before-first-apply|slipway)/.test(manager);
-
-function conflict(
-  name: string,
-  conflicts: readonly FieldConflict[],
-  place: PlacedObject['place'],
-  message: string,
-): SlipwayError {
-  const isScale = conflicts.some(({ field }) => field === '.spec.replicas');
-  return new SlipwayError({
-    reason: 'refused',
-    code: 'apply.conflict',
-    message: `${name} was not changed: ${conflicts.length === 0 ? message : `${listed(conflicts)} would be overwritten`}.`,
-    fix: isScale
-      ? 'Leave `spec.replicas` out of the manifest: an autoscaler or somebody else sets it.'
-      : 'Leave these fields out of the manifest, or end what else writes them.',
-    ...(place !== undefined && { place }),
-    evidence: conflicts.map(({ manager, field }) => `${field} is set by ${manager}`),
-  });
-}
-
-function listed(conflicts: readonly FieldConflict[]): string {
-  const byManager = Map.groupBy(conflicts, ({ manager }) => manager);
-  return [...byManager]
-    .map(([manager, fields]) => `${fields.map(({ field }) => field.replace(/^\./, '')).join(', ')} of ${manager}`)
-    .join('; ');
 }
 
 function failureOf(error: SlipwayError) {
