@@ -387,3 +387,6 @@ function refuseErrors(project: Project): void {
 export const loadMarkers = () => import('./markers/index.ts');
 
 export const loadCi = () => import('./ciHost.ts');
+
+/** Argo CD's Applications outside of a run. */
+export const loadApplications = () => import('./applications.ts');

@@ -1,6 +1,7 @@
 // Every id the manifest also holds; a unit test compares the two.
 import { actionCommandIds } from './actions/ids.ts';
 import { ciCommandIds, ciViewId } from './ci/ids.ts';
+import { deliveryCommandIds } from './delivery/ids.ts';
 import { imagesViewId, markerCommandIds } from './markers/ids.ts';
 import { workloadCommandIds } from './workloads/ids.ts';
 
@@ -14,6 +15,7 @@ export const commandIds = [
   ...markerCommandIds,
   ...actionCommandIds,
   ...workloadCommandIds,
+  ...deliveryCommandIds,
   ...ciCommandIds,
   'slipway.openEndpoint',
   'slipway.openConfiguration',

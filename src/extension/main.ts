@@ -11,6 +11,7 @@ import { openPlace, refuseUntrusted, registerCommands, showError } from './comma
 import { type RunCommandParts, runCommands, startRun } from './commands/runCommands.ts';
 import { openLog, openReport, viewCommands } from './commands/viewCommands.ts';
 import { registerConfig } from './config/index.ts';
+import { deliveryCommands } from './delivery/index.ts';
 import { Owner } from './events.ts';
 import { registerMarkers } from './markers/index.ts';
 import { PageMemory } from './rollout/pageMemory.ts';
@@ -82,7 +83,9 @@ export function activate(context: vscode.ExtensionContext): void {
   owner.own(new LogDocuments(workspace, system));
   const stages = owner.own(registerActions({ ...parts, loader, store: workloads.store }));
   const { texts } = stages;
-  const operations = owner.own(registerWorkloadCommands({ workspace, loader, selected, texts }));
+  const operations = owner.own(
+    registerWorkloadCommands({ workspace, loader, selected, texts, scaled: workloads.scaled }),
+  );
   const surfaces = owner.own(registerSurfaces(parts, String(context.extension.packageJSON.version)));
   const markers = owner.own(registerMarkers({ system, loader, workspace, log }));
   const ci = owner.own(registerCi({ system, loader, workspace, log, context }));
@@ -93,6 +96,7 @@ export function activate(context: vscode.ExtensionContext): void {
         ...stages.commands,
         ...operations.commands,
         ...surfaces.commands,
+        ...deliveryCommands({ workspace, loader, selected, system }),
         ...ci.commands,
         ...runCommands(parts),
         ...viewCommands({ workspace, panels, loader, log }),

@@ -29,6 +29,7 @@ export type RunCondition = 'running' | 'succeeded' | 'failed' | 'rolled back' | 
 
 export function conditionOf(run: RunView, isLive: boolean): RunCondition {
   if (run.state === 'running') return isLive ? 'running' : 'interrupted';
+  if (run.state === 'cancelled' && run.hostEnded === true) return 'interrupted';
   if (run.state === 'failed' && run.rolledBack) return 'rolled back';
   return run.state;
 }
@@ -41,6 +42,7 @@ export const stepConditionOf = (step: StepView, run: RunView, isLive: boolean): 
 
 /** Why the run ended as it did, short enough for a tree row. */
 export function causeOf(run: RunView): string | undefined {
+  if (run.hostEnded === true) return 'the window was closed';
   const cause = run.verdict?.state === 'failed' ? run.verdict.causes[0] : undefined;
   if (cause !== undefined) return firstSentence(cause.message);
   return run.failure === undefined ? undefined : firstSentence(run.failure.message);

@@ -110,6 +110,23 @@ describe('executeRun', () => {
     expect(events.at(-1)).toMatchObject({ type: 'run.finished', exitCode: 130 });
   });
 
+  it('says that nobody cancelled it when the window was closed, until it is resumed', async () => {
+    const cancel = new AbortController();
+    const hangs: Behaviour = (_name, { signal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')));
+        // As the extension's bundle does, which has another class of this name.
+        cancel.abort(Object.assign(new Error('closed'), { name: 'CancelledError', isHostEnded: true }));
+      });
+    const events: RunEvent[] = [];
+    const onEvent = (event: RunEvent) => void events.push(event);
+    const view = await start([command('a')], hangs, { signal: AbortSignal.any([cancel.signal]), onEvent });
+    expect(view).toMatchObject({ state: 'cancelled', hostEnded: true });
+    const resumed = await start([command('a')], async () => ({}), { resume: { run: view.id, events } });
+    expect(resumed.state).toBe('succeeded');
+    expect(resumed.hostEnded).toBeUndefined();
+  });
+
   it('skips an unchanged step with its old outputs, and runs it when they no longer hold', async () => {
     const unchanged = command('a', [], {
       decision: { action: 'skip', why: 'nothing changed' },

@@ -23,7 +23,11 @@ export function outcome(state: RolloutState, send: Send, showLog: (step: string)
       return failed(state, send, showLog);
     case 'interrupted':
       return html`<section class="outcome warn" aria-label="Outcome">
-        <p class="headline">${conditionMark(condition)} The process of this run has ended without a word</p>
+        <p class="headline">${conditionMark(condition)} ${
+          run.hostEnded === true
+            ? 'The window was closed while this run went on'
+            : 'The process of this run has ended without a word'
+        }</p>
         <p class="fix">Resume looks at the registry and the cluster, and goes on without doing anything twice.</p>
       </section>`;
     case 'cancelled':

@@ -136,6 +136,8 @@ export type EventBody =
       readonly durationMs: number;
       readonly failure?: Failure;
       readonly rolledBack?: boolean;
+      /** Cancelled by no person: the window in which it ran was closed. */
+      readonly hostEnded?: boolean;
     }
   | { readonly type: 'step.started'; readonly key: string | null; readonly attempt: number }
   /** Journalled before an effect outside this machine's memory; `resume` looks at the last one without an outcome. */

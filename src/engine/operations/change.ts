@@ -11,6 +11,8 @@ export interface Changed {
   readonly message: string;
   /** What will undo it, or what else is worth knowing. */
   readonly notes: readonly string[];
+  /** Scale: the number of replicas until then. */
+  readonly before?: number;
 }
 
 /** The annotation of `kubectl rollout restart`, so that both are told alike. */
@@ -98,6 +100,7 @@ export async function scale(named: Named, replicas: number, scope: Scope): Promi
   return {
     object: ref,
     message: `${nameOf(ref)} is scaled from ${before} to ${replicas}.`,
+    before,
     notes: [
       ...(helm?.kind === 'helm'
         ? [

@@ -108,6 +108,21 @@ export class CancelledError extends Error {
   }
 }
 
+/**
+ * The reason of a signal that is aborted because its host ends (a window that closes), not because a person wants the work
+ * ended: the run says so, and is offered to be resumed.
+ */
+export class HostEndedError extends CancelledError {
+  readonly isHostEnded = true;
+  constructor() {
+    super('The window was closed.');
+  }
+}
+
+/** By its mark, not its class: host and engine are bundles of their own. */
+export const isHostEnded = (reason: unknown): boolean =>
+  isCancelled(reason) && (reason as { readonly isHostEnded?: unknown }).isHostEnded === true;
+
 /** True for our own cancellation and for the `AbortError` that Node's APIs throw when their signal aborts. */
 export function isCancelled(error: unknown): boolean {
   return error instanceof Error && (error.name === 'CancelledError' || error.name === 'AbortError');

@@ -1,7 +1,15 @@
 import type { EventBody, Outputs, RunEvent, RunId, StepId } from '../events/index.ts';
 import type { Secrets } from '../events/secrets.ts';
 import type { Plan, PlannedStep, StepContext, StepKind } from '../plan/step.ts';
-import { CancelledError, exitCodeOf, type Failure, isCancelled, SlipwayError, toFailure } from '../problems/index.ts';
+import {
+  CancelledError,
+  exitCodeOf,
+  type Failure,
+  isCancelled,
+  isHostEnded,
+  SlipwayError,
+  toFailure,
+} from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import type { HeldLease } from './clusterLease.ts';
 import { JournalWriter, newRunId, prepareFolder } from './journal.ts';
@@ -134,6 +142,7 @@ class Execution {
       durationMs: system.clock.now() - started,
       ...(!cancelled && failure !== undefined && { failure }),
       ...(isRolledBack && { rolledBack: true }),
+      ...(cancelled && isHostEnded(signal.reason) && { hostEnded: true }),
     });
   }
 

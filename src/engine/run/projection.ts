@@ -46,6 +46,8 @@ export interface RunView {
   readonly tag?: string;
   readonly failure?: Failure;
   readonly rolledBack: boolean;
+  /** Cancelled because the window in which it ran was closed; nobody wanted that. */
+  readonly hostEnded?: boolean;
   readonly steps: readonly StepView[];
   readonly workloads: readonly WorkloadView[];
   readonly verdict?: {
@@ -107,7 +109,7 @@ function fold(before: RunView, event: RunEvent): RunView {
   const view = event.type === 'log' ? before : { ...before, lastSeq: event.seq };
   switch (event.type) {
     case 'run.resumed': {
-      const { finishedAt: _f, durationMs: _d, failure: _x, ...rest } = view;
+      const { finishedAt: _f, durationMs: _d, failure: _x, hostEnded: _h, ...rest } = view;
       return {
         ...rest,
         state: 'running',
@@ -125,6 +127,7 @@ function fold(before: RunView, event: RunEvent): RunView {
         finishedAt: event.time,
         durationMs: event.durationMs,
         rolledBack: event.rolledBack ?? false,
+        ...(event.hostEnded === true && { hostEnded: true }),
         ...(event.failure !== undefined && { failure: event.failure }),
         // A killed writer may have left steps running; the end of the run is their end as well.
         steps: view.steps.map((step) => (step.state === 'running' ? { ...step, state: 'cancelled' } : step)),

@@ -4,11 +4,12 @@ import * as vscode from 'vscode';
 import type { LiveState, RevisionView } from '../../engine/main.ts';
 import { CancelledError, SlipwayError } from '../../engine/problems/index.ts';
 import type { EnvironmentConfig } from '../../engine/project/model.ts';
+import { asking } from '../commands/asking.ts';
 import type { CommandSpec } from '../commands/register.ts';
 import { confirmProtected, type RunCommandParts, watchRun } from '../commands/runCommands.ts';
 import { pickRoot, targetOf } from '../commands/target.ts';
 import type { EngineLoader } from '../run/engineLoader.ts';
-import { age } from '../words.ts';
+import { age, conditionOf } from '../words.ts';
 import type { Root } from '../workspace.ts';
 import { deployDiffText, environmentText } from './compareText.ts';
 import { pickDeployable } from './stageCommands.ts';
@@ -120,11 +121,18 @@ async function environmentMenu({ selected }: EnvironmentCommandParts): Promise<v
     label: `$(${icon}) ${label}`,
     command,
   });
+  const condition = entry === undefined ? undefined : conditionOf(entry.view, entry.isLive);
+  const resume = [item('debug-continue', vscode.l10n.t('Resume the run'), 'slipway.resume')];
+  const isInterrupted = condition === 'interrupted';
   const picked = await vscode.window.showQuickPick(
     [
-      ...(entry?.isLive === true
+      ...(isInterrupted ? resume : []),
+      ...(condition === 'running'
         ? [item('debug-stop', vscode.l10n.t('Cancel the run'), 'slipway.cancel')]
         : [item('play', vscode.l10n.t('Run the pipeline'), 'slipway.run')]),
+      ...(condition === undefined || isInterrupted || condition === 'running' || condition === 'succeeded'
+        ? []
+        : resume),
       ...(entry === undefined ? [] : [item('preview', vscode.l10n.t('Show the rollout'), 'slipway.showRollout')]),
       ...(entry !== undefined && entry.view.endpoints.length > 0
         ? [item('link-external', vscode.l10n.t('Open the app'), 'slipway.openEndpoint')]
@@ -233,16 +241,4 @@ async function liveOnce(
   } finally {
     stop.abort();
   }
-}
-
-/** Shows that something is asked of a cluster, and lets the person stop it. */
-async function asking<T>(title: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  return vscode.window.withProgress(
-    { location: vscode.ProgressLocation.Notification, title, cancellable: true },
-    (_progress, token) => {
-      const stop = new AbortController();
-      token.onCancellationRequested(() => stop.abort());
-      return work(stop.signal);
-    },
-  );
 }

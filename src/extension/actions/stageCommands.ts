@@ -69,8 +69,9 @@ export async function pickDeployable(
   given: Partial<Target>,
   title: string,
   selected: SelectedEnvironment,
+  isFit: (environment: EnvironmentConfig) => boolean = () => true,
 ): Promise<EnvironmentConfig> {
-  const { environments } = await projectOf(root);
+  const environments = (await projectOf(root)).environments.filter(isFit);
   const [only] = environments;
   if (only === undefined) {
     throw new SlipwayError({
@@ -131,7 +132,7 @@ async function pickImages(root: Root, argument: unknown, title: string): Promise
       detail: platforms.join(', '),
       picked: true,
     })),
-    { title, canPickMany: true, placeHolder: vscode.l10n.t('Images') },
+    { title, canPickMany: true, placeHolder: vscode.l10n.t('Images'), ignoreFocusOut: true },
   );
   if (picked === undefined || picked.length === 0) throw new CancelledError();
   return picked.length === images.length ? undefined : picked.map(({ label }) => label);

@@ -65,20 +65,27 @@ export class StatusBar extends Owner {
           : `${condition} ${age(entry.view.finishedAt ?? entry.view.startedAt, now)}`;
     const live = standing.kind === 'live' ? liveWords(standing.state.workloads.length, bad) : undefined;
     const icon = bad > 0 ? '$(warning)' : condition === undefined ? '$(server-environment)' : icons[condition];
-    this.#item.text = `${icon} ${environment}${condition === 'running' ? `: ${words}` : ''}`;
+    const standingWords = condition === 'running' ? words : condition === 'interrupted' ? vscode.l10n.t('resume?') : '';
+    this.#item.text = `${icon} ${environment}${standingWords === '' ? '' : `: ${standingWords}`}`;
     const cause = entry === undefined ? undefined : causeOf(entry.view);
     this.#item.tooltip = new vscode.MarkdownString(
       [
         `**${root.project?.name ?? root.folder.name}: ${environment}**`,
         words,
         ...(condition !== 'succeeded' && condition !== 'running' && cause !== undefined ? [cause] : []),
+        ...(condition === 'interrupted' ? [vscode.l10n.t('It can be resumed: what is done is not done again.')] : []),
         ...(live === undefined ? [] : [live]),
       ].join('\n\n'),
     );
     this.#item.accessibilityInformation = {
-      label: [`Slipway environment ${environment}`, words, ...(live === undefined ? [] : [live])].join(', '),
+      label: [
+        `Slipway environment ${environment}`,
+        words,
+        ...(condition === 'interrupted' ? [vscode.l10n.t('can be resumed')] : []),
+        ...(live === undefined ? [] : [live]),
+      ].join(', '),
     };
-    const isBad = condition === 'failed' || condition === 'rolled back' || bad > 0;
+    const isBad = condition === 'failed' || condition === 'rolled back' || condition === 'interrupted' || bad > 0;
     this.#item.backgroundColor = isBad ? new vscode.ThemeColor('statusBarItem.warningBackground') : undefined;
     this.#item.show();
     if (condition === 'running') {

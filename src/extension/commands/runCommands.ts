@@ -158,3 +158,14 @@ export async function confirmProtected(
   );
   if (chosen !== agree) throw new CancelledError();
 }
+
+/** Before a protected environment is changed by something that is no run. `what` names the change and the button. */
+export async function confirmChange(environment: EnvironmentConfig, what: string): Promise<void> {
+  if (!environment.isProtected) return;
+  const chosen = await vscode.window.showWarningMessage(
+    vscode.l10n.t('{0} on the protected environment {1}?', what, environment.name),
+    { modal: true, detail: vscode.l10n.t('Namespace: {0}', environment.namespace) },
+    what,
+  );
+  if (chosen !== what) throw new CancelledError();
+}

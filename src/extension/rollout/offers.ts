@@ -16,7 +16,9 @@ export function offersOf(run: RunView, isLive: boolean): Offers {
   const hasEnvironment = run.environment !== null;
   const resume: readonly Offer[] = condition === 'succeeded' ? [] : ['resume'];
   const rollBack: readonly Offer[] = hasEnvironment && condition === 'succeeded' ? ['rollBack'] : [];
-  return { offers: [...rollBack, ...resume, 'runAgain'], fixes: hasEnvironment ? fixesOf(run, condition) : [] };
+  // Nobody wanted an interrupted run to end: to go on with it is what one comes for.
+  const again: readonly Offer[] = condition === 'interrupted' ? ['runAgain', ...resume] : [...resume, 'runAgain'];
+  return { offers: [...rollBack, ...again], fixes: hasEnvironment ? fixesOf(run, condition) : [] };
 }
 
 function fixesOf(run: RunView, condition: string): readonly Offer[] {

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import type { RunEvent, RunId } from '../../engine/events/index.ts';
 import type { PlanRequest, RunView } from '../../engine/main.ts';
-import { SlipwayError } from '../../engine/problems/index.ts';
+import { HostEndedError, SlipwayError } from '../../engine/problems/index.ts';
 import type { EnvironmentConfig } from '../../engine/project/model.ts';
 import type { System } from '../../engine/system/index.ts';
 import { Emitter, Owner } from '../events.ts';
@@ -120,10 +120,10 @@ export class Runner extends Owner {
     process.kill(view.pid, 'SIGINT');
   }
 
-  /** Cancels all and waits for their ends: no child process is left behind. */
+  /** The window closes: ends all and waits, so that no child process is left behind; the journal says why they ended. */
   async stopAll(): Promise<void> {
     const active = [...this.#active];
-    for (const { cancel } of active) cancel.abort();
+    for (const { cancel } of active) cancel.abort(new HostEndedError());
     await Promise.allSettled(active.map(({ ended }) => ended));
     await this.#system.processes.dispose();
   }

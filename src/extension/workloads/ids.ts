@@ -5,6 +5,7 @@ export const workloadCommandIds = [
   'slipway.exec',
   'slipway.restart',
   'slipway.scale',
+  'slipway.undoScale',
   'slipway.portForward',
   'slipway.stopForward',
   'slipway.describe',

@@ -5,6 +5,7 @@ import { Owner } from '../events.ts';
 import type { EngineLoader } from '../run/engineLoader.ts';
 import type { Workspace } from '../workspace.ts';
 import { Forwards } from './forwards.ts';
+import { ScaleUndo } from './scaleUndo.ts';
 import { workloadCommands } from './workloadCommands.ts';
 import { WorkloadStore } from './workloadStore.ts';
 import { WorkloadsTree } from './workloadsTree.ts';
@@ -15,7 +16,10 @@ export interface WorkloadParts {
 }
 
 /** The Workloads view. Contacts a cluster when somebody expands one of its environments. */
-export function registerWorkloads({ workspace, loader }: WorkloadParts): Owner & { readonly store: WorkloadStore } {
+export function registerWorkloads({
+  workspace,
+  loader,
+}: WorkloadParts): Owner & { readonly store: WorkloadStore; readonly scaled: ScaleUndo } {
   const owner = new Owner();
   const store = owner.own(
     new WorkloadStore(async ({ folder, environment }, onChange, signal) => {
@@ -23,13 +27,18 @@ export function registerWorkloads({ workspace, loader }: WorkloadParts): Owner &
       await engine.watch(environment, onChange, signal);
     }),
   );
-  owner.own(new WorkloadsTree(workspace, store));
-  return Object.assign(owner, { store });
+  const scaled = owner.own(new ScaleUndo());
+  owner.own(new WorkloadsTree(workspace, store, scaled));
+  return Object.assign(owner, { store, scaled });
 }
 
 /** What one does with what runs. The port-forwards and terminals end with the window. */
 export function registerWorkloadCommands(
-  parts: WorkloadParts & { readonly selected: SelectedEnvironment; readonly texts: TextDocuments },
+  parts: WorkloadParts & {
+    readonly selected: SelectedEnvironment;
+    readonly texts: TextDocuments;
+    readonly scaled: ScaleUndo;
+  },
 ): Owner & { readonly commands: readonly CommandSpec[] } {
   const owner = new Owner();
   const forwards = owner.own(new Forwards());

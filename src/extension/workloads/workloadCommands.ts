@@ -6,11 +6,13 @@ import type { SelectedEnvironment } from '../actions/selectedEnvironment.ts';
 import { pickDeployable } from '../actions/stageCommands.ts';
 import type { TextDocuments } from '../actions/textDocuments.ts';
 import type { CommandSpec } from '../commands/register.ts';
+import { confirmChange } from '../commands/runCommands.ts';
 import { pickRoot, targetOf } from '../commands/target.ts';
 import type { EngineLoader } from '../run/engineLoader.ts';
 import type { Root, Workspace } from '../workspace.ts';
 import { descriptionText } from './descriptionText.ts';
 import type { Forwards } from './forwards.ts';
+import type { ScaleUndo } from './scaleUndo.ts';
 import { LogsTerminal, ShellTerminal } from './terminals.ts';
 
 export interface WorkloadCommandParts {
@@ -19,6 +21,7 @@ export interface WorkloadCommandParts {
   readonly selected: SelectedEnvironment;
   readonly texts: TextDocuments;
   readonly forwards: Forwards;
+  readonly scaled: ScaleUndo;
 }
 
 interface Chosen {
@@ -29,7 +32,7 @@ interface Chosen {
 }
 
 export function workloadCommands(parts: WorkloadCommandParts): readonly CommandSpec[] {
-  const { loader, texts, forwards } = parts;
+  const { loader, texts, forwards, scaled } = parts;
   const operations = async (root: Root) => (await loader.engine(root.path)).operations();
   return [
     {
@@ -71,10 +74,27 @@ export function workloadCommands(parts: WorkloadCommandParts): readonly CommandS
         const { root, environment, named } = await choose(parts, argument, vscode.l10n.t('Scale'));
         const replicas = await pickReplicas(argument, named);
         await confirmChange(environment, vscode.l10n.t('Scale {0} to {1}', named, replicas));
-        const work = await operations(root);
-        await changing(vscode.l10n.t('Slipway: scaling {0} to {1}', named, replicas), (signal, report) =>
-          work.scale({ environment: environment.name }, named, replicas, { signal, onEvent: report }),
-        );
+        await scaleTo(parts, { root, environment, named }, replicas);
+      },
+    },
+    {
+      id: 'slipway.undoScale',
+      needs: 'trusted',
+      run: async (argument) => {
+        const { root, environment, named } = await choose(parts, argument, vscode.l10n.t('Undo Scale'));
+        const last = scaled.get({ folder: root.path, environment: environment.name, named });
+        if (last === undefined) {
+          throw new SlipwayError({
+            reason: 'usage',
+            code: 'scale.nothing-to-undo',
+            message: vscode.l10n.t('{0} was not scaled in this window.', named),
+            fix: vscode.l10n.t('Give the number with Slipway: Scale.'),
+          });
+        }
+        await confirmChange(environment, vscode.l10n.t('Scale {0} back to {1}', named, last.before));
+        await scaleTo(parts, { root, environment, named }, last.before);
+        // Undone is undone: the row must not offer to undo the undoing.
+        scaled.forget({ folder: root.path, environment: environment.name, named });
       },
     },
     {
@@ -158,6 +178,20 @@ function namedOf(argument: unknown): string | undefined {
     : undefined;
 }
 
+/** Remembers what it was before; also of a scale whose pods do not come up, which is when one wants to go back. */
+async function scaleTo({ loader, scaled }: WorkloadCommandParts, chosen: Chosen, replicas: number): Promise<void> {
+  const { root, environment, named } = chosen;
+  const work = await (await loader.engine(root.path)).operations();
+  await changing(vscode.l10n.t('Slipway: scaling {0} to {1}', named, replicas), async (signal, report) => {
+    const done = await work.scale({ environment: environment.name }, named, replicas, { signal, onEvent: report });
+    if (done.before !== undefined) {
+      const workload = { folder: root.path, environment: environment.name, named };
+      scaled.remember(workload, { before: done.before, after: replicas });
+    }
+    return done;
+  });
+}
+
 async function pickReplicas(argument: unknown, named: string): Promise<number> {
   const given = (argument as { readonly replicas?: unknown } | undefined)?.replicas;
   if (typeof given === 'number' && Number.isInteger(given) && given >= 0) return given;
@@ -169,16 +203,6 @@ async function pickReplicas(argument: unknown, named: string): Promise<number> {
   });
   if (typed === undefined) throw new CancelledError();
   return Number(typed);
-}
-
-async function confirmChange(environment: EnvironmentConfig, what: string): Promise<void> {
-  if (!environment.isProtected) return;
-  const chosen = await vscode.window.showWarningMessage(
-    vscode.l10n.t('{0} on the protected environment {1}?', what, environment.name),
-    { modal: true, detail: vscode.l10n.t('Namespace: {0}', environment.namespace) },
-    what,
-  );
-  if (chosen !== what) throw new CancelledError();
 }
 
 type Watched = { readonly message: string; readonly verdict?: { readonly state: string; readonly message: string } };

@@ -20,6 +20,7 @@ export function liveEnvironmentItem(environment: EnvironmentConfig, standing: St
   const where = `namespace ${namespace}${context === undefined ? '' : `, context ${context}`}`;
   const words = wordsOf(standing);
   const isBad = standing.kind === 'failed' || (standing.kind === 'live' && troubled(standing.state.workloads) > 0);
+  const isDelivered = environment.deploy.kind === 'flux' || environment.deploy.kind === 'argocd';
   const isCut = standing.kind === 'live' && standing.state.contact.state !== 'connected';
   return {
     label: name,
@@ -33,7 +34,7 @@ export function liveEnvironmentItem(environment: EnvironmentConfig, standing: St
       where,
       ...(standing.kind === 'failed' && standing.failure.fix !== undefined ? [`Fix: ${standing.failure.fix}`] : []),
     ],
-    contextValue: `live.${standing.kind}${environment.isProtected ? '.protected' : ''}`,
+    contextValue: `live.${standing.kind}${environment.isProtected ? '.protected' : ''}${isDelivered ? '.delivered' : ''}`,
     spoken: [name, words ?? 'not looked at yet', where].join(', '),
   };
 }
@@ -63,13 +64,15 @@ function wordsOf(standing: Standing): string | undefined {
 export const troubled = (workloads: readonly LiveWorkloadView[]): number =>
   workloads.filter(({ state, cause }) => state !== 'ready' || cause !== undefined).length;
 
-export function workloadItem(workload: LiveWorkloadView, now: number): Item {
+/** `undo`: the replicas it had before it was scaled in this window. */
+export function workloadItem(workload: LiveWorkloadView, now: number, undo?: number): Item {
   const { ref, state, cause } = workload;
   const isTroubled = cause !== undefined && state !== 'ready';
   const tags = [...new Set(workload.images.map(imageTag))];
   const words = [
     ...(cause === undefined ? (state === 'ready' ? [] : [firstSentence(workload.message)]) : [firstSentence(cause)]),
     countWords(workload),
+    ...(undo === undefined ? [] : [`scaled from ${undo}`]),
     ...(tags.length === 0 ? [] : [tags.length > 2 ? `${tags.slice(0, 2).join(', ')} and more` : tags.join(', ')]),
     ...(workload.createdAt === undefined ? [] : [short(age(workload.createdAt, now))]),
     ...(ref.kind === 'Deployment' ? [] : [ref.kind]),
@@ -85,7 +88,7 @@ export function workloadItem(workload: LiveWorkloadView, now: number): Item {
       ...workload.images.map((image) => `\`${image}\``),
       ...(workload.revision === undefined ? [] : [`Revision ${workload.revision}`]),
     ],
-    contextValue: `workload.${ref.kind}.${state}`,
+    contextValue: `workload.${ref.kind}.${state}${undo === undefined ? '' : '.scaled'}`,
     spoken: [`${ref.kind} ${ref.name}`, state, ...words.filter((word) => word !== ref.kind)].join(', '),
   };
 }

@@ -6,6 +6,7 @@ import { Owner } from '../events.ts';
 import { viewIds } from '../ids.ts';
 import { toTreeItem } from '../views/treeRow.ts';
 import type { Root, Workspace } from '../workspace.ts';
+import type { ScaleUndo } from './scaleUndo.ts';
 import { liveEnvironmentItem, noteItem, podItem, troubled, workloadItem } from './workloadItems.ts';
 import type { EnvironmentKey, WorkloadStore } from './workloadStore.ts';
 
@@ -36,6 +37,7 @@ const TICK_MS = 30_000;
 export class WorkloadsTree extends Owner implements vscode.TreeDataProvider<WorkloadNode> {
   readonly #workspace: Workspace;
   readonly #store: WorkloadStore;
+  readonly #scaled: ScaleUndo;
   readonly #changed = this.own(new vscode.EventEmitter<WorkloadNode | undefined>());
   readonly onDidChangeTreeData = this.#changed.event;
   readonly #view: vscode.TreeView<WorkloadNode>;
@@ -46,10 +48,11 @@ export class WorkloadsTree extends Owner implements vscode.TreeDataProvider<Work
   #linger: NodeJS.Timeout | undefined;
   #ticker: NodeJS.Timeout | undefined;
 
-  constructor(workspace: Workspace, store: WorkloadStore) {
+  constructor(workspace: Workspace, store: WorkloadStore, scaled: ScaleUndo) {
     super();
     this.#workspace = workspace;
     this.#store = store;
+    this.#scaled = scaled;
     this.#view = this.own(
       vscode.window.createTreeView<WorkloadNode>(viewIds.workloads, { treeDataProvider: this, showCollapseAll: true }),
     );
@@ -67,6 +70,7 @@ export class WorkloadsTree extends Owner implements vscode.TreeDataProvider<Work
       }),
     );
     this.own(store.onDidChange((key) => this.#refresh(key)));
+    this.own(scaled.onDidChange((key) => this.#refresh(key)));
     this.own(
       workspace.onDidChange((change) => {
         if (change.kind === 'runs') {
@@ -135,7 +139,10 @@ export class WorkloadsTree extends Owner implements vscode.TreeDataProvider<Work
       case 'workload': {
         const workload = this.#workload(node);
         if (workload === undefined) return new vscode.TreeItem(node.ref.name);
-        return toTreeItem(workloadItem(workload, now), this.#id(node), workload.pods.length === 0 ? None : Collapsed);
+        const { kind, name } = node.ref;
+        const undo = this.#scaled.offer({ ...keyOf(node), named: `${kind.toLowerCase()}/${name}` }, workload.desired);
+        const item = workloadItem(workload, now, undo);
+        return toTreeItem(item, this.#id(node), workload.pods.length === 0 ? None : Collapsed);
       }
       case 'pod': {
         const pod = this.#pod(node);

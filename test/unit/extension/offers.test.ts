@@ -13,7 +13,15 @@ function viewOf(run: SampleRun): RunView {
 describe('what the page offers', () => {
   it.each([
     ['a running one', viewOf(runningRun()), true, ['cancel'], []],
-    ['an interrupted one', viewOf(runningRun()), false, ['resume', 'runAgain'], []],
+    ['an interrupted one', viewOf(runningRun()), false, ['runAgain', 'resume'], []],
+    [
+      'one whose window was closed',
+      { ...viewOf(runningRun()), state: 'cancelled', hostEnded: true },
+      false,
+      ['runAgain', 'resume'],
+      [],
+    ],
+    ['a cancelled one', { ...viewOf(runningRun()), state: 'cancelled' }, false, ['resume', 'runAgain'], []],
     ['a success', viewOf(succeededRun()), false, ['rollBack', 'runAgain'], []],
     ['a success without an environment', { ...viewOf(succeededRun()), environment: null }, false, ['runAgain'], []],
     ['a gate that stopped it', viewOf(gatedRun()), false, ['resume', 'runAgain'], []],

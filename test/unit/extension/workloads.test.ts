@@ -3,6 +3,7 @@ import type { Description, LiveState, LiveWorkloadView } from '../../../src/engi
 import { SlipwayError } from '../../../src/engine/problems/index.ts';
 import type { EnvironmentConfig } from '../../../src/engine/project/model.ts';
 import { descriptionText } from '../../../src/extension/workloads/descriptionText.ts';
+import { ScaleUndo } from '../../../src/extension/workloads/scaleUndo.ts';
 import {
   imageTag,
   liveEnvironmentItem,
@@ -193,5 +194,30 @@ describe('description', () => {
     expect(text).toMatch(/\n# {3}Service shop-api: port 80\n/);
     expect(text.split('\n\n').at(-1)).toBe('kind: Deployment\n');
     for (const line of text.split('\n\n')[0]?.split('\n') ?? []) expect(line).toMatch(/^#/);
+  });
+});
+
+describe('undo of a scale', () => {
+  const web = { folder: '/work/shop', environment: 'dev', named: 'deployment/shop-api' };
+
+  it('is offered on the row while the workload has the number it was given', () => {
+    const undo = new ScaleUndo();
+    undo.remember(web, { before: 2, after: 5 });
+    expect(undo.offer(web, 5)).toBe(2);
+    // Somebody else has scaled it since.
+    expect(undo.offer(web, 4)).toBeUndefined();
+    expect(undo.offer({ ...web, environment: 'prod' }, 5)).toBeUndefined();
+    const row = workloadItem({ ...api, desired: 5 }, now, undo.offer(web, 5));
+    expect(row.description).toMatch(/scaled from 2/);
+    expect(row.contextValue).toBe('workload.Deployment.ready.scaled');
+  });
+
+  it('is gone when it was undone, and a scale to the same number leaves none', () => {
+    const undo = new ScaleUndo();
+    undo.remember(web, { before: 2, after: 5 });
+    undo.forget(web);
+    expect(undo.offer(web, 5)).toBeUndefined();
+    undo.remember(web, { before: 3, after: 3 });
+    expect(undo.get(web)).toBeUndefined();
   });
 });

@@ -1,0 +1,3 @@
+// Ids of this part that the manifest also holds.
+
+export const deliveryCommandIds = ['slipway.reconcile', 'slipway.suspend', 'slipway.resumeDelivery'] as const;
