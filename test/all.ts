@@ -18,7 +18,7 @@ const pipeline = (name: string, file: string, ...more: readonly string[]): Suite
   lab: ['core', ...more],
 });
 const sociable = (suite: Suite): Suite => ({ ...suite, isSociable: true });
-const editorSuites = ['host', 'tree', 'page', 'surfaces', 'rollout', 'trust', 'lab', 'markers'];
+const editorSuites = ['host', 'tree', 'page', 'ci', 'surfaces', 'rollout', 'trust', 'lab', 'markers', 'windows'];
 
 const suites: readonly Suite[] = [
   { name: 'check', argv: ['node', 'test/check.ts'] },

@@ -97,12 +97,11 @@ export const ciSuite: Suite = {
       const pane = window.page
         .locator('.sidebar .pane')
         .filter({ has: window.page.locator('.pane-header[aria-label^="CI "]') });
-      const rows = async () =>
-        Promise.all(
-          (await pane.locator('.monaco-list-row').all()).map(
-            async (row) => (await row.getAttribute('aria-label')) ?? '',
-          ),
-        );
+      // All at one moment: rows asked one by one are gone when the list is redrawn in between.
+      const rows = () =>
+        pane
+          .locator('.monaco-list-row')
+          .evaluateAll((elements) => elements.map((element) => element.getAttribute('aria-label') ?? ''));
 
       await report.test('asks nobody before the view is opened', async () => {
         await window.activity('Slipway');

@@ -163,8 +163,10 @@ export class EditorWindow {
   async sectionRows(title: string): Promise<readonly string[]> {
     const header = this.page.locator('.pane-header').filter({ hasText: startingWith(title) });
     const pane = this.page.locator('.sidebar .pane').filter({ has: header });
-    const rows = await pane.locator('.monaco-list-row').all();
-    return Promise.all(rows.map(async (row) => (await row.getAttribute('aria-label')) ?? ''));
+    // All at one moment: rows asked one by one are gone when the list is redrawn in between.
+    return pane
+      .locator('.monaco-list-row')
+      .evaluateAll((rows) => rows.map((row) => row.getAttribute('aria-label') ?? ''));
   }
 
   /** A row of one view by its label. */
