@@ -1,9 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readConfig, readContexts, readGitFacts } from '../../src/engine/project/index.ts';
+import { hashContext, readConfig, readContexts, readGitFacts } from '../../src/engine/project/index.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
 
 const system = createSystem({ env: { PATH: process.env.PATH, HOME: process.env.HOME } });
@@ -141,4 +151,58 @@ describe('readContexts', () => {
     write('gen/app/x', '22');
     expect(await hashOf(config)).not.toBe(first);
   });
+
+  it('sees generated files that are deleted, replaced with their time kept, or made by a command after the plan', async () => {
+    write('.gitignore', 'gen/\n.slipway/\n');
+    write('Dockerfile', 'FROM scratch\n');
+    write('slipway.yaml', 'version: 1\nimages: { api: { repository: a/api } }\n');
+    commit();
+    const without = await hashOf();
+    write('gen/app', 'one');
+    const one = await hashOf();
+    expect(one).not.toBe(without);
+    const { atime, mtime } = statSync(join(root, 'gen/app'));
+    rmSync(join(root, 'gen/app'));
+    write('gen/app', 'two');
+    utimesSync(join(root, 'gen/app'), atime, mtime);
+    const two = await hashOf();
+    expect(two).not.toBe(one);
+    const [image] = readConfig(
+      'version: 1\nimages: { api: { repository: a/api } }\n',
+      join(root, 'slipway.yaml'),
+      root,
+    ).images;
+    expect(image && (await hashContext(system, root, image))).toBe(two);
+    write('gen/app', 'three');
+    expect(image && (await hashContext(system, root, image))).not.toBe(two);
+    rmSync(join(root, 'gen'), { recursive: true });
+    expect(await hashOf()).toBe(without);
+  });
+
+  it.skipIf(process.platform === 'win32')(
+    'takes links as links, also to folders, and sees what can be executed',
+    async () => {
+      write('.gitignore', 'venv/\n.slipway/\n');
+      write('Dockerfile', 'FROM scratch\n');
+      write('run.sh', 'x');
+      write('venv/lib/a.py', 'a');
+      commit();
+      const hashes = new Set([await hashOf()]);
+      symlinkSync('lib', join(root, 'venv/lib64'));
+      hashes.add(await hashOf());
+      rmSync(join(root, 'venv/lib64'));
+      symlinkSync('nowhere', join(root, 'venv/lib64'));
+      hashes.add(await hashOf());
+      symlinkSync('venv', join(root, 'untracked'));
+      hashes.add(await hashOf());
+      chmodSync(join(root, 'venv/lib/a.py'), 0o755);
+      hashes.add(await hashOf());
+      chmodSync(join(root, 'run.sh'), 0o755);
+      hashes.add(await hashOf());
+      expect(hashes.size).toBe(6);
+      rmSync(join(root, '.git'), { recursive: true });
+      const { files } = await readGitFacts(system, root);
+      expect(files.find(({ path }) => path === 'untracked')?.mode).toBe('120000');
+    },
+  );
 });

@@ -87,21 +87,28 @@ describe('makePlan', () => {
     expect(decisions['test:inside']?.action).toBe('run');
   });
 
-  it('builds again when a command before it makes files of the context', () => {
+  it('leaves what commands before a build make to the step, and refuses to go on with other files without them', () => {
     const made = readConfig(
       'version: 1\nimages: { api: { repository: r.example.com/api } }\ntags: ["{sha}"]\ncommands: [{ name: compile, run: [make], before: build }]\n',
       '/repo/slipway.yaml',
       '/repo',
     );
     expect(made.diagnostics).toEqual([]);
-    const build = (hasGenerated: boolean, now: number) =>
-      makePlan(
-        made,
-        facts({ now, contexts: new Map([['api', { hash: 'a', files: 3, hasGenerated }]]) }),
-        {},
-      ).steps.find((step) => step.id === 'build:api')?.key;
-    expect(build(true, 1)).not.toBe(build(true, 2));
-    expect(build(false, 1)).toBe(build(false, 2));
+    const contexts = (hash: string, sourceHash: string) => new Map([['api', { hash, sourceHash, files: 3 }]]);
+    const build = (hash: string, sourceHash: string) =>
+      makePlan(made, facts({ contexts: contexts(hash, sourceHash) }), {}).steps.find(({ id }) => id === 'build:api');
+    const first = build('a', 's');
+    expect(first?.spec).toMatchObject({ isAfterCommands: true });
+    expect(first?.key).toBe(build('generated anew', 's')?.key);
+    expect(first?.key).not.toBe(build('a', 'edited')?.key);
+    const record = { key: first?.key ?? '', outputs: { context: 'a' }, run: 'r1', finishedAt: '' };
+    const publish = (hash: string) => () =>
+      makePlan(made, facts({ contexts: contexts(hash, 's'), records: new Map([['build:api', record]]) }), {
+        only: ['publish'],
+        isForced: true,
+      });
+    expect(publish('a')).not.toThrow();
+    expect(publish('others')).toThrow(/api was built from other files/);
   });
 
   it('scans again the next day, as advisories change without us', () => {

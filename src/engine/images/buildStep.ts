@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { BuildOutputs, StepContext, StepKind } from '../plan/step.ts';
 import { SlipwayError } from '../problems/index.ts';
+import { hashContext } from '../project/index.ts';
 import type { ImageConfig } from '../project/model.ts';
 import { type Builder, builderOf, contextBuilder } from './builder.ts';
 import { build } from './buildx.ts';
@@ -12,13 +13,14 @@ import { registryOf } from './registry.ts';
 /** Builds an image for its platforms and pushes it by digest. A digest that is in the registry already stays there. */
 export const buildStep: StepKind<'build'> = {
   kind: 'build',
-  async run({ image, platforms, revision }, context) {
+  async run({ image, platforms, revision, isAfterCommands }, context) {
     const { system, emit, signal } = context;
     for (const from of Object.values(image.secrets)) {
       if ('env' in from) context.secrets.add(system.env[from.env]);
       else context.secrets.add(await system.files.readText(from.file));
     }
     const builder = await builderFor(image, platforms, context);
+    const built = isAfterCommands === true ? await hashContext(system, context.root, image) : undefined;
     const folder = join(context.folder, 'reports');
     await system.files.makeFolder(folder);
     emit({ type: 'step.intent', effect: 'push', subject: image.repository });
@@ -52,11 +54,12 @@ export const buildStep: StepKind<'build'> = {
         },
       });
     }
-    return describe(image, result.digest, context);
+    return { ...(await describe(image, result.digest, context)), ...(built !== undefined && { context: built }) };
   },
 
-  async holds({ image }, outputs, context) {
-    const { digest } = outputs as BuildOutputs;
+  async holds({ image, isAfterCommands }, outputs, context) {
+    const { digest, context: built } = outputs as BuildOutputs;
+    if (isAfterCommands === true && built !== (await hashContext(context.system, context.root, image))) return false;
     const registry = registryOf(context);
     return (await registry.digestOf({ ...parseReference(image.repository), digest }, context.signal)) !== undefined;
   },

@@ -191,6 +191,8 @@ class Planner {
     const { place: _place, name: _name, sign: _sign, ...config } = image;
     const context = this.#facts.contexts.get(image.name);
     const id: StepId = `build:${image.name}`;
+    const isAfterCommands = needs.length > 0;
+    if (isAfterCommands) this.#refuseOtherContext(image, id, context?.hash);
     return this.#steps.add({
       id,
       title: `Build ${image.name}`,
@@ -200,22 +202,32 @@ class Planner {
         image,
         platforms: image.platforms,
         ...(this.#facts.commit !== undefined && { revision: this.#facts.commit }),
+        ...(isAfterCommands && { isAfterCommands }),
       },
       inputs: [
         { name: 'configuration', value: hashOf({ ...config, context: '', dockerfile: '' }) },
-        // A remote context can change without us seeing it, and so can what a command is about to make: no key matches.
+        // A remote context can change without us seeing it: no key matches. What commands are about to make is compared
+        // after them, when the step decides whether what it left still holds.
         {
           name: 'context',
-          value:
-            context?.hash === undefined
-              ? `remote ${this.#facts.now}`
-              : context.hasGenerated === true && needs.length > 0
-                ? `made by ${needs.join(', ')} ${this.#facts.now}`
-                : context.hash,
+          value: (isAfterCommands ? context?.sourceHash : context?.hash) ?? `remote ${this.#facts.now}`,
         },
         { name: 'Dockerfile', value: context?.dockerfileHash ?? 'absent' },
         ...this.#tool('buildx'),
       ],
+    });
+  }
+
+  /** Where neither build nor its commands are run again, the files must be those that were built. */
+  #refuseOtherContext(image: ImageConfig, id: StepId, hash: string | undefined): void {
+    const { only } = this.#request;
+    const built = this.#facts.records.get(id)?.outputs.context;
+    if (only === undefined || only.includes('build') || built === undefined || built === hash) return;
+    throw new SlipwayError({
+      reason: 'usage',
+      code: 'plan.stale',
+      message: `${image.name} was built from other files than those there are now: something made before the build has changed.`,
+      fix: `Build it as well: slipway run --until ${only.at(-1) ?? 'publish'}.`,
     });
   }
 

@@ -28,7 +28,8 @@ export interface PlanFacts extends TagFacts {
       readonly hash?: string;
       readonly files: number;
       readonly dockerfileHash?: string;
-      readonly hasGenerated?: boolean;
+      /** Without the files that git ignores. */
+      readonly sourceHash?: string;
     }
   >;
   /** Hash over all files the tests of a name depend on. */

@@ -25,6 +25,8 @@ export type StepSpec =
       readonly image: ImageConfig;
       readonly platforms: readonly Platform[];
       readonly revision?: string;
+      /** Commands run before it: what it is built from is looked at after them. */
+      readonly isAfterCommands?: true;
     }
   | {
       readonly kind: 'scan';
@@ -89,6 +91,8 @@ export interface BuildOutputs extends Outputs {
   readonly platforms: { readonly [platform: Platform]: string };
   /** Compressed size of each platform's image in bytes, where the registry told it. */
   readonly sizes?: { readonly [platform: Platform]: number };
+  /** Hash of the context that was built, where commands before the build may have changed it. */
+  readonly context?: string;
 }
 
 export interface PublishOutputs extends Outputs {

@@ -2,22 +2,23 @@ import { createHash } from 'node:crypto';
 import { join, relative, sep } from 'node:path';
 import type { System } from '../system/index.ts';
 import { dockerIgnore } from './dockerignore.ts';
-import type { GitFacts } from './gitFacts.ts';
+import { type GitFacts, readGitFacts } from './gitFacts.ts';
 import type { ImageConfig, Project } from './model.ts';
 
 /** What a build of an image depends on besides its configuration. */
 export interface ContextFacts {
   /** Hash over path, mode and content of every file the builder would get; undefined for a remote context. */
   readonly hash?: string;
+  /** The same without what git ignores: a command before the build may make such files after this was taken. */
+  readonly sourceHash?: string;
   readonly files: number;
   readonly dockerfileHash?: string;
-  /** It holds files that git ignores: a command before the build may make them anew after this hash was taken. */
-  readonly hasGenerated?: boolean;
 }
 
 /**
  * Hashes the build contexts: clean tracked files by their git blob id, so nothing is read twice; changed, untracked and
- * git-ignored files by content. A hash of an ignored file is remembered by size and time (`.slipway/hashes.json`).
+ * git-ignored files by content, links by where they point. A hash of an ignored file is remembered by size and times
+ * (`.slipway/hashes.json`).
  */
 export async function readContexts(
   system: System,
@@ -31,6 +32,13 @@ export async function readContexts(
     contexts.set(image.name, await readContext(system, project.root, image, git, memory));
   await memory.save();
   return contexts;
+}
+
+/** The hash of one context as it is now. A command that ran after the plan was made may have changed it. */
+export async function hashContext(system: System, root: string, image: ImageConfig): Promise<string | undefined> {
+  const memory = new HashMemory(system, join(root, '.slipway', 'hashes.json'));
+  await memory.load();
+  return (await readContext(system, root, image, await readGitFacts(system, root), memory)).hash;
 }
 
 async function readContext(
@@ -51,7 +59,6 @@ async function readContext(
   const prefix = below === '' ? '' : `${below}/`;
   const hash = createHash('sha256');
   let files = 0;
-  let hasGenerated = false;
   const take = (path: string, mode: string, id: string): void => {
     files += 1;
     hash.update(`${mode} ${id} ${path}\0`);
@@ -66,6 +73,9 @@ async function readContext(
       const inside = path.slice(prefix.length);
       if (judge(inside) === 'sent') take(inside, mode, id);
     }
+  }
+  const sourceHash = hash.copy().digest('hex');
+  if (!below.startsWith('..')) {
     for (const entry of git.ignored) {
       // Something above the context may be ignored as a whole: then all of the context's files are git-ignored.
       const isAbove = entry.endsWith('/') && prefix.startsWith(entry);
@@ -77,15 +87,14 @@ async function readContext(
       for (const path of paths) {
         const inside = [folder, path].filter((part) => part !== '').join('/');
         if (judge(inside) !== 'sent') continue;
-        hasGenerated = true;
         take(inside, '', await memory.hashOf(join(image.context, inside)));
       }
     }
   }
   return {
     hash: hash.digest('hex'),
+    sourceHash,
     files,
-    ...(hasGenerated && { hasGenerated }),
     ...(dockerfile !== undefined && { dockerfileHash: createHash('sha256').update(dockerfile).digest('hex') }),
   };
 }
@@ -103,11 +112,14 @@ async function listBelow(system: System, folder: string): Promise<readonly strin
   return found.sort();
 }
 
+/** Size, modification and change time in ms, hash. */
+type Remembered = readonly [size: number, mtimeMs: number, ctimeMs: number, hash: string];
+
 class HashMemory {
   readonly #system: System;
   readonly #path: string;
-  #known: Record<string, readonly [size: number, mtimeMs: number, hash: string]> = {};
-  readonly #used: Record<string, readonly [size: number, mtimeMs: number, hash: string]> = {};
+  #known: Record<string, Remembered> = {};
+  readonly #used: Record<string, Remembered> = {};
   #isChanged = false;
 
   constructor(system: System, path: string) {
@@ -123,22 +135,24 @@ class HashMemory {
     }
   }
 
+  /** What a builder would get for the path: content and whether it can be executed, or where a link points. */
   async hashOf(path: string): Promise<string> {
-    const stat = await this.#system.files.stat(path);
-    if (stat === undefined) return 'gone';
+    const entry = await this.#system.files.entry(path);
+    if (entry === undefined) return 'gone';
+    if (entry.kind === 'link') return `link ${sha256(entry.target ?? '')}`;
+    if (entry.kind !== 'file') return 'no file';
+    const { size, mtimeMs, ctimeMs } = entry;
     const known = this.#known[path];
-    const isKnown = known !== undefined && known[0] === stat.size && known[1] === stat.mtimeMs;
-    const hash = isKnown
-      ? known[2]
-      : createHash('sha256')
-          .update((await this.#system.files.readBytes(path)) ?? '')
-          .digest('hex');
-    this.#used[path] = [stat.size, stat.mtimeMs, hash];
+    const isKnown = known !== undefined && known[0] === size && known[1] === mtimeMs && known[2] === ctimeMs;
+    const hash = isKnown ? known[3] : sha256((await this.#system.files.readBytes(path)) ?? '');
+    this.#used[path] = [size, mtimeMs, ctimeMs, hash];
     if (!isKnown) this.#isChanged = true;
-    return hash;
+    return entry.isExecutable ? `executable ${hash}` : hash;
   }
 
   async save(): Promise<void> {
     if (this.#isChanged) await this.#system.files.writeAtomic(this.#path, JSON.stringify(this.#used));
   }
 }
+
+const sha256 = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');

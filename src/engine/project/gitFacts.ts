@@ -106,17 +106,25 @@ async function mergeStatus(system: System, git: Git, root: string, staged: strin
   }
   const changes: string[] = [];
   for (const path of changed) {
-    const bytes = await system.files.readBytes(join(root, path)).catch(() => undefined);
-    if (bytes === undefined) {
+    const now = await contentOf(system, root, path);
+    if (now === undefined) {
       files.delete(path);
       changes.push(`${path} deleted`);
     } else {
-      const id = hash(bytes);
-      files.set(path, { path, id, mode: files.get(path)?.mode ?? '100644' });
-      changes.push(`${path} ${id}`);
+      files.set(path, { path, ...now });
+      changes.push(`${path} ${now.mode} ${now.id}`);
     }
   }
   return { files: [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1)), ignored, changes: changes.sort() };
+}
+
+/** A changed file as a build would get it. Undefined where it is gone, or is a repository of its own. */
+async function contentOf(system: System, root: string, path: string): Promise<Omit<TrackedFile, 'path'> | undefined> {
+  const entry = await system.files.entry(join(root, path));
+  if (entry?.kind === 'link') return { id: hash(entry.target ?? ''), mode: '120000' };
+  if (entry?.kind !== 'file') return undefined;
+  const bytes = await system.files.readBytes(join(root, path)).catch(() => undefined);
+  return bytes && { id: hash(bytes), mode: entry.isExecutable ? '100755' : '100644' };
 }
 
 const local = (path: string, prefix: string): string =>
@@ -132,9 +140,9 @@ async function filesWithoutGit(system: System, root: string): Promise<readonly T
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
       if (entry.isDirectory()) {
         if (!SKIPPED.has(entry.name)) await walk(path);
-      } else if (entry.isFile()) {
-        const bytes = await system.files.readBytes(join(root, path));
-        if (bytes !== undefined) found.push({ path, id: hash(bytes), mode: '100644' });
+      } else {
+        const content = await contentOf(system, root, path);
+        if (content !== undefined) found.push({ path, ...content });
       }
     }
   };

@@ -1,6 +1,6 @@
 // What is here: slipway.yaml or what discovery finds, and what git knows, each with its place. Reads the workspace only.
 export { CONFIG_FILES, readConfig } from './config.ts';
-export { type ContextFacts, readContexts } from './contexts.ts';
+export { type ContextFacts, hashContext, readContexts } from './contexts.ts';
 export { imagesOfValues } from './discovery/chart.ts';
 export type { Findings, PipelineFinding } from './discovery/findings.ts';
 export { findEverything } from './discovery.ts';

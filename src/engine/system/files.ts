@@ -9,6 +9,18 @@ export interface FileChange {
   readonly path: string;
 }
 
+/** What stands at a path, links not followed. */
+export interface FileEntry {
+  readonly kind: 'file' | 'link' | 'folder' | 'other';
+  readonly isExecutable: boolean;
+  readonly size: number;
+  readonly mtimeMs: number;
+  /** Last change of content or metadata: a copy that keeps its modification time still changes this. */
+  readonly ctimeMs: number;
+  /** Where a link points, as it is written. */
+  readonly target?: string;
+}
+
 /** A file that only grows. Writes are synchronous, so what was written before a crash of this process is in the file. */
 export interface AppendFile {
   write(text: string): void;
@@ -40,6 +52,7 @@ export interface Files {
   stat(
     path: string,
   ): Promise<{ readonly size: number; readonly mtimeMs: number; readonly isFolder: boolean } | undefined>;
+  entry(path: string): Promise<FileEntry | undefined>;
   remove(path: string): Promise<void>;
   /** Calls back on any change below the folder until the signal aborts. Changes are hints: re-read what matters. */
   watch(folder: string, onChange: (change: FileChange) => void, signal: AbortSignal): void;
@@ -137,6 +150,15 @@ export const realFiles: Files = {
   async stat(path) {
     const found = await orUndefined(fs.stat(path));
     return found && { size: found.size, mtimeMs: found.mtimeMs, isFolder: found.isDirectory() };
+  },
+  async entry(path) {
+    const found = await orUndefined(fs.lstat(path));
+    if (found === undefined) return undefined;
+    const { size, mtimeMs, ctimeMs } = found;
+    const isExecutable = (found.mode & 0o111) !== 0;
+    const target = found.isSymbolicLink() ? await orUndefined(fs.readlink(path)) : undefined;
+    const kind = found.isFile() ? 'file' : found.isDirectory() ? 'folder' : target === undefined ? 'other' : 'link';
+    return { kind, isExecutable, size, mtimeMs, ctimeMs, ...(target !== undefined && { target }) };
   },
   remove: (path) => fs.rm(path, { recursive: true, force: true }),
   watch(folder, onChange, signal) {
