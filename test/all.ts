@@ -1,55 +1,74 @@
 // `npm test`: every test there is, in the order in which failing early saves most time. Each suite is a program that ends
 // with a line `N passed, N failed`; this adds them up. Names given as arguments run only those suites.
 import { spawn, spawnSync } from 'node:child_process';
+import { BUILT, buildBundle } from './bundle.ts';
 import { ensureLab, labEnv } from './lab/lab.ts';
 
+/**
+ * With whom a suite shares the machine. `nobody`: it measures time or disturbs others. `editors`: windows of the editor, few at a
+ * time, as a click that comes late is a red test. `anybody`: it waits for the cluster or for builds more than it computes.
+ */
+type Company = 'nobody' | 'editors' | 'anybody';
 interface Suite {
   readonly name: string;
   readonly argv: readonly [string, ...string[]];
   /** Lab groups that must be up. */
   readonly lab?: readonly string[];
-  /** Waits for the cluster or the editor more than it computes, measures no time, and disturbs nobody: it may share the machine. */
-  readonly isSociable?: true;
+  readonly company: Company;
 }
 
 const pipeline = (name: string, file: string, ...more: readonly string[]): Suite => ({
   name,
   argv: ['node', `test/pipeline/${file}.ts`],
   lab: ['core', ...more],
+  company: 'anybody',
 });
-const sociable = (suite: Suite): Suite => ({ ...suite, isSociable: true });
-const editorSuites = ['host', 'tree', 'page', 'ci', 'surfaces', 'rollout', 'trust', 'lab', 'markers', 'windows'];
+const alone = (suite: Suite): Suite => ({ ...suite, company: 'nobody' });
+const editor = (name: string): Suite => ({
+  name: `editor ${name}`,
+  argv: ['node', 'test/editor/main.ts', name],
+  lab: ['core', 'vscode'],
+  company: 'editors',
+});
 
 const suites: readonly Suite[] = [
-  { name: 'check', argv: ['node', 'test/check.ts'] },
-  { name: 'package', argv: ['node', 'test/package/main.ts', '--test'] },
-  { name: 'lab', argv: ['node', 'test/lab/main.ts', 'check'], lab: ['core'] },
-  pipeline('main job', 'mainJob'),
-  pipeline('rollback', 'rollback'),
-  { name: 'editor', argv: ['node', 'test/editor/main.ts', ...editorSuites], lab: ['core', 'vscode'] },
+  { name: 'check', argv: ['node', 'test/check.ts'], company: 'nobody' },
+  { name: 'package', argv: ['node', 'test/package/main.ts', '--test'], company: 'nobody' },
+  { name: 'lab', argv: ['node', 'test/lab/main.ts', 'check'], lab: ['core'], company: 'nobody' },
+  alone(pipeline('main job', 'mainJob')),
+  alone(pipeline('rollback', 'rollback')),
+  alone(pipeline('api server', 'apiServer')),
+  { name: 'registry faults', argv: ['node', 'test/faults/main.ts', 'registry'], lab: ['core'], company: 'nobody' },
   // The long ones first, so that no lane waits for them in the end.
-  sociable(pipeline('flux', 'flux', 'flux', 'gitea')),
-  sociable({ name: 'corpus', argv: ['node', 'test/rollout/main.ts', '--quick', '--jobs', '8'], lab: ['core'] }),
-  sociable(pipeline('argocd', 'argocd', 'gitea')),
-  sociable(pipeline('setups', 'setups')),
-  sociable(pipeline('diagnosis', 'diagnosis')),
-  sociable(pipeline('everyday', 'everyday')),
-  sociable(pipeline('undo', 'wholeUndo')),
-  sociable(pipeline('smoke', 'smokeKinds')),
-  sociable(pipeline('gitea', 'gitea', 'gitea')),
-  sociable(pipeline('agents', 'agents')),
-  sociable(pipeline('deploy', 'deploy')),
-  sociable(pipeline('environment', 'environment')),
-  sociable(pipeline('gate', 'gate', 'cosign')),
-  sociable(pipeline('locks', 'locks')),
-  sociable(pipeline('delivery', 'delivery', 'flux')),
-  sociable(pipeline('preflight', 'preflight')),
-  { name: 'kill', argv: ['node', 'test/faults/main.ts', 'kill', '--count', '5'], lab: ['core'] },
-  { name: 'registry faults', argv: ['node', 'test/faults/main.ts', 'registry'], lab: ['core'] },
+  ...['lab', 'page', 'markers', 'trust', 'rollout', 'tree', 'surfaces', 'windows', 'ci', 'host'].map(editor),
+  pipeline('flux', 'flux', 'flux', 'gitea'),
+  pipeline('argocd', 'argocd', 'gitea'),
+  {
+    name: 'corpus',
+    argv: ['node', 'test/rollout/main.ts', '--quick', '--jobs', '12'],
+    lab: ['core'],
+    company: 'anybody',
+  },
+  pipeline('everyday', 'everyday'),
+  pipeline('undo', 'wholeUndo'),
+  pipeline('diagnosis', 'diagnosis'),
+  pipeline('bad versions', 'badVersions'),
+  pipeline('environment', 'environment'),
+  pipeline('cancelled', 'cancelled'),
+  pipeline('locks', 'locks'),
   pipeline('faults', 'rolloutFaults'),
+  pipeline('gate', 'gate', 'cosign'),
+  pipeline('setups', 'setups'),
+  pipeline('deploy', 'deploy'),
+  pipeline('gitea', 'gitea', 'gitea'),
+  pipeline('smoke', 'smokeKinds'),
+  { name: 'kill', argv: ['node', 'test/faults/main.ts', 'kill', '--count', '5'], lab: ['core'], company: 'anybody' },
+  pipeline('delivery', 'delivery', 'flux'),
+  pipeline('agents', 'agents'),
+  pipeline('preflight', 'preflight'),
 ];
-/** Sociable suites that run at the same time. */
-const LANES = 3;
+/** How many run at the same time: measured on the two cores that this must be fast on. */
+const LANES: Readonly<Record<Company, number>> = { nobody: 1, editors: 2, anybody: 5 };
 /** Only there to end a hopeless wait: a suite takes some minutes. */
 const LIMIT_MS = 25 * 60_000;
 
@@ -67,7 +86,11 @@ function run(suite: Suite, output: 'as it comes' | 'at the end'): Promise<Result
   if (output === 'as it comes') process.stdout.write(title);
   return new Promise((resolve) => {
     let text = '';
-    const child = spawn(suite.argv[0], suite.argv.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], timeout: LIMIT_MS });
+    const child = spawn(suite.argv[0], suite.argv.slice(1), {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: LIMIT_MS,
+      env: { ...process.env, ...BUILT },
+    });
     const take = (bytes: Buffer) => {
       text += bytes.toString('utf8');
       if (output === 'as it comes') process.stdout.write(bytes);
@@ -86,14 +109,24 @@ function run(suite: Suite, output: 'as it comes' | 'at the end'): Promise<Result
   });
 }
 
-async function bringUp(): Promise<void> {
-  if (isLabReady) return;
-  await ensureLab(groups, (line) => console.log(line));
-  isLabReady = true;
+let ready: Promise<void> | undefined;
+/** The lab, and the bundles that its suites drive. */
+function bringUp(): Promise<void> {
+  ready ??= (async () => {
+    if (isLabOurs) await ensureLab(groups, (line) => console.log(line));
+    buildBundle();
+  })();
+  return ready;
 }
 
 const wanted = process.argv.slice(2);
-const chosen = suites.filter((suite) => wanted.length === 0 || wanted.includes(suite.name));
+// `editor` means all of its suites.
+const isWanted = ({ name }: Suite) => wanted.includes(name) || wanted.some((word) => name.startsWith(`${word} `));
+const chosen = suites.filter((suite) => wanted.length === 0 || isWanted(suite));
+if (chosen.length === 0) {
+  console.error(`no such suite; there are ${suites.map(({ name }) => name).join(', ')}`);
+  process.exit(2);
+}
 const groups = [...new Set(chosen.flatMap((suite) => suite.lab ?? []))];
 const results: Result[] = [];
 const started = Date.now();
@@ -106,21 +139,19 @@ if (groups.length > 0) {
   );
   console.log(`\n== lab: ${groups.join(', ')} (${isLabOurs ? 'bringing it up' : 'is up'})`);
 }
-let isLabReady = !isLabOurs;
-for (const suite of chosen.filter(({ isSociable }) => isSociable !== true)) {
-  // The checks that need no lab come first: a type error should not wait for Kubernetes.
-  if (suite.lab !== undefined) await bringUp();
-  results.push(await run(suite, 'as it comes'));
+for (const company of ['nobody', 'editors', 'anybody'] as const) {
+  const waiting = chosen.filter((suite) => suite.company === company);
+  const lanes = LANES[company];
+  await Promise.all(
+    Array.from({ length: lanes }, async () => {
+      for (let suite = waiting.shift(); suite !== undefined; suite = waiting.shift()) {
+        // The checks that need no lab come first: a type error should not wait for Kubernetes.
+        if (suite.lab !== undefined) await bringUp();
+        results.push(await run(suite, lanes === 1 ? 'as it comes' : 'at the end'));
+      }
+    }),
+  );
 }
-const waiting = chosen.filter(({ isSociable }) => isSociable === true);
-if (waiting.length > 0) await bringUp();
-await Promise.all(
-  Array.from({ length: LANES }, async () => {
-    for (let suite = waiting.shift(); suite !== undefined; suite = waiting.shift()) {
-      results.push(await run(suite, 'at the end'));
-    }
-  }),
-);
 // On the real parts of a busy machine a suite can meet what is no fault of the product. A red one is run once more, alone, and
 // named in the end either way: one that is red twice is red, one that is red once wants its cause found.
 const unsteady: string[] = [];
@@ -131,7 +162,7 @@ for (const [index, first] of results.entries()) {
   results[index] = { ...second, ms: first.ms + second.ms };
   unsteady.push(`${first.suite.name}: ${first.failed} failed at first, ${second.failed} when run again`);
 }
-if (isLabOurs && isLabReady) spawnSync(process.execPath, ['test/lab/main.ts', 'down'], { stdio: 'inherit' });
+if (isLabOurs && ready !== undefined) spawnSync(process.execPath, ['test/lab/main.ts', 'down'], { stdio: 'inherit' });
 
 console.log('');
 for (const { suite, passed, failed, ms } of results) {

@@ -3,6 +3,7 @@
 // @vscode/test-electron gives to an executable, opens the window in Chromium, and ends with the exit code of the tests.
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { keepEvidence } from './evidence.ts';
 import { startServer } from './server.ts';
 import { EditorWindow, launchBrowser } from './window.ts';
 
@@ -46,7 +47,9 @@ async function main(at: { readonly developed: string; readonly tests: string; re
       extensionTestsPath: resolve(at.tests),
       onTestsEnd: (code) => exit.resolve(code),
     });
-    return await exit.promise;
+    const code = await exit.promise;
+    if (code !== 0) console.log(await keepEvidence('host'));
+    return code;
   } finally {
     await browser.close();
     await server.stop();

@@ -1,8 +1,8 @@
 // `npm run gallery`: the pictures of docs/gallery.md, taken in a real VS Code in its four themes from runs in known states.
 // Look at each of them before committing it.
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildBundle } from '../bundle.ts';
 import { gatedRun, rolledBackRun, succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
 import { startServer } from './server.ts';
@@ -63,7 +63,7 @@ async function iconsOf(window: EditorWindow): Promise<void> {
 const minutesAgo = (minutes: number): string => new Date(Date.now() - minutes * 60_000).toISOString();
 const idAt = (time: string, end: string): string => `${time.slice(0, 19).replace(/[-:]/g, '')}Z-${end}`;
 
-execFileSync(process.execPath, ['esbuild.mjs'], { stdio: 'inherit' });
+buildBundle();
 mkdirSync(folder, { recursive: true });
 const browser = await launchBrowser();
 try {

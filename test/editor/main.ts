@@ -1,10 +1,10 @@
 // `npm run editor-test [-- SUITE …]`: the extension in a real VS Code. Where `code` of a desktop is named by SLIPWAY_VSCODE,
 // the suite inside the extension host runs in that one; everything else is driven in the lab's VS Code server.
 
-import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as esbuild from 'esbuild';
+import { buildBundle } from '../bundle.ts';
 import { ciSuite } from './ciSuite.ts';
 import { hostSuite } from './hostSuite.ts';
 import { labSuite } from './labSuite.ts';
@@ -34,7 +34,7 @@ const suites: readonly Suite[] = [
 ];
 
 async function build(): Promise<void> {
-  execFileSync(process.execPath, ['esbuild.mjs'], { stdio: 'inherit' });
+  buildBundle();
   await esbuild.build({
     entryPoints: ['test/editor/host/index.ts'],
     outfile: 'test-results/editor/host.cjs',

@@ -8,6 +8,7 @@ import { rolloutHtml } from '../../src/extension/rollout/html.ts';
 import { offersOf } from '../../src/extension/rollout/offers.ts';
 import type { HistoryEntry, LogLine, RolloutState, ToHost, ToView } from '../../src/extension/rollout/protocol.ts';
 import { parseToHost, parseToView } from '../../src/extension/rollout/protocol.ts';
+import { watchPage } from './evidence.ts';
 import type { SampleRun } from './samples/runs.ts';
 import { type ThemeName, themeColors } from './themes/index.ts';
 
@@ -43,6 +44,7 @@ export class PageHarness {
       reducedMotion: options.reducedMotion ?? 'no-preference',
     });
     const page = await context.newPage();
+    watchPage(page);
     const html = rolloutHtml({
       cspSource: origin,
       nonce: 'dGhpcyBpcyBhIHRlc3Q',

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { chromium as labChromium, vscodeServer } from '../lab/vscode.ts';
+import { watchServer } from './evidence.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
@@ -97,7 +98,9 @@ export async function startServer(options: ServerOptions = {}): Promise<EditorSe
   child.stdout.on('data', take);
   child.stderr.on('data', take);
   const kill = killAtExit(child);
+  const forget = watchServer({ logs: join(data, 'data', 'logs'), output: () => output });
   const stop = async () => {
+    forget();
     await kill();
     rmSync(data, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   };

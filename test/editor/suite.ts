@@ -1,4 +1,5 @@
 // What a suite of editor tests is, and the little that is needed to run one.
+import { keepEvidence } from './evidence.ts';
 
 export interface TestCase {
   readonly name: string;
@@ -29,7 +30,9 @@ export class Report {
       this.add(name, undefined, Date.now() - started);
       return true;
     } catch (error) {
-      this.add(name, error instanceof Error ? (error.stack ?? error.message) : String(error), Date.now() - started);
+      const took = Date.now() - started;
+      const evidence = await keepEvidence(`${this.#suite} ${name}`);
+      this.add(name, `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n${evidence}`, took);
       return false;
     }
   }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { commit, git } from '../lab/examples.ts';
+import { keepEvidence } from './evidence.ts';
 import { succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
 import { startServer } from './server.ts';
@@ -155,6 +156,10 @@ async function inWindow(
     await window.row('dev').waitFor();
     await work(window, trap);
     await window.close();
+  } catch (error) {
+    // While the server still runs.
+    console.log(await keepEvidence('trust'));
+    throw error;
   } finally {
     await server.stop();
     workspace.remove();

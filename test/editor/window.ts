@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Browser, chromium, type FrameLocator, type Locator, type Page } from 'playwright-core';
+import { keepEvidence, watchPage } from './evidence.ts';
 import { type EditorServer, editorTools } from './server.ts';
 
 export interface WindowOptions {
@@ -51,11 +52,11 @@ export const screenshots: string = join(import.meta.dirname, '..', '..', 'test-r
 
 export class EditorWindow {
   readonly page: Page;
-  readonly #console: string[] = [];
+  readonly #console: readonly string[];
 
   constructor(page: Page) {
     this.page = page;
-    page.on('console', (message) => this.#console.push(message.text()));
+    this.#console = watchPage(page);
   }
 
   static async open(browser: Browser, server: EditorServer, options: WindowOptions): Promise<EditorWindow> {
@@ -65,9 +66,14 @@ export class EditorWindow {
     const { onTestsEnd } = options;
     // The workbench calls this by name when it is there: its own way to tell a test driver of the end.
     if (onTestsEnd !== undefined) await page.exposeFunction('codeAutomationExit', (code: number) => onTestsEnd(code));
-    await page.goto(windowUrl(server, options));
-    await page.locator('.monaco-workbench').waitFor({ timeout: 60_000 });
-    return window;
+    try {
+      await page.goto(windowUrl(server, options));
+      await page.locator('.monaco-workbench').waitFor({ timeout: 60_000 });
+      return window;
+    } catch (error) {
+      console.log(await keepEvidence('a window that did not open'));
+      throw error;
+    }
   }
 
   /** What the workbench and the extension host wrote to the console. */

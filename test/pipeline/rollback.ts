@@ -23,7 +23,7 @@ import { smokeStep } from '../../src/engine/smoke/index.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { digestOf, pushActor } from './support/actor.ts';
-import { run, test } from './support/suite.ts';
+import { run, strand, test } from './support/suite.ts';
 
 const lab = labEnvironment();
 const env = { ...process.env, ...lab.env };
@@ -187,6 +187,7 @@ function assertRestored(view: RunView, limitMs: number): void {
   assert.ok(took <= limitMs, `${took} ms`);
 }
 
+// Each namespace has its own story, and the stories go on side by side.
 const namespace = 'deploy-back';
 test('helm: a good version is rolled out, answers, and is marked', async () => {
   const view = await pipeline({ namespace, tag: '1.0.0' });
@@ -254,7 +255,7 @@ test('helm: a version that starts and answers wrongly is taken back after the sm
   assert.deepEqual(await podsIn(namespace), ['1.0.0 ready', '1.0.0 ready']);
 });
 
-test('helm: a first release that fails is left for diagnosis, and said so', async () => {
+strand()('helm: a first release that fails is left for diagnosis, and said so', async () => {
   const view = await pipeline({ namespace: 'deploy-back-first', tag: 'deleted', isTrusting: true });
   assert.deepEqual([view.state, view.rolledBack], ['failed', false]);
   assert.equal(view.rollback?.finished?.outcome, 'nothing-to-restore');
@@ -262,7 +263,7 @@ test('helm: a first release that fails is left for diagnosis, and said so', asyn
   assert.ok((await podsIn('deploy-back-first')).length > 0);
 });
 
-test('helm: a failing hook leaves a failed revision, which is taken back', async () => {
+strand()('helm: a failing hook leaves a failed revision, which is taken back', async () => {
   const where = 'deploy-back-hook';
   const good = await pipeline({ namespace: where, tag: '1.0.0' });
   assert.equal(good.state, 'succeeded', JSON.stringify(good.failure));
@@ -295,7 +296,7 @@ test('helm: a failing hook leaves a failed revision, which is taken back', async
   assert.deepEqual(await podsIn(where), ['1.0.0 ready', '1.0.0 ready']);
 });
 
-test('manifests: a tag deleted after the look', async () => {
+strand()('manifests: a tag deleted after the look', async () => {
   const where = 'deploy-back-plain';
   const smoke = [{ ...healthz, target: { kind: 'url', name: 'http://127.0.0.1:1' } } as SmokeConfig];
   const good = await pipeline({ namespace: where, tag: '1.0.0', deploy: manifests, smoke: [] });
@@ -305,7 +306,7 @@ test('manifests: a tag deleted after the look', async () => {
   assert.deepEqual(await podsIn(where), ['1.0.0 ready']);
 });
 
-test('manifests: a StatefulSet that waits for its broken pod', async () => {
+strand()('manifests: a StatefulSet that waits for its broken pod', async () => {
   const where = 'deploy-back-set';
   const deploy: DeployConfig = { ...manifests, paths: [join(fixtures, 'statefulset.yaml')] };
   const good = await pipeline({ namespace: where, tag: '1.0.0', deploy });
