@@ -5,7 +5,7 @@ import { rolledBackRun, succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
 import { startServer } from './server.ts';
 import { eventually, type Report, type Suite } from './suite.ts';
-import { themes } from './themes/index.ts';
+import { themeColors, themes } from './themes/index.ts';
 import { EditorWindow, launchBrowser } from './window.ts';
 
 export const rolloutSuite: Suite = {
@@ -14,7 +14,7 @@ export const rolloutSuite: Suite = {
     const browser = await launchBrowser();
     try {
       await behaviour(browser, report);
-      for (const theme of themes) await report.test(`looks right in ${theme.name}`, () => look(browser, theme));
+      await looks(browser, report);
     } finally {
       await browser.close();
     }
@@ -109,14 +109,13 @@ function storedLayout(window: EditorWindow): Promise<string> {
   });
 }
 
-async function look(browser: Browser, theme: (typeof themes)[number]): Promise<void> {
+/** One window that changes its theme: the page follows without being opened anew. */
+async function looks(browser: Browser, report: Report): Promise<void> {
   const workspace = sampleWorkspace();
   const run = rolledBackRun(undefined, new Date(Date.now() - 4 * 60_000).toISOString());
   writeRun(workspace.path, succeededRun());
   writeRun(workspace.path, run);
-  const server = await startServer({
-    settings: { 'security.workspace.trust.enabled': false, 'workbench.colorTheme': theme.label },
-  });
+  const server = await startServer({ settings: { 'security.workspace.trust.enabled': false } });
   try {
     const window = await EditorWindow.open(browser, server, {
       open: workspace.path,
@@ -125,9 +124,23 @@ async function look(browser: Browser, theme: (typeof themes)[number]): Promise<v
     await window.activity('Slipway');
     await window.row('Roll out on dev').waitFor();
     await window.row('Roll out on dev').click();
-    await window.webview().getByText('Revision 6 serves again', { exact: false }).first().waitFor();
-    await window.screenshot(`editor-rolled-back-${theme.name}`);
-    assert.deepEqual(await window.notifications(), []);
+    for (const theme of themes) {
+      await report.test(`looks right in ${theme.name}`, async () => {
+        workspace.write('.vscode/settings.json', JSON.stringify({ 'workbench.colorTheme': theme.label }));
+        await window.waitForTheme(theme.name);
+        await eventually(
+          'theme of the page',
+          () => window.webview().locator('body').getAttribute('class'),
+          (kinds) =>
+            themeColors(theme.name)
+              .kind.split(' ')
+              .every((kind) => (kinds ?? '').split(' ').includes(kind)),
+        );
+        await window.webview().getByText('Revision 6 serves again', { exact: false }).first().waitFor();
+        await window.screenshot(`editor-rolled-back-${theme.name}`);
+        assert.deepEqual(await window.notifications(), []);
+      });
+    }
     await window.close();
   } finally {
     await server.stop();

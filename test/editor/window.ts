@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Browser, chromium, type FrameLocator, type Locator, type Page } from 'playwright-core';
 import { keepEvidence, watchPage } from './evidence.ts';
 import { type EditorServer, editorTools } from './server.ts';
+import type { ThemeName } from './themes/index.ts';
 
 export interface WindowOptions {
   /** Absolute folder, or a .code-workspace file. */
@@ -190,6 +191,12 @@ export class EditorWindow {
   /** The document inside a webview panel: VS Code nests two frames. */
   webview(): FrameLocator {
     return this.page.frameLocator('iframe.webview.ready').frameLocator('iframe#active-frame');
+  }
+
+  /** Until the workbench has the colours of a theme that was set. */
+  async waitForTheme(name: ThemeName): Promise<void> {
+    const kind = { light: 'vs', dark: 'vs-dark', 'hc-dark': 'hc-black', 'hc-light': 'hc-light' }[name];
+    await this.page.locator(`.monaco-workbench.${kind}`).first().waitFor({ timeout: 60_000 });
   }
 
   async notifications(): Promise<readonly string[]> {
