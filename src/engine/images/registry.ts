@@ -4,8 +4,8 @@ import { SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import { classify, MANIFEST_TYPES, type Manifest, readJson } from './manifest.ts';
 import { parseReference, type Reference } from './reference.ts';
-import { expectStatus } from './registryErrors.ts';
-import { type Answer, Transport } from './registryTransport.ts';
+import { type Answer, expectStatus } from './registryErrors.ts';
+import { Transport } from './registryTransport.ts';
 
 const MOST_PAGES = 50;
 

@@ -1,6 +1,12 @@
 import { SlipwayError } from '../problems/index.ts';
 import type { Reference } from './reference.ts';
-import type { Answer } from './registryTransport.ts';
+
+/** A whole answer: the body has been read, so a connection that broke in the middle of it has been tried again. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Uint8Array;
+}
 
 /** Statuses that another try may change. */
 export const TRANSIENT: ReadonlySet<number> = new Set([408, 429, 499, 500, 502, 503, 504, 522]);

@@ -4,7 +4,7 @@ import type { System } from '../system/index.ts';
 import { type Credential, findCredential } from './credentials.ts';
 import { apiHost } from './reference.ts';
 import { type Challenge, parseChallenges, TOKEN_BUSY, TokenSource } from './registryAuth.ts';
-import { retryAfter, TRANSIENT, unreachable } from './registryErrors.ts';
+import { type Answer, retryAfter, TRANSIENT, unreachable } from './registryErrors.ts';
 
 interface Host {
   readonly base: URL;
@@ -22,13 +22,6 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
   readonly signal?: AbortSignal | undefined;
-}
-
-/** A whole answer: the body has been read, so a connection that broke in the middle of it has been tried again. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly body: Uint8Array;
 }
 
 const MOST_BODY = 8 * 1024 * 1024;

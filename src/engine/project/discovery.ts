@@ -5,7 +5,8 @@ import { readConfig } from './config.ts';
 import { isChartFile, readChart } from './discovery/chart.ts';
 import { isBakeHcl, isBakeJson, isComposeFile, readBake, readCompose } from './discovery/compose.ts';
 import { isDockerfile, readDockerfile } from './discovery/dockerfile.ts';
-import { type Draft, makeDraft } from './discovery/draft.ts';
+import { makeDraft } from './discovery/draft.ts';
+import type { Draft } from './discovery/draftModel.ts';
 import type {
   BuildFinding,
   ChartFinding,

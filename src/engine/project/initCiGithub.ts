@@ -1,4 +1,12 @@
-import { type CiEnvironment, type CiPlan, clusterNote, variableName, writesGit } from './initCi.ts';
+import {
+  type CiEnvironment,
+  type CiPlan,
+  clusterNote,
+  localNote,
+  shellQuote,
+  variableName,
+  writesGit,
+} from './initCiPlan.ts';
 
 /** Actions by commit, each with the release that the commit is. */
 const PINS = {
@@ -64,11 +72,6 @@ const uses = (pin: string, host: Host): string => (host === 'gitea' ? `https://g
 
 const isOwnRegistry = (registry: string, host: Host): boolean => host === 'github' && registry === 'ghcr.io';
 
-export const localNote = (plan: CiPlan): readonly string[] =>
-  plan.hasLocalRegistry
-    ? ['# CHANGE THIS FIRST: images go to a registry on this machine (localhost), which CI has not. See "repository".']
-    : [];
-
 function secretNotes(plan: CiPlan, host: Host): readonly string[] {
   const registries = plan.registries.filter((registry) => !isOwnRegistry(registry, host));
   const clusters = plan.environments.filter((environment) => environment.kindCluster === undefined);
@@ -128,9 +131,6 @@ function install(plan: CiPlan, host: Host): readonly string[] {
     ...step('name: Install Slipway', 'run: |', ...check),
   ];
 }
-
-export const shellQuote = (text: string): string =>
-  /^[\w@./:+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
 function login(registry: string, host: Host, condition: readonly string[]): readonly string[] {
   const isOwn = isOwnRegistry(registry, host);

@@ -1,5 +1,12 @@
-import { type CiEnvironment, type CiPlan, clusterNote, variableName, writesGit } from './initCi.ts';
-import { localNote, shellQuote } from './initCiGithub.ts';
+import {
+  type CiEnvironment,
+  type CiPlan,
+  clusterNote,
+  localNote,
+  shellQuote,
+  variableName,
+  writesGit,
+} from './initCiPlan.ts';
 
 /** Versions of the images and tools; releases of Trivy from 0.70 on are good (0.69.4 to 0.69.6 were malware). */
 const VERSIONS = { docker: '28.5.1', trivy: '0.74.0', kind: 'v0.30.0' } as const;

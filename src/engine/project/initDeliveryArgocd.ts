@@ -2,14 +2,14 @@ import { posix } from 'node:path';
 import { formatScalar, readImageAt } from '../gitops/index.ts';
 import { SlipwayError } from '../problems/index.ts';
 import { asName, isBelow } from './discovery/paths.ts';
+import { patternOf } from './initDeliveryFlux.ts';
 import {
   commonFolder,
   type DeliveredImage,
   type DeliveryDraft,
   type DeliveryPlan,
   type ProposedFile,
-} from './initDelivery.ts';
-import { patternOf } from './initDeliveryFlux.ts';
+} from './initDeliveryPlan.ts';
 
 const PREFIX = 'argocd-image-updater.argoproj.io';
 

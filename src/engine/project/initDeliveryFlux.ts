@@ -8,7 +8,7 @@ import {
   type DeliveryDraft,
   type DeliveryPlan,
   type ProposedFile,
-} from './initDelivery.ts';
+} from './initDeliveryPlan.ts';
 
 /** Flux's namespace as `flux bootstrap` makes it. */
 const NAMESPACE = 'flux-system';

@@ -1,6 +1,6 @@
 import { relative, sep } from 'node:path';
 import { Document, isMap, isNode, isPair, isScalar, isSeq, type Node, visit } from 'yaml';
-import type { Draft, Note } from './discovery/draft.ts';
+import type { Draft, Note } from './discovery/draftModel.ts';
 import type { Findings } from './discovery/findings.ts';
 
 const HEADER = ` Slipway: from commit to a verified rollout. Reference: docs/configuration.md

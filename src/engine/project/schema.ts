@@ -220,14 +220,12 @@ const helm = v.strictObject({
     v.pipe(v.number(), v.integer(), v.minValue(0), v.description('Revisions Helm keeps. Default: 10.')),
   ),
 });
+const imagesToSet = v.optional(
+  v.pipe(v.array(name), v.description('Images to set, found by repository. Default: all of this project that occur.')),
+);
 const manifests = v.strictObject({
   paths: v.pipe(paths, v.description('Manifest files or folders.')),
-  images: v.optional(
-    v.pipe(
-      v.array(name),
-      v.description('Images to set, found by repository. Default: all of this project that occur.'),
-    ),
-  ),
+  images: imagesToSet,
   prune: v.optional(
     v.pipe(
       v.boolean(),
@@ -237,12 +235,7 @@ const manifests = v.strictObject({
 });
 const kustomize = v.strictObject({
   path: v.pipe(text, v.description('Folder with a kustomization file.')),
-  images: v.optional(
-    v.pipe(
-      v.array(name),
-      v.description('Images to set, found by repository. Default: all of this project that occur.'),
-    ),
-  ),
+  images: imagesToSet,
   prune: v.optional(
     v.pipe(
       v.boolean(),

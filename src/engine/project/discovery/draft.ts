@@ -2,29 +2,10 @@ import type { Place } from '../../problems/index.ts';
 import { DEFAULT_MOVING } from '../config.ts';
 import type { Config } from '../schema.ts';
 import { draftEnvironments } from './draftEnvironments.ts';
-import { type DraftImage, draftImages } from './draftImages.ts';
+import { draftImages } from './draftImages.ts';
+import type { Draft, DraftImage, Note } from './draftModel.ts';
 import type { Findings, TestFinding } from './findings.ts';
 import { asName } from './paths.ts';
-
-/** Why a value of a draft is what it is. */
-export interface Note {
-  /** Where in the configuration: `['images', 'api', 'repository']`. */
-  readonly path: readonly (string | number)[];
-  readonly text: string;
-  readonly place: Place;
-  /** `read`: a file says so. `guess`: a convention does, and a person should look. */
-  readonly certainty: 'read' | 'guess';
-  /** What to do when the guess is wrong. */
-  readonly fix?: string;
-}
-
-/** The configuration that the findings add up to, with the reason of each part. */
-export interface Draft {
-  readonly config: Config;
-  readonly notes: readonly Note[];
-  /** What was seen and not taken over, and why. */
-  readonly left: readonly { readonly what: string; readonly why: string; readonly place: Place }[];
-}
 
 /** Findings → configuration. Pure; its result is a valid slipway.yaml. */
 export function makeDraft(findings: Findings): Draft {

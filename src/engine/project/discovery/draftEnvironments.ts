@@ -1,8 +1,7 @@
 import { posix } from 'node:path';
 import type { Place } from '../../problems/index.ts';
 import type { Config } from '../schema.ts';
-import type { Draft, Note } from './draft.ts';
-import type { DraftImage } from './draftImages.ts';
+import type { Draft, DraftImage, Note } from './draftModel.ts';
 import type { ChartFinding, DeployFinding, Findings, ObjectFinding, RelativePath } from './findings.ts';
 import { ImageUse, mismatch } from './imageUse.ts';
 import { asName, environmentOfPath, isBelow, knownEnvironment, repositoryOf, resolveFrom } from './paths.ts';

@@ -1,19 +1,9 @@
 import { posix } from 'node:path';
 import type { Place } from '../../problems/index.ts';
 import { isBackingImage } from './compose.ts';
-import type { Draft, Note } from './draft.ts';
+import type { Draft, DraftImage, Note } from './draftModel.ts';
 import type { BuildFinding, DockerfileFinding, Findings, RelativePath } from './findings.ts';
 import { asideFolder, asName, folderOf, isBelow, isRepository, lastPart, repositoryOf } from './paths.ts';
-
-export interface DraftImage {
-  readonly name: string;
-  readonly repository: string;
-  readonly build: Omit<BuildFinding, 'origin' | 'name' | 'repository' | 'tags' | 'place'>;
-  readonly ports: readonly number[];
-  /** Tags that the best source pushes it under. */
-  readonly tags: BuildFinding['tags'];
-  readonly place: Place;
-}
 
 /** CI is what is published today, bake is meant for publishing, compose is for one machine. */
 const RANK = { ci: 0, bake: 1, compose: 2 } as const;

@@ -1,6 +1,5 @@
 import type { Place } from '../../problems/index.ts';
-import type { Note } from './draft.ts';
-import type { DraftImage } from './draftImages.ts';
+import type { DraftImage, Note } from './draftModel.ts';
 import type { ChartFinding, Findings, KustomizationFinding, ObjectFinding } from './findings.ts';
 import { lastPart, repositoryOf } from './paths.ts';
 
