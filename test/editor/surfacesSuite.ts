@@ -41,11 +41,13 @@ export const surfacesSuite: Suite = {
       await report.test('its menu leads to what one does with an environment', async () => {
         await status.click();
         const rows = page.locator('.quick-input-list .monaco-list-row');
-        await rows.first().waitFor();
-        const words = (await rows.allInnerTexts()).join('\n');
-        for (const word of ['Run the pipeline', 'Show the rollout', 'Deploy a version', 'Roll back', 'Diagnose']) {
-          assert.ok(words.includes(word), `${word} in ${words}`);
-        }
+        const offers = ['Run the pipeline', 'Show the rollout', 'Deploy a version', 'Roll back', 'Diagnose'];
+        // The rows of the list before stand there until VS Code has closed it.
+        await eventually(
+          'the rows of the menu',
+          async () => (await rows.allInnerTexts()).join('\n'),
+          (words) => offers.every((word) => words.includes(word)),
+        );
         await window.screenshot('status-bar-menu');
         await page.keyboard.press('Escape');
       });

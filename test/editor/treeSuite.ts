@@ -106,12 +106,15 @@ export const treeSuite: Suite = {
         );
         writeRun(other.path, succeededRun());
         try {
-          const both = await EditorWindow.open(browser, server, { open: file });
+          const both = await EditorWindow.open(browser, server, { open: file, size: { width: 1280, height: 1100 } });
           // A window that is slow to restore opens the Explorer over what was clicked before.
           await eventually(
             'the projects of both folders',
             async () => {
               await both.activity('Slipway');
+              // Where the run is read before the row is drawn, its steps are unfolded and the second project may lie below the
+              // edge, where rows are not in the document.
+              for (const view of ['Workloads', 'Images & Policies', 'CI']) await both.collapse(view);
               return (await both.row('shop').isVisible()) && (await both.row('cellar').isVisible());
             },
             (isShown) => isShown,

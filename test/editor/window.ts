@@ -70,10 +70,30 @@ export class EditorWindow {
     try {
       await page.goto(windowUrl(server, options));
       await page.locator('.monaco-workbench').waitFor({ timeout: 60_000 });
+      if (options.open.endsWith('.code-workspace')) await window.#untilFolders();
       return window;
     } catch (error) {
       console.log(await keepEvidence('a window that did not open'));
       throw error;
+    }
+  }
+
+  /**
+   * A VS Code in the browser (1.139) now and then opens a remote .code-workspace without its folders: the file is read before the
+   * connection serves files, and the second reading does not come. Its own Explorer says so then, and a reload mends it.
+   */
+  async #untilFolders(): Promise<void> {
+    const folders = this.page.locator('.explorer-folders-view .monaco-list-row');
+    for (let attempt = 1; ; attempt += 1) {
+      await this.activity('Explorer');
+      try {
+        await folders.first().waitFor({ timeout: 15_000 });
+        return;
+      } catch (error) {
+        if (attempt === 4) throw error;
+        await this.page.reload();
+        await this.page.locator('.monaco-workbench').waitFor({ timeout: 60_000 });
+      }
     }
   }
 
