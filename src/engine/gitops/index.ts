@@ -94,9 +94,11 @@ export {
 } from './policy.ts';
 export { Lines } from './positions.ts';
 export {
+  type Answer,
   type CiHost,
   compileFilter,
   compileGitLabGlob,
+  type GitLabPush,
   type GitLabRule,
   gitlabJobRuns,
   type Push,

@@ -111,6 +111,10 @@ export interface Answer {
   readonly runs: 'yes' | 'no' | 'unknown';
   /** One sentence without a full stop. */
   readonly reason: string;
+  /** It is there, but waits for a person to start it. */
+  readonly isByHand?: true;
+  /** Counted from 0: the rule that decided. */
+  readonly rule?: number;
 }
 
 const yes = (reason: string): Answer => ({ runs: 'yes', reason });
@@ -128,7 +132,8 @@ export function pushStartsWorkflow(trigger: PushTrigger, push: Push, host: 'gith
       return no(`${name} and ${name}-ignore stand together, which makes the workflow invalid`);
   }
   const byRef = refAnswer(trigger, push.ref, host);
-  if (byRef.runs !== 'yes' || 'tag' in push.ref) return byRef;
+  const hasPaths = trigger.paths !== undefined || trigger.pathsIgnore !== undefined;
+  if (byRef.runs !== 'yes' || 'tag' in push.ref || !hasPaths) return byRef;
   return pathAnswer(trigger, push, host);
 }
 
@@ -161,7 +166,6 @@ const mostFiles = 300;
 const mostCommits = 1000;
 
 function pathAnswer({ paths, pathsIgnore }: PushTrigger, { files, commits }: Push, host: 'github' | 'gitea'): Answer {
-  if (paths === undefined && pathsIgnore === undefined) return yes('it has no path filter');
   if (host === 'github' && (commits ?? 0) > mostCommits) return yes('GitHub takes no diff of more than 1,000 commits');
   if (files === undefined) return { runs: 'unknown', reason: 'the changed files are not known' };
   if (files.length === 0) return no('no file changed');
@@ -244,7 +248,11 @@ function fnmatchSource(glob: string): string {
 /** One entry of a job's `rules`. `condition` is what its `if` is known to be; absent means there is none. */
 export interface GitLabRule {
   readonly condition?: 'true' | 'false' | 'unknown';
+  /** What an unknown condition depends on, in words. */
+  readonly dependsOn?: string;
   readonly changes?: Patterns;
+  /** The changes are those to another ref, of which this push is a part. */
+  readonly comparesToRef?: true;
   readonly when?: string;
 }
 
@@ -257,31 +265,37 @@ export interface GitLabPush {
 /** Whether a job is added to the pipeline. No rules mean: on branches and tags. */
 export function gitlabJobRuns(rules: readonly GitLabRule[] | undefined, push: GitLabPush): Answer {
   if (rules === undefined) return yes('the job has no rules');
-  let isUncertain = false;
-  for (const [index, rule] of rules.entries()) {
-    const changes = rule.changes === undefined ? 'true' : changesMatch(rule.changes, push);
-    const parts = [rule.condition ?? 'true', changes];
+  let uncertain: string | undefined;
+  for (const [rule, { condition, dependsOn, changes, comparesToRef, when }] of rules.entries()) {
+    const number = rule + 1;
+    const parts = [condition ?? 'true', changes === undefined ? 'true' : changesMatch(changes, push, comparesToRef)];
     if (parts.includes('false')) continue;
     if (parts.includes('unknown')) {
-      isUncertain = true;
+      uncertain ??= `rule ${number} depends on ${condition === 'unknown' ? (dependsOn ?? 'what is not known') : 'earlier commits or variables'}`;
       continue;
     }
-    if (isUncertain) break;
-    return rule.when === 'never' ? no(`rule ${index + 1} says never`) : yes(`rule ${index + 1} matches`);
+    if (uncertain !== undefined) break;
+    if (when === 'never') return { ...no(`rule ${number} says never`), rule };
+    if (when === 'manual') return { ...yes(`rule ${number} adds it, to be started by hand`), isByHand: true, rule };
+    return { ...yes(`rule ${number} matches`), rule };
   }
-  return isUncertain
-    ? { runs: 'unknown', reason: 'a rule before depends on what is not known' }
-    : no('no rule matches');
+  return uncertain === undefined ? no('no rule matches') : { runs: 'unknown', reason: uncertain };
 }
 
-function changesMatch(globs: Patterns, { files, hasDiff }: GitLabPush): 'true' | 'false' | 'unknown' {
-  if (!hasDiff) return 'true';
+function changesMatch(
+  globs: Patterns,
+  { files, hasDiff }: GitLabPush,
+  comparesToRef: true | undefined,
+): 'true' | 'false' | 'unknown' {
+  if (!hasDiff && comparesToRef === undefined) return 'true';
   if (files === undefined) return 'unknown';
   const compiled = globs.map(compileGitLabGlob);
-  if (compiled.some((one) => 'error' in one || !(one instanceof RegExp))) return 'unknown';
+  if (compiled.some((one) => !(one instanceof RegExp)) || globs.some((glob) => glob.includes('$'))) return 'unknown';
   // Above this many comparisons GitLab gives up and says yes.
   if (globs.length * files.length > 50_000) return 'true';
-  return compiled.some((one) => one instanceof RegExp && files.some((file) => one.test(file))) ? 'true' : 'false';
+  if (compiled.some((one) => one instanceof RegExp && files.some((file) => one.test(file)))) return 'true';
+  // Earlier commits that the ref does not have count as well.
+  return comparesToRef === undefined ? 'false' : 'unknown';
 }
 
 const skipWords = ['[skip ci]', '[ci skip]', '[no ci]', '[skip actions]', '[actions skip]'];

@@ -1,7 +1,7 @@
 /** "Would this push start it, and why not": asked of every workflow of a workspace. */
-import { gitlabJobRuns, type Push, pushStartsWorkflow, readPushTrigger, skipMarker } from '../gitops/index.ts';
+import { type Push, pushStartsWorkflow, readPushTrigger, skipMarker } from '../gitops/index.ts';
 import type { System } from '../system/index.ts';
-import { branchVariables, tagVariables, toGitLabRules } from './workflowFacts.ts';
+import { askGitlab, branchVariables, existsIn, tagVariables } from './gitlabPush.ts';
 import { readWorkspace, type WorkspaceFiles } from './workspaceFiles.ts';
 
 export interface PushQuestion {
@@ -33,7 +33,7 @@ export async function askPush(system: System, root: string, question: PushQuesti
 }
 
 function answer(
-  { texts, defaultBranch }: WorkspaceFiles,
+  { texts, defaultBranch, findings }: WorkspaceFiles,
   { path, workflow }: WorkspaceFiles['findings']['pipelines'][number],
   { files, ref, message }: PushQuestion,
 ): PushAnswer {
@@ -51,30 +51,20 @@ function answer(
     const { runs, reason } = pushStartsWorkflow(trigger, push, host);
     return { ...base, runs, reason: sentence(reason) };
   }
-  const variables =
-    'tag' in ref
-      ? tagVariables(ref.tag)
-      : branchVariables(ref.branch, { ...(message !== undefined && { message }), defaultBranch });
-  const push = { files, hasDiff: !('tag' in ref) };
-  const outer = toGitLabRules(workflow.rules, variables);
-  if (outer !== undefined) {
-    const { runs, reason } = gitlabJobRuns(outer, push);
-    if (runs === 'no') return { ...base, runs, reason: `workflow:rules: ${reason}.` };
-  }
-  const jobs = workflow.jobs.map((job) => {
-    const rules = toGitLabRules(job.rules, variables);
-    const { runs, reason } = gitlabJobRuns(rules, push);
-    return { name: job.id, runs, reason: sentence(reason) };
+  const said = message === undefined ? {} : { message };
+  const { runs, reason, jobs } = askGitlab(workflow, {
+    variables: 'tag' in ref ? tagVariables(ref.tag, said) : branchVariables(ref.branch, { ...said, defaultBranch }),
+    push: { files, hasDiff: !('tag' in ref) },
+    exists: existsIn(findings.paths),
   });
-  const yes = jobs.filter(({ runs }) => runs === 'yes').map(({ name }) => name);
-  const open = jobs.filter(({ runs }) => runs === 'unknown').map(({ name }) => name);
-  const reason =
-    yes.length > 0
-      ? `It runs ${yes.join(', ')}.`
-      : open.length > 0
-        ? `Whether ${open.join(', ')} run depends on variables that are not in the file.`
-        : 'No job is left after the rules.';
-  return { ...base, runs: yes.length > 0 ? 'yes' : open.length > 0 ? 'unknown' : 'no', reason, jobs };
+  return {
+    ...base,
+    runs,
+    reason: sentence(reason),
+    ...(jobs !== undefined && {
+      jobs: jobs.map((job) => ({ name: job.name, runs: job.runs, reason: sentence(job.reason) })),
+    }),
+  };
 }
 
 const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`;

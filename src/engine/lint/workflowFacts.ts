@@ -2,62 +2,16 @@
 import { type GitLabRule, readJobConditions, readPushTrigger, type WorkflowFacts } from '../gitops/index.ts';
 import type { PipelineFinding } from '../project/index.ts';
 import {
-  type JobRule,
-  judgeRule,
+  type Job,
   type PublishedImage,
   publishedImages,
-  type RuleVariables,
   tagTemplates,
   textOf,
   type Value,
   type Workflow,
 } from '../workflows/index.ts';
 import type { KnownBot } from './botCommits.ts';
-
-/** What a push of a branch sets in GitLab; what is not here is the project's own and not known. */
-export function branchVariables(
-  branch: string,
-  { message, defaultBranch }: { readonly message?: string; readonly defaultBranch?: string | undefined },
-): RuleVariables {
-  return new Map<string, string | null>([
-    ['CI_COMMIT_BRANCH', branch],
-    ['CI_COMMIT_REF_NAME', branch],
-    ['CI_COMMIT_TAG', null],
-    ['CI_PIPELINE_SOURCE', 'push'],
-    ['CI_MERGE_REQUEST_IID', null],
-    ['CI_MERGE_REQUEST_ID', null],
-    ['CI_OPEN_MERGE_REQUESTS', null],
-    ...(defaultBranch === undefined ? [] : ([['CI_DEFAULT_BRANCH', defaultBranch]] as const)),
-    ...(message === undefined
-      ? []
-      : ([
-          ['CI_COMMIT_MESSAGE', message],
-          ['CI_COMMIT_TITLE', message.split('\n')[0] ?? ''],
-        ] as const)),
-  ]);
-}
-
-export const tagVariables = (tag: string): RuleVariables =>
-  new Map<string, string | null>([
-    ['CI_COMMIT_BRANCH', null],
-    ['CI_COMMIT_REF_NAME', tag],
-    ['CI_COMMIT_TAG', tag],
-    // Whatever its name is: it is never the branch of a tag, which has none.
-    ['CI_DEFAULT_BRANCH', 'the default branch'],
-    ['CI_PIPELINE_SOURCE', 'push'],
-    ['CI_MERGE_REQUEST_IID', null],
-  ]);
-
-export function toGitLabRules(
-  rules: readonly JobRule[] | undefined,
-  variables: RuleVariables,
-): readonly GitLabRule[] | undefined {
-  return rules?.map((rule) => ({
-    ...(rule.if !== undefined && { condition: judgeRule(rule.if, variables) }),
-    ...(rule.changes !== undefined && { changes: rule.changes }),
-    ...(rule.when !== undefined && { when: rule.when }),
-  }));
-}
+import { branchVariables, jobVariables, toGitLabRules } from './gitlabPush.ts';
 
 /** The facts of one workflow against one bot; `text` is the workflow's own. */
 export function workflowFacts(
@@ -100,11 +54,24 @@ function gitlabJobs(
       ? new Map()
       : branchVariables(commit.branch, { message: commit.message, defaultBranch });
   const outer = toGitLabRules(rules, variables);
+  const byId = new Map(jobs.map((job) => [job.id, job]));
+  const rulesOf = (job: Job): readonly GitLabRule[] | undefined => {
+    const parent = job.parent === undefined ? undefined : byId.get(job.parent);
+    const known = jobVariables(job, variables);
+    const written = job.rules ?? (job.when === undefined ? undefined : [{ place: job.place }]);
+    const own = (job.includedBy ?? []).reduceRight<readonly GitLabRule[] | undefined>(
+      (below, rules) => combined(toGitLabRules(rules, known) ?? [], below),
+      // What waits for a person ends every loop.
+      toGitLabRules(written, known, { when: job.when })?.map((rule) =>
+        rule.when === 'manual' ? { ...rule, when: 'never' } : rule,
+      ),
+    );
+    const inner = job.pipelineRules === undefined ? own : combined(toGitLabRules(job.pipelineRules, known) ?? [], own);
+    const above = parent === undefined ? undefined : rulesOf(parent);
+    return above === undefined ? inner : combined(above, inner);
+  };
   const wanted = jobs.filter(({ id }) => publishing.size === 0 || publishing.has(id));
-  return wanted.map((job) => {
-    const own = toGitLabRules(job.rules, variables);
-    return outer === undefined ? own : combined(outer, own);
-  });
+  return wanted.map((job) => (outer === undefined ? rulesOf(job) : combined(outer, rulesOf(job))));
 }
 
 /** Both lists must say yes: the outer rules that say never come first, and without any yes nothing is left. */

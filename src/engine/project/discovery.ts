@@ -31,6 +31,8 @@ import type { Project } from './model.ts';
 /** Larger YAML files are generated; nobody writes a deployment in a megabyte. */
 const LARGEST_BYTES = 1_000_000;
 const MOST_YAML_FILES = 3_000;
+/** Files that workflows take in, which take in others. */
+const MOST_NESTED = 8;
 /** Files read at the same time. */
 const BATCH = 32;
 
@@ -277,12 +279,27 @@ class Finder {
       const text = await this.#read(path);
       if (text !== undefined) texts.set(path, text);
     }
+    const missing = new Set<RelativePath>();
     const surroundings = {
       absolute: (path: RelativePath) => this.#absolute(path),
       isFile: (path: RelativePath) => this.#paths.includes(path),
+      paths: this.#paths,
+      missing: (path: RelativePath) => missing.add(path),
       ...(remoteUrl !== undefined && { remoteUrl }),
     };
-    const pipelines = readPipelines(texts, surroundings);
+    let pipelines = readPipelines(texts, surroundings);
+    // Includes and local actions may lie anywhere: they are known only when what names them was read.
+    for (let round = 0; round < MOST_NESTED; round += 1) {
+      const wanted = [...missing].filter((path) => this.#paths.includes(path));
+      missing.clear();
+      const before = texts.size;
+      for (const path of wanted) {
+        const text = await this.#read(path);
+        if (text !== undefined) texts.set(path, text);
+      }
+      if (texts.size === before) break;
+      pipelines = readPipelines(texts, surroundings);
+    }
     const { workflow } = this.#options;
     if (workflow === undefined || pipelines.some(({ path }) => path === workflow)) return pipelines;
     const text = await this.#read(workflow);

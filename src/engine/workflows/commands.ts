@@ -11,7 +11,7 @@ export function factsOfCommand(
   common: Common,
   env: Readonly<Record<string, string>>,
 ): readonly Fact[] {
-  const words = unwrapped(command.words);
+  const words = inContainer(unwrapped(command.words));
   const name = program(words[0]);
   switch (name) {
     case 'docker':
@@ -97,6 +97,17 @@ function unwrapped(words: readonly Value[]): readonly Value[] {
     } else return rest;
   }
 }
+
+/** `docker run … IMAGE kustomize edit …`: the deploy tool in a container works on the folder that is mounted. */
+function inContainer(words: readonly Value[]): readonly Value[] {
+  if (!CONTAINER_TOOLS.has(program(words[0])) || literalOf(words[1]) !== 'run') return words;
+  const at = words.findIndex((word, index) => index > 2 && DEPLOY_TOOLS.has(literalOf(word) ?? ''));
+  // Behind an option it is the option's value: `--name helm`.
+  return at === -1 || /^--?[a-z-]+$/.test(literalOf(words[at - 1]) ?? '') ? words : words.slice(at);
+}
+
+const CONTAINER_TOOLS = new Set(['docker', 'podman', 'nerdctl']);
+const DEPLOY_TOOLS = new Set(['kustomize', 'helm', 'kubectl', 'argocd', 'flux']);
 
 const program = (word: Value | undefined): string => (literalOf(word) ?? '').split('/').at(-1) ?? '';
 

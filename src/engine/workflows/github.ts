@@ -281,7 +281,11 @@ class Reader {
       id,
       (value) => this.#metadataOf(value),
     );
-    for (const fact of facts ?? []) {
+    for (const plain of facts ?? []) {
+      const fact =
+        (plain.kind === 'metadata' || plain.kind === 'build') && state.matrix.size > 0
+          ? { ...plain, matrix: state.matrix }
+          : plain;
       this.facts.push(fact);
       if (fact.kind !== 'metadata' || id === undefined) continue;
       const source = `${state.job} steps.${id}.outputs.tags`;
@@ -453,8 +457,9 @@ function merged(facts: readonly Fact[]): readonly Fact[] {
       platforms: _platforms,
       cacheFrom: _from,
       cacheTo: _to,
+      matrix: _matrix,
       ...identity
-    } = { platforms: [], cacheFrom: [], cacheTo: [], ...rest };
+    } = { platforms: [], cacheFrom: [], cacheTo: [], matrix: undefined, ...rest };
     // Tests that a matrix runs with other flags (a report's name, a race detector) are the same tests.
     const key = JSON.stringify(
       fact.kind === 'test' ? { ...identity, env: {}, run: fact.run.filter((word) => !word.startsWith('-')) } : identity,

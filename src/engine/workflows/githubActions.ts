@@ -206,8 +206,8 @@ function buildPush(inputs: ActionInputs, common: Common, findMetadata: FindMetad
   const dockerfile = get('file');
   const target = get('target');
   const outputs = lines(get('outputs')).map((output) => ({ output, text: textOf(output) }));
-  const digestPush = outputs.find(({ text }) => /push=true|type=registry/.test(text));
-  const push = digestPush === undefined ? (get('push') ?? literal('false')) : literal('true');
+  const digestPush = outputs.find(({ text }) => /push=(true|\$)|type=registry/.test(text));
+  const push = digestPush === undefined ? (get('push') ?? literal('false')) : pushOf(digestPush.output);
   // Without `context` the builder fetches the commit from git by itself; what a step changed in the checkout is not in it.
   const remote = context === undefined || /\{\{defaultContext\}\}/.test(textOf(context));
   const below = context === undefined ? undefined : /\{\{defaultContext\}\}:(.+)$/.exec(textOf(context))?.[1];
@@ -247,6 +247,14 @@ function buildPush(inputs: ActionInputs, common: Common, findMetadata: FindMetad
       (secret) => /^"?([^=]+)=/.exec(textOf(secret))?.[1] ?? [],
     ),
   };
+}
+
+/** The field `push=` of an output, which may be an expression; `type=registry` means it. */
+function pushOf(output: Value): Value {
+  const field = split(output, /,/).find((each) => textOf(each).startsWith('push='));
+  return field === undefined
+    ? literal('true')
+    : field.flatMap((part) => (typeof part === 'string' ? literal(part.replace(/^push=/, '')) : [part]));
 }
 
 function trivyAction(get: ActionInputs['get'], common: Common): Fact {

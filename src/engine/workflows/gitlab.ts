@@ -1,8 +1,8 @@
-import { posix } from 'node:path';
-import type { Diagnostic, Place } from '../problems/index.ts';
+import type { Place } from '../problems/index.ts';
 import { readYamlDocuments, type YamlNode } from '../yaml/index.ts';
 import { factsOfCommand } from './commands.ts';
-import { readLegacyRules, readRules } from './gitlabRules.ts';
+import { GitlabConfig, type GitlabEntry } from './gitlabConfig.ts';
+import { isLost, type JobRule, readLegacyRules, readRules } from './gitlabRules.ts';
 import type { Fact, Job, JobService, ReadLocal, Trigger, Workflow } from './model.ts';
 import { scriptPlace } from './places.ts';
 import { severitiesFrom } from './scanCommands.ts';
@@ -15,6 +15,8 @@ export interface GitlabOptions {
   /** Container registry of the server, `registry.gitlab.com`, when known. */
   readonly registry?: string;
   readonly readLocal?: ReadLocal;
+  /** All paths of the repository, for includes with wildcards. */
+  readonly paths?: readonly string[];
 }
 
 /** Top-level keys that are not jobs. */
@@ -22,6 +24,7 @@ const GLOBALS = new Set([
   'default',
   'include',
   'stages',
+  'types',
   'variables',
   'workflow',
   'image',
@@ -30,198 +33,181 @@ const GLOBALS = new Set([
   'after_script',
   'cache',
   'spec',
-  'pages_',
 ]);
 const DEFAULT_STAGES = ['.pre', 'build', 'test', 'deploy', '.post'];
-const DEEPEST = 8;
+const DEEPEST = 10;
+/** Child pipelines may nest two deep. */
+const DEEPEST_CHILD = 2;
 
-/** A top-level entry and the text it stands in, for places inside scripts. */
-interface Entry {
-  readonly node: YamlNode;
-  readonly text: string;
-  readonly keyPlace: Place;
+/**
+ * Reads a .gitlab-ci.yml with its local includes and child pipelines. Never throws; what cannot be followed is a
+ * diagnostic.
+ */
+export function readGitlabPipeline(text: string, file: string, options: GitlabOptions = {}): Workflow {
+  const root = file.replaceAll('\\', '/').replace(/[^/]*$/, '');
+  const config = new GitlabConfig(root, options);
+  config.addFile(text, file);
+  const reader = new Reader(config, root, options);
+  const jobs = reader.jobs();
+  const workflow = config.entry('workflow')?.node.get('rules');
+  const rules = readRules(workflow) ?? templateRules(config.templates);
+  const trigger: Trigger = {
+    event: 'pipeline',
+    branches: [],
+    branchesIgnore: [],
+    tags: [],
+    tagsIgnore: [],
+    paths: [],
+    pathsIgnore: [],
+    place: workflow?.place ?? { file },
+  };
+  const unread = config.unread.filter((name) => !isPlainTemplate(name));
+  return {
+    host: 'gitlab',
+    file,
+    name: config.entry('workflow')?.node.string('name') ?? 'GitLab CI',
+    place: { file },
+    triggers: [trigger],
+    ...(rules !== undefined && { rules }),
+    ...(unread.length > 0 && { unread }),
+    jobs,
+    facts: reader.facts,
+    diagnostics: [...config.diagnostics, ...reader.diagnostics],
+  };
 }
 
-/** Reads a .gitlab-ci.yml with its local includes. Never throws; what cannot be followed is a diagnostic. */
-export function readGitlabPipeline(text: string, file: string, options: GitlabOptions = {}): Workflow {
-  const reader = new Reader(text, file, options);
-  return reader.read();
+/** Templates of GitLab that add jobs of their own and change no other. */
+const isPlainTemplate = (name: string): boolean =>
+  /^(Jobs|Security|Workflows|Verify)\//.test(name) && name.endsWith('.gitlab-ci.yml');
+
+/** The two templates of GitLab that say which pipelines there are, in their rules (GitLab 18). */
+function templateRules(
+  templates: readonly { readonly name: string; readonly place: Place }[],
+): readonly JobRule[] | undefined {
+  const found = templates.find(({ name }) => /^Workflows\/(Branch|MergeRequest)-Pipelines\.gitlab-ci\.yml$/.test(name));
+  if (found === undefined) return undefined;
+  const branch = found.name.includes('MergeRequest') ? '$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH' : '$CI_COMMIT_BRANCH';
+  const request = found.name.includes('MergeRequest') ? ['$CI_MERGE_REQUEST_IID'] : [];
+  return [...request, '$CI_COMMIT_TAG', branch].map((condition) => ({ if: condition, place: found.place }));
+}
+
+/** A child pipeline: which job starts it, and what it hands down. */
+interface Parent {
+  readonly job: string;
+  readonly prefix: string;
+  readonly variables: ReadonlyMap<string, string>;
+  readonly depth: number;
+}
+
+interface Line {
+  readonly text: string;
+  readonly node: YamlNode;
 }
 
 class Reader {
-  readonly #text: string;
-  readonly #file: string;
+  readonly facts: Fact[] = [];
+  readonly diagnostics: Workflow['diagnostics'][number][] = [];
+  readonly #config: GitlabConfig;
+  readonly #root: string;
   readonly #options: GitlabOptions;
-  readonly #entries = new Map<string, Entry>();
-  readonly #diagnostics: Diagnostic[] = [];
-  readonly #facts: Fact[] = [];
-  readonly #templates: { readonly name: string; readonly place: Place }[] = [];
+  readonly #parent: Parent | undefined;
+  readonly #known = new Set<string>();
 
-  constructor(text: string, file: string, options: GitlabOptions) {
-    this.#text = text;
-    this.#file = file;
+  constructor(config: GitlabConfig, root: string, options: GitlabOptions, parent?: Parent) {
+    this.#config = config;
+    this.#root = root;
     this.#options = options;
+    this.#parent = parent;
   }
 
-  read(): Workflow {
-    this.#load(this.#text, this.#file, 0);
+  jobs(): readonly Job[] {
+    const config = this.#config;
     const stages = this.#stages();
-    const jobs = [...this.#entries].filter(
-      ([name, entry]) => !GLOBALS.has(name) && !name.startsWith('.') && entry.node.kind === 'map',
-    );
-    const stageOf = (name: string, entry: Entry): string =>
-      this.#property(entry, 'stage')?.node.text() ?? (name === 'pages' ? 'deploy' : 'test');
-    const ordered = jobs.toSorted(
-      ([nameA, a], [nameB, b]) => stages.indexOf(stageOf(nameA, a)) - stages.indexOf(stageOf(nameB, b)),
-    );
-    const found = ordered.map(([name, entry], index) => {
-      const stage = stages.indexOf(stageOf(name, entry));
-      const earlier = ordered
-        .filter(([other, each]) => stages.indexOf(stageOf(other, each)) < stage)
-        .map(([other]) => other);
-      return this.#job(name, entry, index, earlier);
+    const entries = config.names
+      .filter((name) => !GLOBALS.has(name) && !name.startsWith('.'))
+      .flatMap((name) => {
+        const entry = config.entry(name);
+        return entry?.node.kind === 'map' ? [{ name, entry }] : [];
+      });
+    const stageOf = (name: string, entry: GitlabEntry): number =>
+      stages.indexOf(entry.node.string('stage') ?? (name === 'pages' ? 'deploy' : 'test'));
+    const ordered = entries.toSorted((a, b) => stageOf(a.name, a.entry) - stageOf(b.name, b.entry));
+    const jobs = ordered.flatMap(({ name, entry }, index) => {
+      const stage = stageOf(name, entry);
+      const earlier = ordered.filter((other) => stageOf(other.name, other.entry) < stage).map((other) => other.name);
+      const job = this.#job(name, entry, index, earlier);
+      return [job, ...this.#children(entry, job)];
     });
-    this.#templateFacts(found.length);
-    const rules = this.#entries.get('workflow')?.node.get('rules');
-    const workflowRules = readRules(rules);
-    const trigger: Trigger = {
-      event: 'pipeline',
-      branches: [],
-      branchesIgnore: [],
-      tags: [],
-      tagsIgnore: [],
-      paths: [],
-      pathsIgnore: [],
-      place: rules?.place ?? { file: this.#file },
-    };
-    return {
-      host: 'gitlab',
-      file: this.#file,
-      name: 'GitLab CI',
-      place: { file: this.#file },
-      triggers: [trigger],
-      ...(workflowRules !== undefined && { rules: workflowRules }),
-      jobs: found,
-      facts: this.#facts,
-      diagnostics: this.#diagnostics,
-    };
-  }
-
-  #load(text: string, file: string, depth: number): void {
-    const { documents, diagnostics } = readYamlDocuments(text, file);
-    this.#diagnostics.push(...diagnostics);
-    // A header document declares inputs of the file.
-    const root = documents.length > 1 && documents[0]?.get('spec') !== undefined ? documents[1] : documents[0];
-    if (root === undefined) return;
-    for (const include of this.#includes(root)) this.#include(include, depth);
-    for (const { key, keyPlace, value } of root.entries()) this.#entries.set(key, { node: value, text, keyPlace });
-  }
-
-  #includes(root: YamlNode): readonly YamlNode[] {
-    const include = root.get('include');
-    return include === undefined ? [] : include.kind === 'list' ? include.items() : [include];
-  }
-
-  #include(include: YamlNode, depth: number): void {
-    const word = include.text();
-    const local = include.string('local') ?? (word !== undefined && !/^https?:/.test(word) ? word : undefined);
-    const template = include.string('template') ?? include.string('component');
-    if (template !== undefined) {
-      this.#templates.push({ name: template, place: include.place });
-      if (/container-scanning/i.test(template)) return;
-    }
-    const text = local === undefined ? undefined : this.#options.readLocal?.(local.replace(/^\//, ''));
-    if (local !== undefined && text !== undefined && depth < DEEPEST) {
-      this.#load(text, posix.join(posix.dirname(this.#file.replaceAll('\\', '/')), local), depth + 1);
-      return;
-    }
-    this.#diagnostics.push({
-      severity: 'info',
-      code: 'workflow.unresolved',
-      message: `The include ${template ?? local ?? word ?? include.string('project') ?? include.string('remote') ?? ''} is not read; what it builds or deploys is not known.`,
-      place: include.place,
-    });
+    this.#templateFacts(ordered.length);
+    return jobs;
   }
 
   #stages(): readonly string[] {
     const own =
-      this.#entries
-        .get('stages')
+      this.#config
+        .entry('stages')
         ?.node.items()
         .flatMap((item) => item.text() ?? []) ?? [];
-    return own.length === 0 ? DEFAULT_STAGES : ['.pre', ...own, '.post'];
+    return own.length === 0 ? DEFAULT_STAGES : ['.pre', ...own.filter((name) => !/^\.(pre|post)$/.test(name)), '.post'];
   }
 
-  /** A job's property: its own, else of what it extends (the last named wins), else the default's. */
-  #property(entry: Entry, key: string, depth = 0): Entry | undefined {
+  /** A job's property; null takes away what was inherited. */
+  #property(entry: GitlabEntry, key: string): YamlNode | undefined {
+    const node = entry.node.get(key);
+    return node === undefined || (node.kind === 'empty' && !isLost(node)) ? undefined : node;
+  }
+
+  /** With the fallback to `default`, or to the global key that came before it, unless `inherit` says otherwise. */
+  #defaulted(entry: GitlabEntry, key: string): YamlNode | undefined {
     const own = entry.node.get(key);
-    if (own !== undefined) return { ...entry, node: own };
-    if (depth > DEEPEST) return undefined;
-    for (const name of entry.node.strings('extends').toReversed()) {
-      const parent = this.#entries.get(name);
-      const inherited = parent === undefined ? undefined : this.#property(parent, key, depth + 1);
-      if (inherited !== undefined) return inherited;
-    }
-    return undefined;
+    if (own !== undefined) return this.#property(entry, key);
+    if (!inherits(entry, 'default', key)) return undefined;
+    return this.#config.entry('default')?.node.get(key) ?? this.#config.entry(key)?.node;
   }
 
-  #defaulted(entry: Entry, key: string): Entry | undefined {
-    const fallback = this.#entries.get('default');
-    const inDefault = fallback?.node.get(key);
-    return (
-      this.#property(entry, key) ??
-      (inDefault !== undefined && fallback !== undefined ? { ...fallback, node: inDefault } : this.#entries.get(key))
-    );
-  }
-
-  /** Variables by name: globals, then of what is extended, then the job's. */
-  #variables(entry: Entry): Map<string, string> {
+  /** Variables by name: of the file, then the job's, then what a parent pipeline hands down. */
+  #variables(entry: GitlabEntry): Map<string, string> {
     const found = new Map<string, string>();
-    const collect = (from: YamlNode | undefined): void => {
+    const collect = (from: YamlNode | undefined, isWanted: (name: string) => boolean): void => {
       for (const { key, value } of from?.entries() ?? []) {
         const text = value.text() ?? value.string('value');
-        if (text !== undefined) found.set(key, text);
+        if (text !== undefined && isWanted(key)) found.set(key, text);
       }
     };
-    const inherit = (of: Entry, depth: number): void => {
-      if (depth > DEEPEST) return;
-      for (const name of of.node.strings('extends')) {
-        const parent = this.#entries.get(name);
-        if (parent !== undefined) inherit(parent, depth + 1);
-      }
-      collect(of.node.get('variables'));
-    };
-    collect(this.#entries.get('variables')?.node);
-    inherit(entry, 0);
+    collect(this.#config.entry('variables')?.node, (name) => inherits(entry, 'variables', name));
+    collect(entry.node.get('variables'), () => true);
+    for (const [key, value] of this.#parent?.variables ?? []) found.set(key, value);
     return found;
   }
 
-  #job(name: string, entry: Entry, index: number, earlier: readonly string[]): Job {
-    const environment = this.#property(entry, 'environment')?.node;
+  #job(name: string, entry: GitlabEntry, index: number, earlier: readonly string[]): Job {
+    const id = this.#id(name);
+    const environment = this.#property(entry, 'environment');
     const environmentName = environment?.text() ?? environment?.string('name');
     const needs = this.#property(entry, 'needs')
-      ?.node.items()
-      .flatMap((item) => item.text() ?? item.string('job') ?? []);
+      ?.items()
+      .flatMap((item) => item.text() ?? (item.string('pipeline') === undefined ? item.string('job') : undefined) ?? []);
     const matrix = this.#matrix(entry);
-    const container = this.#defaulted(entry, 'image')?.node;
+    const container = this.#defaulted(entry, 'image');
     const image = container?.text() ?? container?.string('name');
-    const rule = this.#property(entry, 'rules')
-      ?.node.items()
-      .flatMap((item) => item.string('if') ?? [])
-      .join(' || ');
-    const when = this.#property(entry, 'when')?.node.text();
-    const rules =
-      readRules(this.#property(entry, 'rules')?.node) ??
-      readLegacyRules(this.#property(entry, 'only')?.node, this.#property(entry, 'except')?.node);
-    const condition = rule !== undefined && rule !== '' ? rule : when === 'manual' ? 'manual' : undefined;
-    for (const combination of matrix) this.#jobFacts(name, entry, index, combination, condition);
+    const written = this.#property(entry, 'rules');
+    const ifs = readRules(written)?.flatMap((rule) => rule.if ?? []) ?? [];
+    const when = this.#property(entry, 'when')?.text();
+    const rules = this.#rules(entry, written);
+    const condition = ifs.length > 0 ? ifs.join(' || ') : when === 'manual' ? 'manual' : undefined;
+    for (const combination of matrix) this.#jobFacts(id, entry, index, combination, condition);
     const scope = this.#resolved(entry, matrix[0] ?? new Map());
+    const parent = this.#parent?.job;
     return {
-      id: name,
+      id,
       place: entry.keyPlace,
-      needs: needs ?? earlier,
+      needs: [...(needs ?? earlier).map((need) => this.#id(need)), ...(parent === undefined ? [] : [parent])],
       ...(condition !== undefined && { condition }),
       ...(rules !== undefined && { rules }),
+      ...(when !== undefined && { when }),
+      ...(entry.conditions.length > 0 && { includedBy: entry.conditions }),
+      ...(parent !== undefined && { parent }),
+      variables: this.#variables(entry),
       ...(container !== undefined && image !== undefined && { container: { image, place: container.place } }),
       services: this.#services(entry),
       steps: [],
@@ -233,8 +219,56 @@ class Reader {
     };
   }
 
-  #matrix(entry: Entry): readonly ReadonlyMap<string, unknown>[] {
-    const matrix = this.#property(entry, 'parallel')?.node.get('matrix');
+  /** `rules`, or `only` and `except` in their words. A job that takes from what was not read may have others. */
+  #rules(entry: GitlabEntry, written: YamlNode | undefined): readonly JobRule[] | undefined {
+    const [only, except] = [this.#property(entry, 'only'), this.#property(entry, 'except')];
+    const rules = isLost(written)
+      ? [{ unread: 'a !reference that leads to nothing', place: written?.place ?? entry.keyPlace }]
+      : (readRules(written) ?? readLegacyRules(only, except));
+    const [lost] = entry.missing;
+    return rules === undefined && lost !== undefined ? [{ unread: lost, place: entry.keyPlace }] : rules;
+  }
+
+  #id(name: string): string {
+    return `${this.#parent?.prefix ?? ''}${name}`;
+  }
+
+  /** The jobs of the child pipeline that a job starts, read in its place. */
+  #children(entry: GitlabEntry, job: Job): readonly Job[] {
+    const trigger = this.#property(entry, 'trigger');
+    if (trigger === undefined) return [];
+    const include = trigger.get('include');
+    const depth = (this.#parent?.depth ?? 0) + 1;
+    if (include === undefined || depth > DEEPEST_CHILD) {
+      const project = trigger.text() ?? trigger.string('project') ?? 'the next one';
+      this.diagnostics.push({
+        severity: 'info',
+        code: 'workflow.unresolved',
+        message: `The pipeline of ${project} that ${job.id} starts is not read; what it builds or deploys is not known.`,
+        place: trigger.place,
+      });
+      return [];
+    }
+    const config = new GitlabConfig(this.#root, this.#options);
+    config.addIncludes(include);
+    const isForwarded = trigger.at('forward', 'yaml_variables')?.text() !== 'false';
+    const child = new Reader(config, this.#root, this.#options, {
+      job: job.id,
+      prefix: `${job.id} / `,
+      variables: isForwarded ? (job.variables ?? new Map()) : new Map(),
+      depth,
+    });
+    const jobs = child.jobs();
+    this.facts.push(...child.facts);
+    this.diagnostics.push(...config.diagnostics, ...child.diagnostics);
+    const rules = readRules(config.entry('workflow')?.node.get('rules')) ?? templateRules(config.templates);
+    return rules === undefined
+      ? jobs
+      : jobs.map((each) => (each.parent === job.id ? { ...each, pipelineRules: rules } : each));
+  }
+
+  #matrix(entry: GitlabEntry): readonly ReadonlyMap<string, unknown>[] {
+    const matrix = this.#property(entry, 'parallel')?.get('matrix');
     if (matrix === undefined) return [new Map()];
     return matrix
       .items()
@@ -251,9 +285,9 @@ class Reader {
       .slice(0, 64);
   }
 
-  #services(entry: Entry): readonly JobService[] {
+  #services(entry: GitlabEntry): readonly JobService[] {
     const variables = this.#variables(entry);
-    return (this.#defaulted(entry, 'services')?.node.items() ?? []).flatMap((item): JobService[] => {
+    return (this.#defaulted(entry, 'services')?.items() ?? []).flatMap((item): JobService[] => {
       const image = item.text() ?? item.string('name');
       if (image === undefined) return [];
       const base =
@@ -281,7 +315,7 @@ class Reader {
     });
   }
 
-  #resolved(entry: Entry, combination: ReadonlyMap<string, unknown>): ReadonlyMap<string, Value> {
+  #resolved(entry: GitlabEntry, combination: ReadonlyMap<string, unknown>): ReadonlyMap<string, Value> {
     const texts = new Map([
       ...this.#variables(entry),
       ...[...combination].map(([key, value]) => [key, String(value)] as const),
@@ -295,16 +329,21 @@ class Reader {
 
   #jobFacts(
     name: string,
-    entry: Entry,
+    entry: GitlabEntry,
     index: number,
     combination: ReadonlyMap<string, unknown>,
     condition: string | undefined,
   ): void {
     const variables = this.#resolved(entry, combination);
-    const lines: { readonly text: string; readonly node: YamlNode; readonly source: string }[] = [];
+    const lines: Line[] = [];
     for (const key of ['before_script', 'script', 'after_script']) {
       const property = key === 'script' ? this.#property(entry, key) : this.#defaulted(entry, key);
-      if (property !== undefined) lines.push(...this.#lines(property, 0));
+      if (property !== undefined) lines.push(...scriptLines(property, 0));
+    }
+    // `run` lists steps; those of other kinds run functions of other repositories.
+    for (const step of this.#property(entry, 'run')?.items() ?? []) {
+      const script = step.get('script');
+      if (script !== undefined) lines.push(...scriptLines(script, 0));
     }
     // One script, so that a variable set in a line is known in the next; line numbers lead back to the items.
     const starts: number[] = [];
@@ -324,7 +363,8 @@ class Reader {
       const at = starts.findLastIndex((start) => start <= command.line);
       const line = lines[at];
       if (line === undefined) continue;
-      const place = scriptPlace(line.node, line.source, command.line - (starts[at] ?? 0));
+      const text = this.#config.textOf(line.node.place.file);
+      const place = scriptPlace(line.node, text, command.line - (starts[at] ?? 0));
       const common = {
         job: name,
         order: index * 1_000 + command.line,
@@ -332,49 +372,28 @@ class Reader {
         ...(condition !== undefined && { condition }),
       };
       for (const fact of factsOfCommand(command, common, env)) {
-        const isKnown = this.#facts.some(
-          (other) => JSON.stringify({ ...other, order: 0 }) === JSON.stringify({ ...fact, order: 0 }),
-        );
-        if (!isKnown) this.#facts.push(fact);
+        const key = JSON.stringify({ ...fact, order: 0 });
+        if (this.#known.has(key)) continue;
+        this.#known.add(key);
+        this.facts.push(fact);
       }
     }
   }
 
-  /** The lines of a script: texts, nested lists (from anchors) and `!reference [job, key]`. */
-  #lines(
-    entry: Entry,
-    depth: number,
-  ): readonly { readonly text: string; readonly node: YamlNode; readonly source: string }[] {
-    if (depth > DEEPEST) return [];
-    const { node, text } = entry;
-    if (node.tag === '!reference') {
-      const [job = '', key = ''] = node.items().flatMap((item) => item.text() ?? []);
-      const target = this.#entries.get(job);
-      const property = target === undefined ? undefined : this.#property(target, key);
-      return property === undefined ? [] : this.#lines(property, depth + 1);
-    }
-    const line = node.text();
-    if (line !== undefined) return [{ text: line, node, source: text }];
-    return node.items().flatMap((item) => this.#lines({ ...entry, node: item }, depth + 1));
-  }
-
   #templateFacts(jobs: number): void {
-    const scanning = this.#templates.find((template) => /container-scanning/i.test(template.name));
+    const scanning = this.#config.templates.find((template) => /container-scanning/i.test(template.name));
     if (scanning === undefined) return;
-    const job = this.#entries.get('container_scanning');
+    const job = this.#config.entry('container_scanning');
+    const empty = readYamlDocuments('{}', scanning.place.file).documents[0] as YamlNode;
     const variables = this.#resolved(
-      job ?? {
-        node: this.#entries.get('variables')?.node ?? (readYamlDocuments('{}', this.#file).documents[0] as YamlNode),
-        text: '',
-        keyPlace: scanning.place,
-      },
+      job ?? { node: empty, keyPlace: scanning.place, conditions: [], missing: [] },
       new Map(),
     );
     const threshold = literalOf(variables.get('CS_SEVERITY_THRESHOLD'));
     const image = variables.get('CS_IMAGE');
-    this.#facts.push({
+    this.facts.push({
       kind: 'scan',
-      job: 'container_scanning',
+      job: this.#id('container_scanning'),
       order: jobs * 1_000,
       place: job?.keyPlace ?? scanning.place,
       tool: 'gitlab-container-scanning',
@@ -386,6 +405,20 @@ class Reader {
       gate: 'reports',
     });
   }
+}
+
+/** Whether `inherit` lets a default or a variable of the file reach the job. */
+function inherits(entry: GitlabEntry, kind: 'default' | 'variables', name: string): boolean {
+  const inherit = entry.node.at('inherit', kind);
+  if (inherit === undefined) return true;
+  return inherit.kind === 'list' ? inherit.items().some((item) => item.text() === name) : inherit.text() !== 'false';
+}
+
+/** The lines of a script: texts, and nested lists (from anchors). */
+function scriptLines(node: YamlNode, depth: number): readonly Line[] {
+  if (depth > DEEPEST) return [];
+  const text = node.text();
+  return text !== undefined ? [{ text, node }] : node.items().flatMap((item) => scriptLines(item, depth + 1));
 }
 
 /** `$NAME` and `${NAME}` of a variable's or environment's text. */

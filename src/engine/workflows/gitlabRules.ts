@@ -6,27 +6,61 @@ export interface JobRule {
   /** The expression as written. */
   readonly if?: string;
   readonly changes?: readonly string[];
+  /** `changes` asks for the difference to this ref instead of that of the push. */
+  readonly compareTo?: string;
+  /** Globs of which one must match a file of the repository. */
+  readonly exists?: readonly string[];
   readonly when?: string;
+  /** Set for the pipeline or job when this rule decides. */
+  readonly variables?: ReadonlyMap<string, string>;
+  /** The rule could not be read: its place in a file that is not here. */
+  readonly unread?: string;
   readonly place: Place;
 }
 
 export function readRules(rules: YamlNode | undefined): readonly JobRule[] | undefined {
-  if (rules === undefined) return undefined;
+  if (rules === undefined || (rules.kind === 'empty' && rules.tag === undefined)) return undefined;
   return rules.items().flatMap((item) => (item.kind === 'list' ? (readRules(item) ?? []) : [readRule(item)]));
 }
 
 function readRule(item: YamlNode): JobRule {
+  const { place } = item;
+  if (item.kind !== 'map') return { unread: LOST, place };
   const condition = item.string('if');
   const when = item.string('when');
-  const changes = item.get('changes');
-  const paths =
-    changes?.kind === 'map' ? changes.strings('paths') : changes === undefined ? [] : item.strings('changes');
+  const [changes, exists] = [item.get('changes'), item.get('exists')];
+  const paths = pathsOf(changes);
+  const compareTo = changes?.string('compare_to');
+  // Files of another project are not here, nor what a reference without an end stands for.
+  const isElsewhere = exists?.get('project') !== undefined;
+  const lost = [item.get('if'), changes, exists, item.get('when')].some(hasLost);
+  const variables = item.get('variables')?.entries() ?? [];
   return {
     ...(condition !== undefined && { if: condition }),
-    ...(paths.length > 0 && { changes: paths }),
+    ...(changes !== undefined && { changes: paths }),
+    ...(compareTo !== undefined && { compareTo }),
+    ...(exists !== undefined && !isElsewhere && { exists: pathsOf(exists) }),
+    ...(isElsewhere && { unread: 'files of another project' }),
+    ...(lost && { unread: LOST }),
     ...(when !== undefined && { when }),
-    place: item.place,
+    ...(variables.length > 0 && { variables: new Map(variables.map(({ key, value }) => [key, value.text() ?? ''])) }),
+    place,
   };
+}
+
+const LOST = 'a !reference that leads to nothing';
+
+/** A `!reference` that could not be followed. */
+export const isLost = (node: YamlNode | undefined): boolean => node?.tag === '!reference' && node.kind === 'empty';
+
+const hasLost = (node: YamlNode | undefined): boolean =>
+  isLost(node) || (node?.items().some(hasLost) ?? false) || (node?.kind === 'map' && hasLost(node.get('paths')));
+
+/** `changes` and `exists`: a list, or a map with `paths`; lists within lists come from anchors and references. */
+function pathsOf(node: YamlNode | undefined): readonly string[] {
+  if (node === undefined) return [];
+  if (node.kind === 'map') return pathsOf(node.get('paths'));
+  return node.text() === undefined ? node.items().flatMap(pathsOf) : [node.text() ?? ''];
 }
 
 /** `only` and `except` in the words of `rules`: exceptions first, then one rule for what is named. */
@@ -35,22 +69,36 @@ export function readLegacyRules(
   except: YamlNode | undefined,
 ): readonly JobRule[] | undefined {
   if (only === undefined && except === undefined) return undefined;
-  const refs = (node: YamlNode): readonly string[] =>
-    node.kind === 'map'
-      ? node.strings('refs')
-      : (node.text() === undefined ? node.items() : [node]).flatMap((one) => one.text() ?? []);
+  const list = (node: YamlNode | undefined): readonly string[] =>
+    node === undefined
+      ? []
+      : node.text() === undefined
+        ? node.items().flatMap((one) => one.text() ?? [])
+        : [node.text() ?? ''];
+  const refs = (node: YamlNode): readonly string[] => list(node.kind === 'map' ? node.get('refs') : node);
   const rules: JobRule[] = [];
+  // The keys of `except` exclude one by one, those of `only` must hold together; within a key one is enough.
   if (except !== undefined) {
-    for (const name of refs(except)) rules.push({ if: refCondition(name), when: 'never', place: except.place });
-    const changes = except.kind === 'map' ? except.strings('changes') : [];
-    if (changes.length > 0) rules.push({ changes, when: 'never', place: except.place });
+    const { place } = except;
+    for (const name of refs(except)) rules.push({ if: refCondition(name), when: 'never', place });
+    for (const each of list(except.get('variables'))) rules.push({ if: each, when: 'never', place });
+    const changes = list(except.get('changes'));
+    if (changes.length > 0) rules.push({ changes, when: 'never', place });
+    if (except.get('kubernetes') !== undefined)
+      rules.push({ unread: 'whether a cluster is connected', when: 'never', place });
   }
   const place = only?.place ?? except?.place;
   if (place === undefined) return undefined;
   const names = only === undefined ? [] : refs(only);
-  const changes = only?.kind === 'map' ? only.strings('changes') : [];
-  const condition = (names.length > 0 ? names : ['branches', 'tags']).map(refCondition).join(' || ');
-  rules.push({ if: condition, ...(changes.length > 0 && { changes }), place });
+  const changes = list(only?.get('changes'));
+  const variables = list(only?.get('variables'));
+  const wanted = (names.length > 0 ? names : ['branches', 'tags']).map(refCondition).join(' || ');
+  rules.push({
+    if: variables.length === 0 ? wanted : `(${wanted}) && (${variables.map((each) => `(${each})`).join(' || ')})`,
+    ...(changes.length > 0 && { changes }),
+    ...(only?.get('kubernetes') !== undefined && { unread: 'whether a cluster is connected' }),
+    place,
+  });
   return rules;
 }
 
@@ -66,7 +114,11 @@ const SOURCES: Readonly<Record<string, string>> = {
   chat: 'chat',
 };
 
-function refCondition(name: string): string {
+function refCondition(written: string): string {
+  // `main@group/project` names a ref of one project, against its forks.
+  const [, ref, project] = /^(\/.*\/i?|[^@]*)@(.+)$/.exec(written) ?? [];
+  if (ref !== undefined && project !== undefined) return `(${refCondition(ref)}) && $CI_PROJECT_PATH == "${project}"`;
+  const name = written;
   if (name === 'branches') return '$CI_COMMIT_BRANCH';
   if (name === 'tags') return '$CI_COMMIT_TAG';
   const source = SOURCES[name];

@@ -17,6 +17,8 @@ export interface Workflow {
   readonly triggers: readonly Trigger[];
   /** GitLab: `workflow:rules`; absent = every push of a branch or tag. */
   readonly rules?: readonly JobRule[];
+  /** GitLab: includes that were not read and may change any job. */
+  readonly unread?: readonly string[];
   readonly jobs: readonly Job[];
   readonly facts: readonly Fact[];
   /** Syntax errors and parts that could not be followed. */
@@ -42,6 +44,15 @@ export interface Job {
   readonly condition?: string;
   /** GitLab: `rules`, or `only` and `except` in their words; absent = on branches and tags. */
   readonly rules?: readonly JobRule[];
+  /** GitLab: the job's own `when`, for rules that have none. */
+  readonly when?: string;
+  /** GitLab: the `rules` of the includes it comes by; each list must say yes, or the job is not there. */
+  readonly includedBy?: readonly (readonly JobRule[])[];
+  /** GitLab: the job whose child pipeline it is in, and that pipeline's `workflow:rules`. */
+  readonly parent?: string;
+  readonly pipelineRules?: readonly JobRule[];
+  /** GitLab: variables of the file and the job as written. */
+  readonly variables?: ReadonlyMap<string, string>;
   readonly environment?: { readonly name: Value; readonly place: Place };
   /** Effective permissions: the job's own, else the workflow's; undefined = the host's default. */
   readonly permissions?: Permissions;
@@ -128,6 +139,8 @@ export interface BuildFact extends FactBase {
   readonly isByDigest: boolean;
   /** Build secrets by id; never their values. */
   readonly secrets: readonly string[];
+  /** The combination of the matrix it is built in, for joining platforms in a later job. */
+  readonly matrix?: ReadonlyMap<string, unknown>;
 }
 
 export interface MetadataFact extends FactBase {
@@ -138,6 +151,7 @@ export interface MetadataFact extends FactBase {
   readonly tags: Value;
   readonly flavor: Value;
   readonly tagsPlace: Place;
+  readonly matrix?: ReadonlyMap<string, unknown>;
 }
 
 export interface PushFact extends FactBase {

@@ -49,11 +49,20 @@ function publishedImage(build: BuildFact, workflow: Workflow): PublishedImage {
   };
 }
 
-/** Platforms pushed by digest get their tags in a job that needs this one. */
+/**
+ * Platforms pushed by digest get their tags in a job that needs this one; where both have a matrix, in the combination
+ * with the same values.
+ */
 function joinedMetadata(build: BuildFact, workflow: Workflow): readonly MetadataFact[] {
   const later = workflow.jobs.filter((job) => job.needs.includes(build.job)).map((job) => job.id);
   const found = workflow.facts.filter((fact) => fact.kind === 'metadata').filter((fact) => later.includes(fact.job));
-  return found.length > 0 ? found : build.metadata;
+  const fits = ({ matrix }: MetadataFact): boolean =>
+    [...(matrix ?? [])].every(
+      ([key, value]) =>
+        build.matrix?.has(key) !== true || JSON.stringify(build.matrix.get(key)) === JSON.stringify(value),
+    );
+  const fitting = found.filter(fits);
+  return fitting.length > 0 ? fitting : found.length > 0 ? found : build.metadata;
 }
 
 const isSame = (a: Value, b: Value): boolean => textOf(a) === textOf(b);

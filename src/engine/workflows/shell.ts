@@ -1,3 +1,4 @@
+import { Branches } from './shellBranches.ts';
 import { Lexer, NAME, plain, type Simple, type Word } from './shellLexer.ts';
 import { certaintyOf, join, literal, literalOf, mapText, split, unknown, type Value, variable } from './values.ts';
 
@@ -24,7 +25,8 @@ export interface ScriptResult {
 
 /**
  * Reads a POSIX or Bash script without running it: quotes, expansions, lists, pipes, `for` over known words, `cd`.
- * Branches of `if` and `case` are all taken, as any of them may run. What depends on running something is unknown.
+ * The commands of all branches of `if` and `case` are there, as any of them may run; what only some branches set is
+ * unknown behind them. What depends on running something is unknown.
  */
 export function readScript(
   script: string,
@@ -38,6 +40,8 @@ export function readScript(
 }
 
 const KEYWORDS = new Set(['if', 'then', 'elif', 'else', 'fi', 'do', 'while', 'until', '{', '}', '!', 'time', 'esac']);
+/** Programs whose answer decides what comes behind `&&`. */
+const TESTS = new Set(['[', '[[', 'test', 'grep', 'false']);
 /** Loops over more than this are not worth unrolling. */
 const MOST_ROUNDS = 32;
 
@@ -47,10 +51,18 @@ class Interpreter {
   readonly #outputs = new Map<string, Value>();
   readonly #commands: ShellCommand[] = [];
   readonly #expression: (source: string) => Value;
+  readonly #branches: Branches;
   #folder: string | undefined = '.';
+  /** How the list went on before this command, and whether a test stands at its head. */
+  #before: { readonly end: string; readonly isTest: boolean } = { end: ';', isTest: false };
 
   constructor(variables: ReadonlyMap<string, Value>, expression: (source: string) => Value) {
     this.#variables = new Map(variables);
+    this.#branches = new Branches({
+      variables: this.#variables,
+      environment: this.#environment,
+      outputs: this.#outputs,
+    });
     this.#expression = expression;
   }
 
@@ -60,6 +72,7 @@ class Interpreter {
   }
 
   result(): ScriptResult {
+    this.#branches.finish();
     return {
       commands: this.#commands,
       environment: this.#environment,
@@ -73,7 +86,14 @@ class Interpreter {
       const command = commands[index];
       if (command === undefined) continue;
       const words = [...command.words];
-      while (words[0] !== undefined && KEYWORDS.has(plain(words[0]) ?? '')) words.shift();
+      while (words[0] !== undefined && KEYWORDS.has(plain(words[0]) ?? ''))
+        this.#keyword(plain(words.shift() ?? []) ?? '');
+      // `case $X in a) …;; b) …;; esac`: a pattern ends with a bracket, its commands with two semicolons.
+      if (plain(words[0] ?? []) === 'case') {
+        this.#branches.begin('case');
+        continue;
+      }
+      if (command.end === ')' && this.#before.end === ';;') this.#branches.branch('pattern');
       const first = words[0] === undefined ? undefined : plain(words[0]);
       if (first === 'for' && words[2] !== undefined && plain(words[2]) === 'in') {
         const end = endOfLoop(commands, index);
@@ -81,9 +101,28 @@ class Interpreter {
         index = end;
         continue;
       }
-      if (first === 'done' || words.length === 0) continue;
-      this.#simple({ ...command, words });
+      if (first === 'done' || words.length === 0) {
+        this.#before = { end: command.end, isTest: false };
+        continue;
+      }
+      const { end, isTest } = this.#before;
+      const isPerhaps = end === '||' || (end === '&&' && isTest);
+      const simple = { ...command, words };
+      if (isPerhaps) this.#branches.perhaps(() => this.#simple(simple));
+      else this.#simple(simple);
+      if ((first === 'exit' || first === 'return') && !isPerhaps) this.#branches.exit();
+      this.#before = {
+        end: command.end,
+        isTest: TESTS.has(first ?? '') || ((end === '&&' || end === '||') && isTest),
+      };
     }
+  }
+
+  #keyword(word: string): void {
+    if (word === 'if') this.#branches.begin('if');
+    else if (word === 'then' || word === 'elif' || word === 'else') this.#branches.branch(word);
+    else if (word === 'fi') this.#branches.end('if');
+    else if (word === 'esac') this.#branches.end('case');
   }
 
   #loop(name: string, list: readonly Word[], body: readonly Simple[]): void {

@@ -40,6 +40,10 @@ export interface PipelineSurroundings {
   readonly absolute: (path: RelativePath) => string;
   readonly isFile: (path: RelativePath) => boolean;
   readonly remoteUrl?: string;
+  /** All paths, for includes with wildcards. */
+  readonly paths?: readonly RelativePath[];
+  /** Told of files that a workflow takes in and that `texts` does not hold. */
+  readonly missing?: (path: RelativePath) => void;
 }
 
 /**
@@ -72,12 +76,18 @@ function readWorkflow(
   path: RelativePath,
   text: string,
   texts: ReadonlyMap<RelativePath, string>,
-  { absolute, remoteUrl }: PipelineSurroundings,
+  { absolute, remoteUrl, paths, missing }: PipelineSurroundings,
 ): Workflow {
   const [, host, repository] =
     /^(?:[a-z+]+:\/\/)?(?:[^@/]+@)?([^:/]+)(?::\d+)?[:/]+(.+?)(?:\.git)?\/?$/.exec(remoteUrl ?? '') ?? [];
   const options = {
-    readLocal: (local: string) => texts.get(local.replace(/^\.?\//, '')),
+    readLocal: (local: string) => {
+      const part = local.replace(/^\.?\//, '');
+      const found = texts.get(part);
+      if (found === undefined) missing?.(part);
+      return found;
+    },
+    ...(paths !== undefined && { paths }),
     ...(repository !== undefined && { repository }),
   };
   if (/gitlab/.test(path))
