@@ -1,4 +1,4 @@
-// `node test/conformance/differential.ts [--count N] [--seed N] [constraints|policies|markers]`: random cases answered by
+// `node test/conformance/differential.ts [--count N] [--seed N] [constraints|policies|patterns|markers]`: random cases answered by
 // the engine and by Flux's own Go code (the programs in oracle/, built with `go build`), and compared. Needs Go and the
 // Go module proxy; everything else of the conformance tests does not.
 import { execFileSync } from 'node:child_process';
@@ -13,9 +13,12 @@ import { isSkipped, parseFile } from '../../src/engine/gitops/file.ts';
 import type { Node } from '../../src/engine/gitops/goyaml/composer.ts';
 import { type PolicyRules, selectTag } from '../../src/engine/gitops/policy.ts';
 import { isAmbiguousPlain } from '../../src/engine/gitops/quoting.ts';
+import { compilePattern } from '../../src/engine/gitops/regexp.ts';
+import { nativePattern } from '../../src/engine/gitops/regexpNative.ts';
 import { parseVersion } from '../../src/engine/gitops/version.ts';
 import { SlipwayError } from '../../src/engine/problems/index.ts';
 import { randomFile } from '../fuzz/documents.ts';
+import { randomPattern, randomTexts } from '../fuzz/patterns.ts';
 import { randomConstraint, randomRules, randomTags, randomVersions } from '../fuzz/policies.ts';
 
 const { values, positionals } = parseArgs({
@@ -24,7 +27,7 @@ const { values, positionals } = parseArgs({
 });
 const count = Number(values.count);
 const seed = Number(values.seed);
-const wanted = positionals.length > 0 ? positionals : ['constraints', 'policies', 'markers'];
+const wanted = positionals.length > 0 ? positionals : ['constraints', 'policies', 'patterns', 'markers'];
 const folder = mkdtempSync(join(tmpdir(), 'slipway-oracle-'));
 
 interface Answer {
@@ -34,6 +37,7 @@ interface Answer {
   readonly changed?: boolean;
   readonly extra?: Readonly<Record<string, string>>;
   readonly latest?: readonly string[];
+  readonly groups?: readonly (readonly number[] | null)[];
 }
 
 function ask(program: 'automation' | 'reflector', questions: readonly unknown[]): readonly Answer[] {
@@ -111,6 +115,35 @@ function policies(): void {
       isSame,
       () => `policy ${JSON.stringify({ ...rules, tags })}: here ${ours}, Flux ${theirs} ${answer.error ?? ''}`,
     );
+  }
+}
+
+/** Every group of every match, and for each pattern that runs as a JavaScript RegExp that it does so. */
+function patterns(): void {
+  const cases = fc.sample(fc.record({ pattern: randomPattern, texts: randomTexts }), { numRuns: count, seed });
+  const answers = ask('reflector', cases);
+  for (const [index, { pattern, texts }] of cases.entries()) {
+    const answer = answers[index] ?? {};
+    const compiled = compilePattern(pattern);
+    if ('error' in compiled || answer.error !== undefined) {
+      note('rejected patterns');
+      record('error' in compiled === (answer.error !== undefined), () =>
+        JSON.stringify([pattern, 'error' in compiled ? compiled.error : '', answer.error]),
+      );
+      continue;
+    }
+    note(nativePattern(pattern) === undefined ? 'patterns left to re2js' : 'patterns that run as a RegExp');
+    for (const [at, text] of texts.entries()) {
+      const spans = answer.groups?.[at] ?? undefined;
+      const theirs = spans?.flatMap((from, place) =>
+        place % 2 === 1 ? [] : [from === -1 ? null : text.slice(from, spans[place + 1])],
+      );
+      const ours = compiled.groups(text);
+      const same = JSON.stringify(ours === undefined ? undefined : [...ours].map((group) => group ?? null));
+      record(same === JSON.stringify(theirs) && compiled.test(text) === (theirs !== undefined), () =>
+        JSON.stringify([pattern, text, same, theirs]),
+      );
+    }
   }
 }
 
@@ -217,7 +250,7 @@ function plainOf(node: Node): unknown {
 try {
   for (const name of wanted) {
     const before = { ...totals };
-    ({ constraints, policies, markers })[name as 'constraints']?.();
+    ({ constraints, policies, patterns, markers })[name as 'constraints']?.();
     console.log(`${name}: ${totals.same - before.same} same, ${totals.different - before.different} different`);
   }
 } finally {

@@ -140,7 +140,8 @@ export function markedNodes(document: FluxDocument): readonly MarkedNode[] {
       const path = parents.slice(0, depth).map((parent, at) => stepOf(parent, indexes[at] ?? 0));
       if (isMetadata(path) || isShadowed(path, parents, indexes)) return;
       found.push({ node, document, setter: text.setter, form: text.form, comment, path });
-    } else if (node.kind === 'sequence') {
+    } else if (node.kind === 'alias' || !node.hasComments) return;
+    else if (node.kind === 'sequence') {
       parents[depth] = node;
       const { items } = node;
       for (let index = 0; index < items.length; index += 1) {
@@ -148,7 +149,7 @@ export function markedNodes(document: FluxDocument): readonly MarkedNode[] {
         const item = items[index];
         if (item !== undefined) visit(item, depth + 1);
       }
-    } else if (node.kind === 'mapping') {
+    } else {
       parents[depth] = node;
       const { entries } = node;
       for (let index = 0; index < entries.length; index += 1) {

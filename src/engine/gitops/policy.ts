@@ -350,16 +350,25 @@ function pickVersion(candidates: readonly string[], constraint: Constraint, orig
 }
 
 function pickAlphabetical(candidates: readonly string[], order: Order, originOf: OriginOf): Selection {
-  let best: string | undefined;
-  for (const candidate of candidates) {
-    if (best === undefined) best = candidate;
-    else {
-      const comparison = compareBytes(candidate, best);
-      if (order === 'asc' ? comparison > 0 : comparison < 0) best = candidate;
-    }
+  // Registries list tags upwards: from the highest side the winner comes early and stays.
+  const { length } = candidates;
+  const isUp = order === 'asc';
+  let best = candidates[isUp ? length - 1 : 0];
+  if (best === undefined) return noTags;
+  let isPlain = !beyondPlain.test(best);
+  for (let step = 1; step < length; step += 1) {
+    const candidate = candidates[isUp ? length - 1 - step : step] ?? '';
+    // Against a plain text the order of UTF-16 is the order of bytes, whatever the other text holds.
+    const isHigher = isPlain ? candidate > best : compareBytes(candidate, best) > 0;
+    if (isHigher !== isUp || candidate === best) continue;
+    best = candidate;
+    isPlain = !beyondPlain.test(best);
   }
-  return best === undefined ? noTags : selected([best], originOf);
+  return selected([best], originOf);
 }
+
+/** Where the order of UTF-16 units and the order of bytes part. */
+const beyondPlain = /[\ud800-\uffff]/;
 
 function pickNumerical(candidates: readonly string[], order: Order, originOf: OriginOf): Selection {
   let best = Number.NaN;

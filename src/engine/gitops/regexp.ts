@@ -1,9 +1,9 @@
 /**
  * Go regular expressions (RE2) and Go's replacement templates, as Flux's `filterTags` and `exclusionList` use them.
- * `re2js` decides what is valid and is the engine for anything unusual. It needs microseconds per tag, so patterns
- * from a subset that means the same in JavaScript (and cannot backtrack badly there) run as a native RegExp.
+ * `re2js` decides what is valid and is the engine for anything unusual, and for texts that can be no tags.
  */
 import { RE2JS } from 're2js';
+import { longestNative, nativePattern } from './regexpNative.ts';
 
 export interface Pattern {
   readonly source: string;
@@ -25,21 +25,40 @@ export function compilePattern(source: string): Pattern | { readonly error: stri
     const message = error instanceof Error ? error.message : String(error);
     return { error: message.replace(unique, source) };
   }
-  const native = translate(source);
-  if (native !== undefined) {
-    return { source, names, test: (text) => native.test(text), groups: (text) => native.exec(text) ?? undefined };
-  }
-  return {
-    source,
-    names,
-    test: (text) => re2.test(text),
-    groups: (text) => {
+  const slow = {
+    test: (text: string) => re2.test(text),
+    groups: (text: string) => {
       const found = re2.exec(text);
       return found === null
         ? undefined
         : found.map((group: unknown) => (typeof group === 'string' ? group : undefined));
     },
   };
+  const native = nativePattern(source);
+  if (native === undefined) return { source, names, ...slow };
+  return {
+    source,
+    names,
+    test: endingOf(source) ?? ((text) => (isTagLike(text) ? native.test(text) : slow.test(text))),
+    groups: (text) => (isTagLike(text) ? (native.exec(text) ?? undefined) : slow.groups(text)),
+  };
+}
+
+/** `^.*\.sig$`, which every repository has unless it says otherwise, and its like. */
+function endingOf(source: string): Pattern['test'] | undefined {
+  const written = /^\^\.\*((?:\\[.+-]|[\w-])+)\$$/.exec(source)?.[1];
+  if (written === undefined) return undefined;
+  const ending = written.replaceAll('\\', '');
+  const last = ending.charCodeAt(ending.length - 1);
+  // The last character alone sorts nearly every tag out.
+  return (text) => text.charCodeAt(text.length - 1) === last && text.endsWith(ending) && !text.includes('\n');
+}
+
+function isTagLike(text: string): boolean {
+  const { length } = text;
+  if (length > longestNative) return false;
+  for (let at = 0; at < length; at += 1) if (text.charCodeAt(at) > 127) return false;
+  return true;
 }
 
 /** Go allows a group name twice and re2js does not, so later ones are renamed for it. */
@@ -89,161 +108,6 @@ function endOfClass(source: string, start: number): number {
     } else if (source[at] === ']') return at + 1;
   }
   return source.length;
-}
-
-/** One atom of the subset: what it becomes in JavaScript, and whether repeating it can eat nearly everything. */
-interface Atom {
-  readonly text: string;
-  readonly isWide: boolean;
-  readonly isGroup: boolean;
-}
-
-/**
- * The pattern as a JavaScript RegExp with the same meaning, or undefined when it is outside the subset: literals, `.`,
- * `\d`, `\w`, simple classes, groups, alternatives, `^`, `$` and repetition. Repeated groups and several unbounded
- * repetitions next to each other stay with re2js, whose time is linear in the text.
- */
-function translate(source: string): RegExp | undefined {
-  const isFolding = source.startsWith('(?i)');
-  let output = '';
-  let at = isFolding ? 4 : 0;
-  let depth = 0;
-  let unbounded = 0;
-  let wide = source.startsWith('^', at) || source.startsWith('\\A', at) ? 0 : 1;
-  let isAfterUnbounded = false;
-  while (at < source.length) {
-    const character = source[at] ?? '';
-    if (character === '|' || character === '^' || character === '$') {
-      output += character;
-      at += 1;
-      isAfterUnbounded = false;
-      continue;
-    }
-    let atom: Atom | undefined;
-    if (character === '(') {
-      const opened = /^\((?:\?:|\?P?<[0-9A-Za-z_]+>)?/.exec(source.slice(at, at + 200))?.[0] ?? '(';
-      if (source[at + opened.length] === '?') return undefined;
-      output += opened === '(?:' ? '(?:' : '(';
-      at += opened.length;
-      depth += 1;
-      continue;
-    }
-    if (character === ')') {
-      if (depth === 0) return undefined;
-      depth -= 1;
-      at += 1;
-      atom = { text: ')', isWide: false, isGroup: true };
-    } else if (character === '[') {
-      const end = endOfClass(source, at);
-      const text = translateClass(source.slice(at + 1, end - 1));
-      if (text === undefined) return undefined;
-      atom = { text: `[${text}]`, isWide: text.startsWith('^'), isGroup: false };
-      at = end;
-    } else if (character === '\\') {
-      const text = translateEscape(source[at + 1]);
-      if (text === undefined) return undefined;
-      atom = { text, isWide: text.startsWith('[^'), isGroup: false };
-      at += 2;
-      if (text === '^' || text === '$') {
-        if (/[*+?{]/.test(source[at] ?? '')) return undefined;
-        output += text;
-        isAfterUnbounded = false;
-        continue;
-      }
-    } else if (character === '.') {
-      atom = { text: '[^\\n]', isWide: true, isGroup: false };
-      at += 1;
-    } else if (/[*+?{}\]]/.test(character)) {
-      return undefined;
-    } else {
-      const point = source.codePointAt(at) ?? 0;
-      const text = String.fromCodePoint(point);
-      atom = { text: text === '/' ? '\\/' : text, isWide: false, isGroup: false };
-      at += text.length;
-    }
-    output += atom.text;
-    const quantifier = /^(?:[*+?]|\{\d+(?:,\d*)?\})\??/.exec(source.slice(at, at + 20))?.[0] ?? '';
-    if (quantifier === '') {
-      if (!atom.isGroup) isAfterUnbounded = false;
-      continue;
-    }
-    const isUnbounded = /^(?:[*+]|\{\d+,\})/.test(quantifier);
-    const isOptional = quantifier.startsWith('?');
-    if (atom.isGroup && !isOptional) return undefined;
-    if (isUnbounded || !isOptional) {
-      if (isAfterUnbounded && !/^\{\d+\}/.test(quantifier)) return undefined;
-      if (isUnbounded) {
-        unbounded += 1;
-        if (atom.isWide) wide += 1;
-        isAfterUnbounded = true;
-      }
-    }
-    if (unbounded > 5 || wide > 2) return undefined;
-    output += quantifier;
-    at += quantifier.length;
-  }
-  if (depth !== 0) return undefined;
-  try {
-    return new RegExp(output, isFolding ? 'iu' : 'u');
-  } catch {
-    return undefined;
-  }
-}
-
-/** What `\\s`, `\\D` and so on are in Go, for use inside a class; the negated ones only stand alone. */
-const perlClasses: Readonly<Record<string, string>> = { d: '0-9', w: '0-9A-Za-z_', s: '\\t\\n\\f\\r ' };
-const posixClasses: Readonly<Record<string, string>> = {
-  alnum: '0-9A-Za-z',
-  alpha: 'A-Za-z',
-  digit: '0-9',
-  lower: 'a-z',
-  upper: 'A-Z',
-  word: '0-9A-Za-z_',
-  xdigit: '0-9A-Fa-f',
-};
-
-function translateEscape(character: string | undefined): string | undefined {
-  if (character === undefined) return undefined;
-  const perl = perlClasses[character];
-  if (perl !== undefined) return `[${perl}]`;
-  const negated = /[DWS]/.test(character) ? perlClasses[character.toLowerCase()] : undefined;
-  if (negated !== undefined) return `[^${negated}]`;
-  if (character === 'A') return '^';
-  if (character === 'z') return '$';
-  return /[!-/:-@[-`{-~]/.test(character) ? codePoint(character) : undefined;
-}
-
-const codePoint = (character: string): string => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
-
-/** The inside of a class without its brackets; undefined for what means something else in JavaScript. */
-function translateClass(inside: string): string | undefined {
-  let output = inside.startsWith('^') ? '^' : '';
-  let at = output.length;
-  while (at < inside.length) {
-    const character = inside[at] ?? '';
-    if (character === '[') {
-      const named = /^\[:([a-z]+):\]/.exec(inside.slice(at, at + 12));
-      const text = named?.[1] === undefined ? undefined : posixClasses[named[1]];
-      if (named === null || text === undefined) return undefined;
-      output += text;
-      at += named[0].length;
-    } else if (character === '\\') {
-      const next = inside[at + 1] ?? '';
-      const text = perlClasses[next] ?? (/[!-/:-@[-`{-~]/.test(next) ? codePoint(next) : undefined);
-      if (text === undefined) return undefined;
-      output += text;
-      at += 2;
-    } else if (character === '-') {
-      const isRange = at > (inside.startsWith('^') ? 1 : 0) && at + 1 < inside.length;
-      output += isRange ? '-' : codePoint('-');
-      at += 1;
-    } else {
-      const text = String.fromCodePoint(inside.codePointAt(at) ?? 0);
-      output += /[0-9A-Za-z]/.test(text) ? text : codePoint(text);
-      at += text.length;
-    }
-  }
-  return output === '' || output === '^' ? undefined : output;
 }
 
 export type Template = readonly (string | { readonly group: number } | { readonly name: string })[];

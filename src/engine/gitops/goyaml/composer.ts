@@ -37,6 +37,8 @@ export interface MappingNode {
   /** After the closing bracket; for a block collection the same as `start`. */
   readonly end: number;
   readonly entries: readonly { readonly key: Node; readonly value: Node }[];
+  /** Whether a node anywhere below carries a comment; few do, so that most of a document need not be looked through. */
+  readonly hasComments: boolean;
 }
 
 export interface SequenceNode {
@@ -47,6 +49,8 @@ export interface SequenceNode {
   /** As in {@link MappingNode}. */
   readonly end: number;
   readonly items: readonly Node[];
+  /** As in {@link MappingNode}. */
+  readonly hasComments: boolean;
 }
 
 export interface AliasNode {
@@ -98,6 +102,8 @@ class Composer {
   #line: PendingComment[] = [];
   readonly #anchors = new Set<string>();
   #depth = 0;
+  /** Nodes so far that carry a comment. */
+  #carriers = 0;
 
   constructor(text: string) {
     this.#scanner = new Scanner(text);
@@ -138,12 +144,17 @@ class Composer {
   /** Hands the collected comments to the event at hand. */
   #take(): { readonly head: Comment | undefined; readonly line: Comment | undefined } {
     if (this.#headText === '' && this.#line.length === 0) return noComments;
+    this.#carriers += 1;
     const head = commentOf(this.#headText, this.#head);
     const line = commentOf(this.#line.map(({ text }) => text).join('\n'), this.#line);
     this.#headText = '';
     this.#head = [];
     this.#line = [];
     return { head, line };
+  }
+
+  #since(carriers: number): boolean {
+    return this.#carriers > carriers;
   }
 
   document(): Node | undefined {
@@ -216,6 +227,7 @@ class Composer {
       return { kind: 'alias', name: token.text, start: token.start, end: token.end, ...comments };
     }
     const { start } = token;
+    const carriers = this.#carriers;
     let tag: string | undefined;
     let tagStart = start;
     let anchor: string | undefined;
@@ -225,7 +237,8 @@ class Composer {
     }
     if (sequences === 'indentless' && token.type === T.blockEntry) {
       this.#remember(anchor);
-      return { kind: 'sequence', style: 'block', tag, start, end: start, items: this.#indentlessItems() };
+      const items = this.#indentlessItems();
+      return { kind: 'sequence', style: 'block', tag, start, end: start, items, hasComments: this.#since(carriers) };
     }
     if (token.type === T.scalar) {
       const comments = this.#take();
@@ -249,21 +262,23 @@ class Composer {
       this.#take();
       this.#remember(anchor);
       const { parts: items, end } = this.#flowItems();
-      return { kind: 'sequence', style: 'flow', tag, start, end, items };
+      return { kind: 'sequence', style: 'flow', tag, start, end, items, hasComments: this.#since(carriers) };
     }
     if (token.type === T.flowMappingStart) {
       this.#take();
       this.#remember(anchor);
       const { parts: entries, end } = this.#flowEntries();
-      return { kind: 'mapping', style: 'flow', tag, start, end, entries };
+      return { kind: 'mapping', style: 'flow', tag, start, end, entries, hasComments: this.#since(carriers) };
     }
     if (context === 'block' && token.type === T.blockSequenceStart) {
       this.#remember(anchor);
-      return { kind: 'sequence', style: 'block', tag, start, end: start, items: this.#blockItems() };
+      const items = this.#blockItems();
+      return { kind: 'sequence', style: 'block', tag, start, end: start, items, hasComments: this.#since(carriers) };
     }
     if (context === 'block' && token.type === T.blockMappingStart) {
       this.#remember(anchor);
-      return { kind: 'mapping', style: 'block', tag, start, end: start, entries: this.#blockEntries() };
+      const entries = this.#blockEntries();
+      return { kind: 'mapping', style: 'block', tag, start, end: start, entries, hasComments: this.#since(carriers) };
     }
     if (anchor !== undefined || tag !== undefined) {
       this.#remember(anchor);
@@ -379,9 +394,11 @@ class Composer {
       if (token.type === T.flowSequenceEnd) break;
       if (token.type === T.key) {
         this.#skip();
-        const entries = [this.#flowPair()];
         const { start } = token;
-        items.push({ kind: 'mapping', style: 'flow', tag: undefined, start, end: start, entries });
+        const carriers = this.#carriers;
+        const entries = [this.#flowPair()];
+        const hasComments = this.#since(carriers);
+        items.push({ kind: 'mapping', style: 'flow', tag: undefined, start, end: start, entries, hasComments });
       } else items.push(this.#node('flow', 'plain'));
     }
     const { end } = this.#peek();

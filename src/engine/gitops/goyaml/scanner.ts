@@ -388,7 +388,19 @@ export class Scanner {
     this.#indent = column;
     const token = new Token(type, mark.index, mark.line, mark.column, mark.index);
     if (at === 'end') this.tokens.push(token);
-    else this.tokens.splice(at, 0, token);
+    else this.#insert(at, token);
+  }
+
+  /** Always close to the end, where moving one or two tokens costs less than `splice` and the list it returns. */
+  #insert(at: number, token: Token): void {
+    const { tokens } = this;
+    let moved = token;
+    for (let index = at; index < tokens.length; index += 1) {
+      const next = tokens[index];
+      tokens[index] = moved;
+      if (next !== undefined) moved = next;
+    }
+    tokens.push(moved);
   }
 
   #unroll(column: number, scanAt: number): void {
@@ -488,7 +500,7 @@ export class Scanner {
   #value(): void {
     const key = this.#keys.at(-1);
     if (key !== undefined && this.#isValid(key)) {
-      this.tokens.splice(key.token, 0, new Token(T.key, key.index, key.line, key.column, key.index));
+      this.#insert(key.token, new Token(T.key, key.index, key.line, key.column, key.index));
       this.#roll(key.column, key.token, T.blockMappingStart, key);
       key.possible = false;
       this.#keySlots[key.token] = undefined;

@@ -22,12 +22,17 @@ type question struct {
 	Exclusions []string                      `json:"exclusionList"`
 	Tags       []string                      `json:"tags"`
 	Runs       int                           `json:"runs"`
+	// A pattern alone: the groups of its first match in every text.
+	Pattern *string  `json:"pattern"`
+	Texts   []string `json:"texts"`
 }
 
 type answer struct {
 	Error        string   `json:"error,omitempty"`
 	Latest       []string `json:"latest,omitempty"`
 	Microseconds int64    `json:"microseconds"`
+	// Per text start and end of every group, nothing without a match.
+	Groups [][]int `json:"groups,omitempty"`
 }
 
 // selectTag does what the reconcilers do between the registry's list and status.latestRef.
@@ -94,6 +99,18 @@ func run(q question) answer {
 	return a
 }
 
+func match(q question) answer {
+	pattern, err := regexp.Compile(*q.Pattern)
+	if err != nil {
+		return answer{Error: err.Error()}
+	}
+	a := answer{}
+	for _, text := range q.Texts {
+		a.Groups = append(a.Groups, pattern.FindStringSubmatchIndex(text))
+	}
+	return a
+}
+
 func main() {
 	in := bufio.NewScanner(os.Stdin)
 	in.Buffer(make([]byte, 1<<20), 1<<28)
@@ -104,7 +121,13 @@ func main() {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(2)
 		}
-		if err := encoder.Encode(run(q)); err != nil {
+		a := answer{}
+		if q.Pattern != nil {
+			a = match(q)
+		} else {
+			a = run(q)
+		}
+		if err := encoder.Encode(a); err != nil {
 			panic(err)
 		}
 	}
