@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pidOf, startDaemon, stopDaemon } from './daemon.ts';
 import { answers } from './docker.ts';
-import { build, type GoProgram, isBuilt, moduleFolder } from './gobuild.ts';
+import { build, fetchModules, type GoProgram, isBuilt, moduleFolder } from './gobuild.ts';
 import { cluster, kubectl, kubectlCheck } from './kubernetes.ts';
 import type { Part } from './part.ts';
 import { addresses, paths } from './paths.ts';
@@ -105,6 +105,7 @@ function controllerPart(controller: Controller, index: number): Part {
     group: 'flux',
     needs: ['kube-apiserver', 'network', 'coredns', 'flux-crds'],
     isPrepared: () => isBuilt(program(controller)),
+    fetch: () => fetchModules(program(controller)),
     prepare: (report) => build(program(controller), report),
     service: {
       isReady: async () => pidOf(name) !== undefined && (await isReady()),

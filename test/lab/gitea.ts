@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { attempt, run } from './command.ts';
 import { pidOf, startDaemon, stopDaemon } from './daemon.ts';
 import { answers } from './docker.ts';
-import { build, type GoProgram, isBuilt, moduleFolder } from './gobuild.ts';
+import { build, fetchModules, type GoProgram, isBuilt, moduleFolder } from './gobuild.ts';
 import type { Part } from './part.ts';
 import { paths } from './paths.ts';
 import { LabError } from './problem.ts';
@@ -86,6 +86,7 @@ export const giteaPart: Part = {
   group: 'gitea',
   needs: [],
   isPrepared: () => isBuilt(gitea) && existsSync(join(assets, 'options')),
+  fetch: () => fetchModules(gitea),
   prepare: async (report) => {
     await build(gitea, report);
     const source = await moduleFolder('gitea', module);

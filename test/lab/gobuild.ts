@@ -33,6 +33,7 @@ function keyOf(program: GoProgram): string {
   return hash.digest('hex').slice(0, 16);
 }
 
+const environmentOf = (program: GoProgram) => ({ GOFLAGS: undefined, CGO_ENABLED: '0', ...program.env });
 const keyPath = (program: GoProgram) => join(paths.bin, `${program.name}.key`);
 
 export function isBuilt(program: GoProgram): boolean {
@@ -56,7 +57,7 @@ export async function build(program: GoProgram, report: (text: string) => void):
   try {
     await run('go', args, {
       cwd: join(paths.parts, program.module),
-      env: { GOFLAGS: undefined, CGO_ENABLED: '0', ...program.env },
+      env: environmentOf(program),
       log,
     });
   } catch (error) {
@@ -70,6 +71,16 @@ export async function build(program: GoProgram, report: (text: string) => void):
     symlinkSync(program.name, join(paths.bin, link));
   }
   writeFileSync(keyPath(program), keyOf(program));
+}
+
+/** Downloads the modules of what {@link build} compiles, and no others. Throws when it cannot. */
+export async function fetchModules(program: GoProgram): Promise<void> {
+  if (isBuilt(program)) return;
+  const tags = program.tags === undefined ? [] : ['-tags', program.tags];
+  await run('go', ['list', '-mod=readonly', '-deps', '-f', '', ...tags, program.target], {
+    cwd: join(paths.parts, program.module),
+    env: environmentOf(program),
+  });
 }
 
 /** The folder of a dependency's sources in Go's module cache; they are fetched when absent. */

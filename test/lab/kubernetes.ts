@@ -5,7 +5,7 @@ import { certificate, hasCertificates, key, makeCertificates, nodeName } from '.
 import { attempt } from './command.ts';
 import { isOutdated, pidOf, startDaemon, stopDaemon } from './daemon.ts';
 import { answers } from './docker.ts';
-import { build, type GoProgram, isBuilt } from './gobuild.ts';
+import { build, fetchModules, type GoProgram, isBuilt } from './gobuild.ts';
 import { unmountBelow } from './network.ts';
 import type { Part } from './part.ts';
 import { addresses, kubeconfigPath, paths } from './paths.ts';
@@ -82,6 +82,9 @@ function part(program: Program): Part {
     needs: program.needs,
     ...external,
     isPrepared: () => !isOurBinary || isBuilt(kubernetes),
+    fetch: async () => {
+      if (isOurBinary) await fetchModules(kubernetes);
+    },
     prepare: async (report) => {
       if (isOurBinary) await build(kubernetes, report);
     },
@@ -315,6 +318,7 @@ export const corednsPart: Part = {
   needs: ['kube-apiserver', 'network'],
   ...external,
   isPrepared: () => isBuilt(coredns),
+  fetch: () => fetchModules(coredns),
   prepare: (report) => build(coredns, report),
   service: {
     isReady: async () => pidOf('coredns') !== undefined && (await answers('http://127.0.0.1:8191/ready')),

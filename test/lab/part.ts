@@ -11,6 +11,8 @@ export interface Part {
   readonly external?: string;
   /** True when nothing must be built or installed. Cheap: files only. */
   isPrepared(): boolean;
+  /** Downloads what `prepare` needs, while another part prepares. What fails here is told by `prepare`. */
+  fetch?(): Promise<void>;
   /** Builds or installs what is missing. One part prepares at a time; other parts may be starting meanwhile. */
   prepare(report: (text: string) => void): Promise<void>;
   /** Undefined for a part that is only a program. */

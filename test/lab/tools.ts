@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './command.ts';
-import { build, type GoProgram, isBuilt } from './gobuild.ts';
+import { build, fetchModules, type GoProgram, isBuilt } from './gobuild.ts';
 import type { Part } from './part.ts';
 import { paths } from './paths.ts';
 
@@ -21,6 +21,7 @@ export const helmPart: Part = {
   group: 'core',
   needs: [],
   isPrepared: () => isBuilt(helm),
+  fetch: () => fetchModules(helm),
   prepare: (report) => build(helm, report),
 };
 
@@ -46,6 +47,7 @@ export const trivyPart: Part = {
   group: 'core',
   needs: [],
   isPrepared: () => isBuilt(trivy) && existsSync(join(trivyCache(), 'db', 'metadata.json')),
+  fetch: () => fetchModules(trivy),
   prepare: async (report) => {
     await build(trivy, report);
     await build(advisoriesWriter, report);
@@ -72,5 +74,6 @@ export const cosignPart: Part = {
   group: 'cosign',
   needs: [],
   isPrepared: () => isBuilt(cosign),
+  fetch: () => fetchModules(cosign),
   prepare: (report) => build(cosign, report),
 };
