@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { parseDiagnosis } from '../../src/extension/rollout/diagnosis.ts';
+import type { ToView } from '../../src/extension/rollout/protocol.ts';
 import { linesOf, PageHarness, stateOf } from './pageHarness.ts';
+import { crashDiagnosis } from './samples/diagnosis.ts';
 import { gatedRun, rolledBackRun, runningRun, type SampleRun, succeededRun } from './samples/runs.ts';
 import type { Suite } from './suite.ts';
 import { themes } from './themes/index.ts';
@@ -35,12 +38,38 @@ async function axeViolations(harness: PageHarness): Promise<readonly string[]> {
   );
 }
 
-const samples: readonly { readonly name: string; readonly run: SampleRun; readonly log?: string }[] = [
+interface Sample {
+  readonly name: string;
+  readonly run: SampleRun;
+  readonly log?: string;
+  readonly isDiagnosed?: true;
+}
+
+const samples: readonly Sample[] = [
   { name: 'succeeded', run: succeededRun(), log: 'build:api' },
   { name: 'rolled-back', run: rolledBackRun() },
+  { name: 'diagnosis', run: rolledBackRun(), isDiagnosed: true },
   { name: 'gated', run: gatedRun() },
   { name: 'running', run: runningRun() },
 ];
+
+type DiagnosisMessage = Extract<ToView, { readonly kind: 'diagnosis' }>;
+
+/** As the host reads it from the file of the engine. */
+function diagnosisOf(run: SampleRun, how?: 'asked'): DiagnosisMessage {
+  const data = parseDiagnosis(JSON.stringify(crashDiagnosis));
+  if (data === undefined) throw new Error('the sample is no diagnosis');
+  return { kind: 'diagnosis', run: run.id, origin: 'run', isAsked: how === 'asked', data };
+}
+
+/** Elements that stand out of the page sideways. */
+const cutOff = (harness: PageHarness): Promise<readonly string[]> =>
+  harness.page.evaluate(() =>
+    [...document.querySelectorAll('body *')]
+      .filter((element) => element.closest('.table-scroll table') === null)
+      .filter((element) => element.getBoundingClientRect().right > document.documentElement.clientWidth)
+      .map((element) => `${element.tagName} ${element.className}`),
+  );
 
 export const pageSuite: Suite = {
   name: 'page',
@@ -65,6 +94,10 @@ export const pageSuite: Suite = {
                 });
                 await harness.page.locator('.log-line').first().waitFor();
               }
+              if (sample.isDiagnosed === true) {
+                await harness.deliver(diagnosisOf(sample.run, 'asked'));
+                await harness.page.getByRole('heading', { name: 'Recognised' }).waitFor();
+              }
               await harness.page.evaluate(() => document.fonts.ready);
               // Before the screenshot: to stop animations the driver adds styles of its own, against the policy.
               assert.deepEqual(await harness.violations(), []);
@@ -84,23 +117,83 @@ export const pageSuite: Suite = {
       await report.test('narrow: nothing is cut off sideways', async () => {
         const harness = await PageHarness.open(browser, { theme: 'dark', size: { width: 420, height: 900 } });
         await harness.show(stateOf(rolledBackRun()));
-        const wide = await harness.page.evaluate(() =>
-          [...document.querySelectorAll('body *')]
-            .filter((element) => element.closest('.table-scroll table') === null)
-            .filter((element) => element.getBoundingClientRect().right > document.documentElement.clientWidth)
-            .map((element) => `${element.tagName} ${element.className}`),
-        );
-        assert.deepEqual(wide, []);
+        assert.deepEqual(await cutOff(harness), []);
         await harness.page.screenshot({ path: join(screenshots, 'page-narrow.png'), fullPage: true });
         await harness.close();
       });
 
-      await report.test('says ready first, with what it remembers', async () => {
+      await report.test(
+        'diagnosis: a tab by itself, by keyboard, folded logs, events on demand, what it asks',
+        async () => {
+          const harness = await PageHarness.open(browser, { theme: 'dark' });
+          const run = rolledBackRun();
+          const { page } = harness;
+          await harness.show(stateOf(run));
+          assert.equal(await page.getByRole('tab').count(), 0, 'no tabs without a diagnosis');
+          await harness.deliver(diagnosisOf(run));
+          await page.getByRole('tab', { name: 'Run', selected: true }).focus();
+          await page.keyboard.press('ArrowRight');
+          await page.getByRole('tab', { name: 'Diagnosis', selected: true }).waitFor();
+          assert.equal(((await harness.remembered()) as { tab?: string }).tab, 'diagnosis');
+          for (const heading of [
+            'Cause',
+            'Recognised',
+            'Logs',
+            'Events',
+            'Pods',
+            'History',
+            'Nodes',
+            'Could not be read',
+          ]) {
+            await page.getByRole('heading', { name: heading, exact: true }).waitFor();
+          }
+          // The words of the container before its restart are open, the others folded.
+          assert.deepEqual(
+            await page
+              .locator('.logs details')
+              .evaluateAll((all) => all.map((one) => (one as HTMLDetailsElement).open)),
+            [true, false],
+          );
+          assert.match(await page.locator('.logs pre').first().innerText(), /could not translate host name "postgres"/);
+          assert.equal(await page.locator('.event').count(), 1);
+          await page.getByRole('button', { name: 'show 1 more' }).press('Enter');
+          assert.equal(await page.locator('.event').count(), 2);
+          await page.locator('vscode-button', { hasText: 'Open as document' }).focus();
+          await page.keyboard.press('Enter');
+          assert.deepEqual((await harness.posted()).at(-1), { kind: 'openDiagnosis' });
+          await page.locator('vscode-button', { hasText: 'Collect again' }).focus();
+          await page.keyboard.press('Enter');
+          assert.deepEqual((await harness.posted()).at(-1), { kind: 'do', offer: 'diagnose' });
+          // Another run has its own; this one is gone with the run.
+          await harness.show(stateOf(succeededRun()));
+          assert.equal(await page.getByRole('tab').count(), 0);
+          await harness.deliver(diagnosisOf(run));
+          assert.equal(await page.getByRole('tab').count(), 0, 'of a run that is not shown');
+          await harness.close();
+        },
+      );
+
+      await report.test('diagnosis: narrow, nothing is cut off sideways; text of a cluster stays text', async () => {
+        const harness = await PageHarness.open(browser, { theme: 'light', size: { width: 420, height: 900 } });
+        const run = rolledBackRun();
+        await harness.show(stateOf(run));
+        const evil = '<img src=x onerror="document.title=1"><b>bold</b>';
+        const sent = diagnosisOf(run, 'asked');
+        const text = JSON.stringify(sent).replaceAll('reading settings', JSON.stringify(evil).slice(1, -1));
+        await harness.deliver(JSON.parse(text));
+        assert.deepEqual(await cutOff(harness), []);
+        assert.equal(await harness.page.locator('main img, main b').count(), 0);
+        assert.match(await harness.page.locator('.logs pre').first().innerText(), /<b>bold<\/b>/);
+        await harness.page.screenshot({ path: join(screenshots, 'page-diagnosis-narrow.png'), fullPage: true });
+        await harness.close();
+      });
+
+      await report.test("says ready first, and nothing of what it showed: that is the host's to know", async () => {
         const harness = await PageHarness.open(browser, {
           theme: 'dark',
           remembered: { folder: '/work/shop', environment: 'dev', run: 'r1', step: 'build:api' },
         });
-        assert.deepEqual(await harness.posted(), [{ kind: 'ready', version: 1, run: 'r1', step: 'build:api' }]);
+        assert.deepEqual(await harness.posted(), [{ kind: 'ready', version: 1 }]);
         await harness.close();
       });
 

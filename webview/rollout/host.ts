@@ -8,6 +8,7 @@ export interface Remembered {
   readonly run: string;
   readonly step?: string;
   readonly filter?: string;
+  readonly tab?: 'run' | 'diagnosis';
 }
 
 export interface Host {

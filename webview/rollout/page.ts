@@ -9,15 +9,19 @@ import {
 } from '../../src/extension/rollout/protocol.ts';
 import { causeOf, conditionOf } from '../../src/extension/words.ts';
 import { images, scans, smoke, workloads } from './details.ts';
+import { diagnosis } from './diagnosis.ts';
 import { header } from './header.ts';
 import { acquireHost, type Host } from './host.ts';
 import type { LogView } from './logView.ts';
 import { outcome } from './outcome.ts';
 import { capital, plural } from './parts.ts';
+import { type Tab, tabBar } from './tabs.ts';
 import { timeline } from './timeline.ts';
 
 /** Live changes are told to a screen reader at most this often. */
 const SPEAK_MS = 3_000;
+
+type Diagnosed = Extract<ToView, { readonly kind: 'diagnosis' }>;
 
 interface ShownLog {
   readonly run: string;
@@ -35,6 +39,9 @@ export class RolloutPage extends LitElement {
     log: { state: true },
     logFilter: { state: true },
     findingFilter: { state: true },
+    diagnosis: { state: true },
+    tab: { state: true },
+    events: { state: true },
     now: { state: true },
     spoken: { state: true },
     alarm: { state: true },
@@ -46,6 +53,9 @@ export class RolloutPage extends LitElement {
   declare log: ShownLog | undefined;
   declare logFilter: string;
   declare findingFilter: string;
+  declare diagnosis: Diagnosed | undefined;
+  declare tab: Tab;
+  declare events: 'warnings' | 'all';
   /** The host's time, going on by our clock. */
   declare now: number;
   declare spoken: string;
@@ -60,6 +70,8 @@ export class RolloutPage extends LitElement {
     super();
     this.logFilter = '';
     this.findingFilter = '';
+    this.tab = 'run';
+    this.events = 'warnings';
     this.now = Date.now();
     this.spoken = '';
     this.alarm = '';
@@ -67,6 +79,7 @@ export class RolloutPage extends LitElement {
     const known = this.#host.recall();
     if (known?.filter !== undefined) this.logFilter = known.filter;
     if (known?.step !== undefined) this.step = known.step;
+    if (known?.tab !== undefined) this.tab = known.tab;
   }
 
   protected override createRenderRoot(): HTMLElement {
@@ -76,13 +89,7 @@ export class RolloutPage extends LitElement {
   override connectedCallback(): void {
     super.connectedCallback();
     this.#host.listen((message) => this.#take(message));
-    const known = this.#host.recall();
-    this.#send({
-      kind: 'ready',
-      version: PROTOCOL_VERSION,
-      ...(known !== undefined && { run: known.run }),
-      ...(known?.step !== undefined && { step: known.step }),
-    });
+    this.#send({ kind: 'ready', version: PROTOCOL_VERSION });
   }
 
   override disconnectedCallback(): void {
@@ -109,6 +116,11 @@ export class RolloutPage extends LitElement {
           lines: message.isFirst ? message.lines : [...(this.log?.lines ?? []), ...message.lines],
         };
         return;
+      case 'diagnosis':
+        if (message.run !== this.view?.run.id) return;
+        this.diagnosis = message;
+        if (message.isAsked) this.#choose('diagnosis');
+        return;
       case 'gone':
         this.gone = message.message;
     }
@@ -122,7 +134,11 @@ export class RolloutPage extends LitElement {
     this.#received = performance.now();
     this.#tick();
     this.#speak(before, state);
-    if (isOtherRun) this.log = undefined;
+    if (isOtherRun) {
+      this.log = undefined;
+      this.diagnosis = undefined;
+      this.tab = 'run';
+    }
     const step = state.focus ?? this.step;
     const isKnown = step !== undefined && state.run.steps.some(({ id }) => id === step);
     if (!isKnown) this.#close();
@@ -140,6 +156,11 @@ export class RolloutPage extends LitElement {
     this.step = step;
     this.log = undefined;
     this.#send({ kind: 'followLog', step });
+    this.#remember();
+  };
+
+  readonly #choose = (tab: Tab): void => {
+    this.tab = tab;
     this.#remember();
   };
 
@@ -162,6 +183,7 @@ export class RolloutPage extends LitElement {
       run: this.view.run.id,
       ...(this.step !== undefined && { step: this.step }),
       ...(this.logFilter !== '' && { filter: this.logFilter }),
+      ...(this.tab !== 'run' && { tab: this.tab }),
     });
   }
 
@@ -188,30 +210,61 @@ export class RolloutPage extends LitElement {
     const { view } = this;
     if (this.gone !== undefined) return html`<main><p class="empty">${this.gone}</p></main>`;
     if (view === undefined) return html`<main aria-busy="true"></main>`;
-    const { run } = view;
+    const { diagnosis: found } = this;
+    const tab = found === undefined ? 'run' : this.tab;
+    const panel = tab === 'diagnosis' && found !== undefined ? this.#diagnosis(view, found) : this.#run(view);
     return html`<main>
-      ${header(view, this.now, this.#send)} ${outcome(view, this.#send, this.#open)}
-      <div class="columns ${hasDetails(run) ? '' : 'single'}">
-        <div class="column">
-          ${timeline({ run, isLive: view.isLive, now: this.now, selected: this.step, onSelect: this.#open })}
-          ${this.#logPane()}
-        </div>
-        <div class="column">
-          ${workloads(run, this.now)} ${smoke(run, this.#send)} ${images(run)}
-          ${scans({
-            run,
-            filter: this.findingFilter,
-            onFilter: (text) => {
-              this.findingFilter = text;
-            },
-            send: this.#send,
-          })}
-        </div>
-      </div>
+      ${header(view, this.now, this.#send)} ${outcome(view, this.#send, this.#showLog)}
+      ${
+        found === undefined
+          ? panel
+          : html`${tabBar(tab, this.#choose)}
+              <div role="tabpanel" id="panel-${tab}" aria-labelledby="tab-${tab}">${panel}</div>`
+      }
       <div class="hidden" aria-live="polite">${this.spoken}</div>
       <div class="hidden" role="alert">${this.alarm}</div>
     </main>`;
   }
+
+  #run({ run, isLive }: RolloutState): TemplateResult {
+    return html`<div class="columns ${hasDetails(run) ? '' : 'single'}">
+      <div class="column">
+        ${timeline({ run, isLive, now: this.now, selected: this.step, onSelect: this.#open })} ${this.#logPane()}
+      </div>
+      <div class="column">
+        ${workloads(run, this.now)} ${smoke(run, this.#send)} ${images(run)}
+        ${scans({
+          run,
+          filter: this.findingFilter,
+          onFilter: (text) => {
+            this.findingFilter = text;
+          },
+          send: this.#send,
+        })}
+      </div>
+    </div>`;
+  }
+
+  #diagnosis({ run, fixes }: RolloutState, { data, origin }: Diagnosed): TemplateResult {
+    return diagnosis({
+      data,
+      origin,
+      causes: origin === 'run' && run.verdict?.state === 'failed' ? run.verdict.causes : [],
+      canCollect: fixes.includes('diagnose'),
+      now: this.now,
+      events: this.events,
+      onEvents: (which) => {
+        this.events = which;
+      },
+      send: this.#send,
+    });
+  }
+
+  /** The log stands on the run's own part of the page. */
+  readonly #showLog = (step: string): void => {
+    this.tab = 'run';
+    this.#open(step);
+  };
 
   #logControls(step: string): TemplateResult {
     return html`<vscode-textfield

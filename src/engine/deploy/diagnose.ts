@@ -1,15 +1,26 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { at, type Fields, fieldsOf, isFields, type KubeObject, listOf, textOf } from '../cluster/index.ts';
+import { at, type Fields, fieldsOf, isFields, type KubeObject } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { Secrets } from '../events/secrets.ts';
 import { type Failure, toFailure } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import type { ClusterAccess } from './access.ts';
+import {
+  type DiagnosisData,
+  type HistoryFacts,
+  historyFacts,
+  historyText,
+  nodeFacts,
+  nodeText,
+  type RevisionFacts,
+  workloadFacts,
+} from './diagnoseData.ts';
 import { type EventLine, eventLines, type LogText, type PodState, podStates } from './diagnoseFacts.ts';
 import { reportOf } from './diagnoseReport.ts';
-import { deployedOf, lockOf } from './helmRecords.ts';
+import { deployedOf, isVerified, lockOf } from './helmRecords.ts';
 import { HelmReleases } from './helmReleases.ts';
+import { imagesOf } from './images.ts';
 import { inParallel } from './parallel.ts';
 import { recognise, type Trouble } from './troubles.ts';
 
@@ -42,6 +53,10 @@ export interface Diagnosis {
 /** Containers whose logs are kept: those of broken pods first. */
 const MOST_LOGS = 40;
 const LOG_LINES = 200;
+/** Of each log in the data; the files hold all that was read. */
+const LONGEST_LOG = 40_000;
+/** The facts as data ({@link DiagnosisData}), beside the report. */
+const DIAGNOSIS_FILE = 'diagnosis.json';
 
 /**
  * Collects what a person would look at after a failed deploy, as files and one report. Each part is independent: what
@@ -104,9 +119,11 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   }
   await write('pods.yaml', stringify(mine.map((pod) => withoutSecretVariables(withoutNoise(pod)))));
   await write('events.txt', lines.map(eventText).join('\n'));
-  await write('history.txt', historyText(workloads, sets, revisions));
-  await write('nodes.txt', nodes.map(nodeText).join('\n'));
-  if (options.release !== undefined) await helmFiles(options, options.release, write, part);
+  const facts = nodes.map(nodeFacts);
+  const own = historyFacts(workloads, sets, revisions);
+  await write('history.txt', historyText(own));
+  await write('nodes.txt', facts.map(nodeText).join('\n'));
+  const released = options.release === undefined ? [] : await helmFiles(options, options.release, write, part);
 
   const troubles = recognise({
     pods: mine,
@@ -120,22 +137,24 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
     ...(lock !== undefined && { lock }),
     ...(options.failure && { failure: options.failure }),
   }).map((trouble) => ({ ...trouble, evidence: secrets.mask(trouble.evidence) }));
-  const report = secrets.mask(
-    reportOf({
-      environment: options.environment,
-      namespace,
-      ...(options.failure !== undefined && { failure: options.failure }),
-      workloads,
-      states,
-      events: lines,
-      nodes,
-      logs,
-      troubles,
-      files,
-      missing,
-      time: new Date(system.clock.now()).toISOString(),
-    }),
-  );
+  const data: DiagnosisData = secrets.maskAll({
+    version: 1,
+    environment: options.environment,
+    namespace,
+    time: new Date(system.clock.now()).toISOString(),
+    ...(options.failure !== undefined && { failure: options.failure }),
+    troubles,
+    workloads: workloads.map(workloadFacts),
+    pods: states,
+    events: lines,
+    logs: logs.map((log) => ({ ...log, text: log.text.slice(-LONGEST_LOG) })),
+    history: [...released, ...own],
+    nodes: facts,
+    files,
+    missing,
+  });
+  const report = secrets.mask(reportOf(data));
+  await system.files.writeAtomic(join(folder, DIAGNOSIS_FILE), JSON.stringify(data));
   await system.files.writeAtomic(join(folder, 'report.md'), report);
   return { files: ['report.md', ...files], report, troubles, missing };
 }
@@ -181,7 +200,7 @@ async function helmFiles(
   release: string,
   write: (name: string, text: string) => Promise<void>,
   part: Part,
-): Promise<void> {
+): Promise<readonly HistoryFacts[]> {
   const releases = new HelmReleases(access, namespace, release);
   const revisions = await part('Helm history', () => releases.revisions(signal), []);
   const records = await inParallel(revisions.slice(-10), (revision) =>
@@ -196,6 +215,20 @@ async function helmFiles(
   const current = deployedOf(revisions)?.revision ?? revisions.at(-1)?.revision;
   const record = records.find((candidate) => candidate?.revision === current);
   if (record !== undefined) await write('helm-values.yaml', stringify(withoutSecrets(record.config)));
+  const kept = records.flatMap((one): readonly RevisionFacts[] =>
+    one === undefined
+      ? []
+      : [
+          {
+            number: one.revision,
+            at: one.lastDeployed ?? '?',
+            name: `${one.status}: ${one.description}`,
+            images: [...new Set(imagesOf(one.objects.map(({ object }) => object)).map(({ reference }) => reference))],
+            isVerified: revisions.some((revision) => revision.revision === one.revision && isVerified(revision)),
+          },
+        ],
+  );
+  return kept.length === 0 ? [] : [{ of: `Helm release ${release}`, revisions: kept.reverse() }];
 }
 
 const SECRET_KEY = /(passw(or)?d|secret|token|api_?key|private_?key|credential|dsn)/i;
@@ -255,44 +288,4 @@ function withoutNoise(object: KubeObject): Fields {
     ...object,
     metadata: { ...metadata, ...(kept.length > 0 && { annotations: Object.fromEntries(kept) }) },
   };
-}
-
-function historyText(
-  workloads: readonly KubeObject[],
-  sets: readonly KubeObject[],
-  revisions: readonly KubeObject[],
-): string {
-  return workloads
-    .flatMap((workload) => {
-      const isOwned = (object: KubeObject) =>
-        listOf(object.metadata.ownerReferences).some((owner) => owner.uid === workload.metadata.uid);
-      const own = [...sets, ...revisions].filter(isOwned).map((object) => {
-        const number = Number(
-          object.metadata.annotations?.['deployment.kubernetes.io/revision'] ?? object.revision ?? 0,
-        );
-        const template = at(object, 'spec', 'template') ?? at(object, 'data', 'spec', 'template');
-        const images = listOf(at(template, 'spec', 'containers')).map((container) => textOf(container.image) ?? '?');
-        const verified = object.metadata.annotations?.['slipway.dev/verified'] === undefined ? '' : '\tverified';
-        const created = textOf(object.metadata.creationTimestamp) ?? '?';
-        return { number, line: `  ${number}\t${created}\t${object.metadata.name}\t${images.join(' ')}${verified}` };
-      });
-      if (own.length === 0) return [];
-      const sorted = own.sort((a, b) => b.number - a.number).map(({ line }) => line);
-      return [`${workload.kind} ${workload.metadata.name}`, ...sorted];
-    })
-    .join('\n');
-}
-
-function nodeText(node: KubeObject): string {
-  const conditions = listOf(at(node, 'status', 'conditions'))
-    .filter(({ type, status }) => (type === 'Ready') !== (status === 'True'))
-    .map(({ type, message }) => `${String(type)}: ${String(message)}`);
-  const allocatable = fieldsOf(at(node, 'status', 'allocatable'));
-  const taints = listOf(at(node, 'spec', 'taints')).map(({ key, effect }) => `${String(key)}:${String(effect)}`);
-  return [
-    node.metadata.name,
-    `cpu ${String(allocatable.cpu)}, memory ${String(allocatable.memory)}, pods ${String(allocatable.pods)}`,
-    conditions.length === 0 ? 'no pressure' : conditions.join('; '),
-    ...(taints.length === 0 ? [] : [`taints ${taints.join(' ')}`]),
-  ].join('\t');
 }

@@ -1,37 +1,24 @@
-import { at, type KubeObject, listOf, nameOf, refOf, textOf } from '../cluster/index.ts';
 import type { Failure } from '../problems/index.ts';
+import type { DiagnosisData, HistoryFacts, NodeFacts, WorkloadFacts } from './diagnoseData.ts';
 import type { EventLine, LogText, PodState } from './diagnoseFacts.ts';
 import type { Trouble } from './troubles.ts';
 
-export interface ReportFacts {
-  readonly environment: string;
-  readonly namespace: string;
-  readonly failure?: Failure;
-  readonly workloads: readonly KubeObject[];
-  readonly states: readonly PodState[];
-  readonly events: readonly EventLine[];
-  readonly nodes: readonly KubeObject[];
-  readonly logs: readonly LogText[];
-  readonly troubles: readonly Trouble[];
-  readonly files: readonly string[];
-  readonly missing: readonly string[];
-  /** ISO time. */
-  readonly time: string;
-}
-
 const LOG_TAIL = 15;
 const MOST_EVENTS = 20;
+const MOST_REVISIONS = 5;
 
 /** What happened and what to do, on a page: cause, likely troubles, pods, warnings, last words, files. */
-export function reportOf(facts: ReportFacts): string {
+export function reportOf(facts: DiagnosisData): string {
   const sections = [
     [`# ${facts.environment}: what was found`, `Namespace \`${facts.namespace}\`, ${facts.time}.`].join('\n\n'),
     failureText(facts.failure),
     troublesText(facts.troubles),
     workloadsText(facts.workloads),
-    podsText(facts.states),
+    podsText(facts.pods),
     warningsText(facts.events),
     logsText(facts.logs),
+    historySection(facts.history),
+    nodesText(facts.nodes),
     section('Files', facts.files.map((file) => `- [${file}](${encodeURI(file)})`).join('\n')),
     section('Could not be read', facts.missing.map((text) => `- ${text}`).join('\n')),
   ];
@@ -61,22 +48,15 @@ function troublesText(troubles: readonly Trouble[]): string {
   );
 }
 
-function workloadsText(workloads: readonly KubeObject[]): string {
-  const rows = workloads.map((workload) => {
-    const status = (name: string) => String(at(workload, 'status', name) ?? 0);
-    const conditions = listOf(at(workload, 'status', 'conditions'))
-      .map(({ type, status: value, reason }) => `${String(type)}=${String(value)} (${textOf(reason) ?? ''})`)
-      .join(', ');
-    const desired = String(at(workload, 'spec', 'replicas') ?? at(workload, 'status', 'desiredNumberScheduled') ?? '-');
-    return [
-      nameOf(refOf(workload)),
-      desired,
-      status('updatedReplicas'),
-      status('readyReplicas'),
-      status('availableReplicas'),
-      conditions,
-    ];
-  });
+function workloadsText(workloads: readonly WorkloadFacts[]): string {
+  const rows = workloads.map(({ name, desired, updated, ready, available, conditions }) => [
+    name,
+    desired,
+    updated,
+    ready,
+    available,
+    conditions.join(', '),
+  ]);
   return section('Workloads', table(['workload', 'wanted', 'updated', 'ready', 'available', 'conditions'], rows));
 }
 
@@ -119,6 +99,32 @@ function logsText(logs: readonly LogText[]): string {
     return `\`${name}\`\n\n~~~~text\n${tail.replaceAll('~~~~', '~ ~ ~ ~')}\n~~~~`;
   });
   return section('Last words', blocks.join('\n\n'));
+}
+
+function historySection(history: readonly HistoryFacts[]): string {
+  const rows = history.flatMap(({ of, revisions }) =>
+    revisions
+      .slice(0, MOST_REVISIONS)
+      .map(({ number, at: time, name, images, isVerified }) => [
+        of,
+        String(number),
+        time,
+        name,
+        images.join(' '),
+        isVerified ? 'verified' : '',
+      ]),
+  );
+  return section('History', table(['of', 'revision', 'made', 'name', 'images', ''], rows));
+}
+
+function nodesText(nodes: readonly NodeFacts[]): string {
+  const rows = nodes.map(({ name, cpu, memory, pods, troubles, taints }) => [
+    name,
+    `cpu ${cpu}, memory ${memory}, pods ${pods}`,
+    troubles.join('; ') || 'no pressure',
+    taints.join(' '),
+  ]);
+  return section('Nodes', table(['node', 'allocatable', 'state', 'taints'], rows));
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -47,6 +47,8 @@ export function environmentCommands(parts: EnvironmentCommandParts): readonly Co
         const { folder, files } = await asking(title, async (signal) =>
           (await loader.engine(root.path)).diagnose(environment.name, signal),
         );
+        // Without a run there is no page; the report itself is shown.
+        if (parts.panels.showDiagnosis(root, environment.name, folder)) return;
         const report = vscode.Uri.file(join(folder, files[0] ?? ''));
         await vscode.commands.executeCommand('markdown.showPreview', report);
       },

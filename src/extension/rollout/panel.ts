@@ -7,6 +7,7 @@ import { type CommandId, rolloutViewType } from '../ids.ts';
 import { followLog } from '../run/logFollower.ts';
 import { conditionOf } from '../words.ts';
 import type { Root } from '../workspace.ts';
+import { DiagnosisSource } from './diagnosisSource.ts';
 import { rolloutHtml } from './html.ts';
 import { offersOf } from './offers.ts';
 import type { PageMemory } from './pageMemory.ts';
@@ -56,6 +57,7 @@ export class RolloutPanel extends Owner {
   #isReady = false;
   #timer: NodeJS.Timeout | undefined;
   #log: AbortController | undefined;
+  readonly #diagnosis: DiagnosisSource;
 
   constructor(
     panel: vscode.WebviewPanel,
@@ -70,6 +72,7 @@ export class RolloutPanel extends Owner {
     this.#run = shown.run;
     this.#focus = shown.step;
     this.#step = shown.step;
+    this.#diagnosis = new DiagnosisSource(context.system.files, shown.root.path, (message) => this.#post(message));
     panel.webview.options = {
       enableScripts: true,
       localResourceRoots: [
@@ -158,6 +161,14 @@ export class RolloutPanel extends Owner {
     this.#seq += 1;
     this.#post({ kind: 'snapshot', seq: this.#seq, state });
     this.#focus = undefined;
+    void this.#diagnosis.send(state.run).catch((error: unknown) => this.#context.log.error(error as Error));
+  }
+
+  /** Shows what was collected now, in `folder`, instead of what the run left. */
+  showDiagnosis(folder: string): void {
+    this.#diagnosis.collected(this.#run, folder);
+    this.#panel.reveal(undefined, true);
+    this.#sendSoon(0);
   }
 
   #post(message: ToView): void {
@@ -208,10 +219,9 @@ export class RolloutPanel extends Owner {
     switch (message.kind) {
       case 'ready':
         this.#isReady = true;
-        // A page restored after a reload says which run it showed.
-        if (message.run !== undefined && this.root.runs.get(message.run) !== undefined && this.#focus === undefined) {
-          if (this.#isOfHere(message.run)) this.#run = message.run;
-        }
+        // A page that was hidden begins anew, with nothing of what was sent before.
+        this.#diagnosis.forget();
+        this.#focus ??= this.#step;
         this.#send();
         return;
       case 'do':
@@ -258,6 +268,9 @@ export class RolloutPanel extends Owner {
         await actions.openPlace({ file: image.dockerfile, range: { start: at, end: at } });
         return;
       }
+      case 'openDiagnosis':
+        await this.#diagnosis.open(view);
+        return;
       case 'openReport':
         if (view?.scans.some(({ reports }) => reports.includes(message.path)))
           await actions.openReport(this.root, this.#run, message.path);

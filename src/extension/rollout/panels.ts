@@ -35,6 +35,15 @@ export class RolloutPanels extends Owner implements vscode.WebviewPanelSerialize
     this.#find(root, environment)?.show(run, undefined, 'stay');
   }
 
+  /** Shows what was collected now on the page of the environment; `false` when it has no run to show a page of. */
+  showDiagnosis(root: Root, environment: string, folder: string): boolean {
+    const run = root.runs.latest(environment)?.view.id;
+    if (run === undefined) return false;
+    if (this.#find(root, environment) === undefined) this.show(root, run);
+    this.#find(root, environment)?.showDiagnosis(folder);
+    return true;
+  }
+
   isShowing(run: string): boolean {
     return [...this.#panels].some((panel) => panel.run === run && panel.isVisible);
   }

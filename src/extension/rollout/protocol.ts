@@ -2,6 +2,7 @@
 // No vscode and no Node here: the page's program imports this too.
 import * as v from 'valibot';
 import type { RunView } from '../../engine/run/projection.ts';
+import { diagnosisSchema } from './diagnosis.ts';
 
 export const PROTOCOL_VERSION = 1;
 
@@ -49,12 +50,7 @@ const runId = v.pipe(v.string(), v.maxLength(60));
 
 /** The page asks by intent; the host decides, and checks trust and that what is named exists in the run. */
 const toHost = v.variant('kind', [
-  v.strictObject({
-    kind: v.literal('ready'),
-    version: v.literal(PROTOCOL_VERSION),
-    run: v.optional(runId),
-    step: v.optional(stepId),
-  }),
+  v.strictObject({ kind: v.literal('ready'), version: v.literal(PROTOCOL_VERSION) }),
   v.strictObject({ kind: v.literal('do'), offer: v.picklist(offers) }),
   v.strictObject({ kind: v.literal('showRun'), run: runId }),
   /** Whose log is on screen; absent = none. */
@@ -70,6 +66,8 @@ const toHost = v.variant('kind', [
     package: v.string(),
     what: v.picklist(['advisory', 'dockerfile']),
   }),
+  /** The diagnosis on screen, as a document. */
+  v.strictObject({ kind: v.literal('openDiagnosis') }),
   v.strictObject({ kind: v.literal('openReport'), path: v.pipe(v.string(), v.maxLength(500)) }),
 ]);
 
@@ -106,6 +104,17 @@ const toView = v.variant('kind', [
     isFirst: v.boolean(),
     dropped: v.number(),
     lines: v.array(logLine),
+  }),
+  /**
+   * What was collected after the failure of the run (`run`), or when somebody asked for it (`now`); it stays until the
+   * page shows another run. `isAsked`: somebody waits to see it.
+   */
+  v.object({
+    kind: v.literal('diagnosis'),
+    run: v.string(),
+    origin: v.picklist(['run', 'now']),
+    isAsked: v.boolean(),
+    data: diagnosisSchema,
   }),
   /** There is no such run any more. */
   v.object({ kind: v.literal('gone'), message: v.string() }),

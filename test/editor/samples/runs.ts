@@ -506,6 +506,7 @@ export function rolledBackRun(
       'rollback:dev',
     )
     .end('rollback:dev', 26.7, 'Revision 6 serves again, alone')
+    .say({ type: 'report', title: 'Diagnosis', path: 'reports/diagnostics/report.md' })
     .at(31)
     .say({ type: 'run.finished', outcome: 'failed', exitCode: 1, durationMs: 31_000, failure, rolledBack: true });
   return { id, events: script.events, logs: logs(logLines) };

@@ -1,14 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { project } from '../../../src/engine/run/projection.ts';
+import { parseDiagnosis } from '../../../src/extension/rollout/diagnosis.ts';
 import { rolloutHtml } from '../../../src/extension/rollout/html.ts';
 import { parseToHost, parseToView } from '../../../src/extension/rollout/protocol.ts';
 import { axisOf, barOf, cacheShareOf, platformsOf, ticksOf } from '../../../webview/rollout/steps.ts';
+import { crashDiagnosis } from '../../editor/samples/diagnosis.ts';
 import { runningRun, succeededRun } from '../../editor/samples/runs.ts';
 
 describe('protocol', () => {
   it.each([
     [{ kind: 'ready', version: 1 }],
-    [{ kind: 'ready', version: 1, run: 'r', step: 'build:api' }],
+    [{ kind: 'openDiagnosis' }],
     [{ kind: 'do', offer: 'cancel' }],
     [{ kind: 'followLog' }],
     [{ kind: 'openFinding', image: 'api', platform: 'linux/amd64', id: 'CVE-1', package: 'p', what: 'advisory' }],
@@ -31,6 +33,21 @@ describe('protocol', () => {
     expect(parseToView({ kind: 'snapshot', seq: 1, state: null })).toBeUndefined();
     expect(parseToView({ kind: 'log', run: 'r', step: 's', isFirst: true, dropped: 0, lines: [{}] })).toBeUndefined();
     expect(parseToView({ kind: 'gone', message: 'm' })).toEqual({ kind: 'gone', message: 'm' });
+  });
+});
+
+describe('diagnosis', () => {
+  it('what the engine writes is what the page takes', () => {
+    const data = parseDiagnosis(JSON.stringify(crashDiagnosis));
+    const { reason: _, ...failure } = crashDiagnosis.failure ?? { reason: 'rollout', message: '' };
+    expect(data).toEqual({ ...crashDiagnosis, failure });
+    const message = { kind: 'diagnosis', run: 'r', origin: 'run', isAsked: false, data };
+    expect(parseToView(message)).toEqual(message);
+  });
+
+  it.each([['not JSON'], ['{}'], [JSON.stringify({ ...crashDiagnosis, version: 2 })]])('%.20s is none', (text) => {
+    expect(parseDiagnosis(text)).toBeUndefined();
+    expect(parseToView({ kind: 'diagnosis', run: 'r', origin: 'run', isAsked: false, data: text })).toBeUndefined();
   });
 });
 
