@@ -360,11 +360,18 @@ async function operations(report: Report, { window }: Stage): Promise<void> {
     await window.command('View: Close Editor');
   });
 
-  await report.test('Diagnose collects a report and shows it', async () => {
+  await report.test('Diagnose collects what there is, on the page and as a document', async () => {
     await window.command('Slipway: Diagnose');
     await window.pick('dev');
-    await window.page.locator('.tab', { hasText: 'Preview' }).waitFor({ timeout: 60_000 });
+    const page = window.webview();
+    await page.getByRole('tab', { name: 'Diagnosis', selected: true }).waitFor({ timeout: 60_000 });
+    for (const heading of ['Recognised', 'Logs', 'Pods', 'History', 'Nodes']) {
+      await page.getByRole('heading', { name: heading, exact: true }).waitFor();
+    }
+    await page.locator('.pod', { hasText: 'shop-api-' }).first().waitFor();
     await window.screenshot('lab-diagnose');
+    await page.locator('vscode-button', { hasText: 'Open as document' }).click();
+    await window.page.locator('.tab', { hasText: 'Preview' }).waitFor({ timeout: 60_000 });
     await window.command('View: Close Editor');
   });
 

@@ -7,7 +7,7 @@ import { parseDiagnosis } from '../../src/extension/rollout/diagnosis.ts';
 import type { ToView } from '../../src/extension/rollout/protocol.ts';
 import { linesOf, PageHarness, stateOf } from './pageHarness.ts';
 import { crashDiagnosis } from './samples/diagnosis.ts';
-import { gatedRun, rolledBackRun, runningRun, type SampleRun, succeededRun } from './samples/runs.ts';
+import { gatedRun, missingTag, rolledBackRun, runningRun, type SampleRun, succeededRun } from './samples/runs.ts';
 import type { Suite } from './suite.ts';
 import { themes } from './themes/index.ts';
 import { launchBrowser, screenshots } from './window.ts';
@@ -128,7 +128,14 @@ export const pageSuite: Suite = {
           const harness = await PageHarness.open(browser, { theme: 'dark' });
           const run = rolledBackRun();
           const { page } = harness;
-          await harness.show(stateOf(run));
+          const state = stateOf(run);
+          const { verdict } = state.run;
+          assert.ok(verdict);
+          const second = { ...missingTag, message: 'The quota of the namespace is used up.' };
+          await harness.show({
+            ...state,
+            run: { ...state.run, verdict: { ...verdict, causes: [missingTag, second] } },
+          });
           assert.equal(await page.getByRole('tab').count(), 0, 'no tabs without a diagnosis');
           await harness.deliver(diagnosisOf(run));
           await page.getByRole('tab', { name: 'Run', selected: true }).focus();
@@ -136,7 +143,7 @@ export const pageSuite: Suite = {
           await page.getByRole('tab', { name: 'Diagnosis', selected: true }).waitFor();
           assert.equal(((await harness.remembered()) as { tab?: string }).tab, 'diagnosis');
           for (const heading of [
-            'Cause',
+            'Causes',
             'Recognised',
             'Logs',
             'Events',

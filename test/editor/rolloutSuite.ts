@@ -1,6 +1,7 @@
 // The rollout page inside the real VS Code: what it shows, what its links open, that it survives a reload.
 import assert from 'node:assert/strict';
 import type { Browser } from 'playwright-core';
+import { writeDiagnosis } from './samples/diagnosis.ts';
 import { rolledBackRun, succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
 import { startServer } from './server.ts';
@@ -43,7 +44,9 @@ async function behaviour(browser: Browser, report: Report): Promise<void> {
     });
 
     await report.test('a newer run of the environment can be picked in its history', async () => {
-      writeRun(workspace.path, rolledBackRun());
+      const failed = rolledBackRun();
+      writeDiagnosis(workspace.path, failed.id);
+      writeRun(workspace.path, failed);
       const bars = page.locator('.history [role=option]');
       await eventually(
         'history',
@@ -53,6 +56,17 @@ async function behaviour(browser: Browser, report: Report): Promise<void> {
       await bars.last().click();
       await page.getByText('Revision 6 serves again', { exact: false }).first().waitFor();
       assert.match(await page.locator('.outcome .headline').innerText(), /does not exist in the registry/);
+    });
+
+    await report.test('what was collected when it failed is there, and opens as a document', async () => {
+      await page.getByRole('tab', { name: 'Diagnosis' }).click();
+      await page.getByText('could not translate host name "postgres"', { exact: false }).first().waitFor();
+      await page.locator('vscode-button', { hasText: 'Open as document' }).click();
+      await window.page.locator('.tab', { hasText: 'Preview' }).waitFor();
+      await window.command('View: Close Editor');
+      // The page was hidden meanwhile: it asks its host again and shows the same.
+      await page.getByRole('tab', { name: 'Diagnosis', selected: true }).waitFor();
+      await page.getByRole('tab', { name: 'Run' }).click();
     });
 
     await report.test('the page breaks no policy and leaves no error', async () => {

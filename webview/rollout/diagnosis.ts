@@ -47,21 +47,22 @@ export function diagnosis(options: DiagnosisOptions): TemplateResult {
     </div>`;
 }
 
+/** A single one stands above already, with its fix and evidence. */
 function causes(all: readonly CauseView[]): TemplateResult | typeof nothing {
-  if (all.length === 0) return nothing;
+  if (all.length < 2) return nothing;
   return section(
     'causes',
-    all.length === 1 ? 'Cause' : 'Causes',
-    nothing,
+    'Causes',
+    `${all.length} at once`,
     html`<ol class="plain">
       ${all.map(
         (cause) =>
           html`<li class="trouble">
-            <p>
-              ${icon('error', 'bad')} <strong>${cause.message}</strong>
-              <span class="faint">${cause.object.kind} <code>${cause.object.name}</code></span>
+            <p class="trouble-head">
+              ${icon('error', 'bad')}
+              <span><strong>${cause.message}</strong> <span class="faint">${cause.object.kind} <code>${cause.object.name}</code></span></span>
             </p>
-            <p class="fix"><strong>Fix:</strong> ${cause.fix}</p>
+            <p class="fix"><strong>Fix:</strong> ${spans(cause.fix)}</p>
             ${cause.evidence.length === 0 ? nothing : html`<pre tabindex="0" aria-label="Evidence">${cause.evidence.join('\n')}</pre>`}
           </li>`,
       )}
@@ -80,8 +81,8 @@ function troubles({ troubles: found }: ShownDiagnosis): TemplateResult {
           ${found.map(
             ({ title, evidence, fix }) =>
               html`<li class="trouble">
-                <p>${icon('lightbulb', 'warn')} <strong>${title}</strong></p>
-                <p class="fix">${fix}</p>
+                <p class="trouble-head">${icon('lightbulb', 'warn')} <strong>${title}</strong></p>
+                <p class="fix">${spans(fix)}</p>
                 <p class="evidence"><code>${evidence}</code></p>
               </li>`,
           )}
@@ -102,7 +103,8 @@ function logs({ logs: all, pods: states }: ShownDiagnosis): TemplateResult | typ
       const lines = log.text.trimEnd().split('\n');
       return html`<details class="log-of" ?open=${log === first}>
         <summary>
-          <code>${log.pod}</code> ${log.container}${log.isPrevious ? html`<span class="chip">before its restart</span>` : nothing}
+          <code>${log.pod}</code> ${log.container}
+          ${log.isPrevious ? html`<span class="chip">before its restart</span>` : nothing}
           <span class="faint">${plural(lines.length, 'line')}</span>
         </summary>
         <pre tabindex="0" aria-label="Log of ${log.container} in ${log.pod}">${lines.join('\n')}</pre>
@@ -247,7 +249,7 @@ function nodes({ nodes: all }: ShownDiagnosis): TemplateResult | typeof nothing 
           html`<li class="pod">
             <p class="pod-head">
               ${found.length === 0 ? icon('pass', 'good') : icon('warning', 'warn')} ${name}
-              <span class="faint">cpu ${cpu}, memory ${memory}, ${most} pods</span>
+              <span class="faint">cpu ${cpu}, memory ${bytes(memory)}, ${most} pods</span>
             </p>
             ${found.map((text) => html`<p class="container-words">${text}</p>`)}
             ${taints.length === 0 ? nothing : html`<p class="container-words faint">taints ${taints.join(' ')}</p>`}
@@ -264,7 +266,17 @@ function missing({ missing: all }: ShownDiagnosis): TemplateResult | typeof noth
     'Could not be read',
     nothing,
     html`<ul class="plain">
-      ${all.map((text) => html`<li class="container-words">${text}</li>`)}
+      ${all.map((text) => html`<li class="unread">${text}</li>`)}
     </ul>`,
   );
+}
+
+/** `code` between backticks, as our own sentences write it. */
+const spans = (text: string): readonly (TemplateResult | string)[] =>
+  text.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
+
+/** `8146836Ki` as `7.8 GiB`; other quantities as they are. */
+function bytes(quantity: string): string {
+  const match = /^(\d+)Ki$/.exec(quantity);
+  return match === null ? quantity : `${(Number(match[1]) / 1024 / 1024).toFixed(1)} GiB`;
 }
