@@ -66,7 +66,15 @@ export async function checkWith(
   const toBuild = new Set(
     spec.images.flatMap(({ image, publish }) => (publish === undefined ? [] : [image.repository])),
   );
-  const [found, signatures] = await Promise.all([
+  const { registryOf } = await import('./images/index.ts');
+  const existing = spec.images.filter(({ publish }) => publish === undefined);
+  const looking = {
+    system: asking.system,
+    folder: join(plan.root, '.slipway', 'keys'),
+    object: deploy.namespaceRef(spec.environment.namespace),
+    signal: asking.signal,
+  };
+  const [found, signatures, sboms] = await Promise.all([
     deploy.preflight({
       deployer,
       request,
@@ -79,20 +87,12 @@ export async function checkWith(
       },
       signal: asking.signal,
     }),
-    deploy.checkSignatures(
-      spec.images.filter(({ publish }) => publish === undefined),
-      {
-        system: asking.system,
-        registry: real,
-        folder: join(plan.root, '.slipway', 'keys'),
-        object: deploy.namespaceRef(spec.environment.namespace),
-        signal: asking.signal,
-      },
-    ),
+    deploy.checkSignatures(existing, { ...looking, registry: real }),
+    deploy.checkSboms(existing, { ...looking, client: registryOf(asking) }),
   ]);
   return {
-    answers: [...found.answers, ...signatures.answers],
-    unchecked: [...found.unchecked, ...signatures.unchecked],
+    answers: [...found.answers, ...signatures.answers, ...sboms.answers],
+    unchecked: [...found.unchecked, ...signatures.unchecked, ...sboms.unchecked],
   };
 }
 

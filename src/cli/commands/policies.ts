@@ -102,7 +102,7 @@ export function addPolicyCommands(program: Command, context: () => CliContext): 
         if (cli.isJson) cli.print(JSON.stringify(tag));
         else
           cli.print(
-            `${tag.tag.padEnd(28)}  ${(tag.created ?? 'unknown').slice(0, 19)}  ${tag.digest.slice(0, 19)}  ${tag.platforms.join(',')}${tag.revision === undefined ? '' : `  commit ${tag.revision.slice(0, 7)}`}${tag.isSigned ? '  signed' : ''}`,
+            `${tag.tag.padEnd(28)}  ${(tag.created ?? 'unknown').slice(0, 19)}  ${tag.digest.slice(0, 19)}  ${tag.platforms.join(',')}${tag.revision === undefined ? '' : `  commit ${tag.revision.slice(0, 7)}`}${tag.isSigned ? '  signed' : ''}${tag.sboms.length === 0 ? '' : `  sbom (${tag.sboms.join(', ')})`}`,
           );
       }
       if (tags.length === 0 && !cli.isJson) cli.print(`${repository} has no tags.`);

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import type { ObjectRef } from '../events/index.ts';
+import { registryOf } from '../images/index.ts';
 import type { PublishOutputs, StepKind } from '../plan/step.ts';
 import type { Answer } from './answers.ts';
+import { checkSboms } from './checkSboms.ts';
 import { checkSignatures } from './checkSignatures.ts';
 import { createDeployer } from './createDeployer.ts';
 import { failureOf, preflight } from './preflight.ts';
@@ -22,24 +24,23 @@ export function checkStep({ open, registry }: CheckStepOptions): StepKind<'check
       const request = requestOf(spec, context);
       const deployer = createDeployer({ system, secrets, access, request });
       const registries = registry(context);
-      const [found, signatures] = await Promise.all([
+      const looking = {
+        system,
+        folder: join(context.folder, 'reports'),
+        object: namespaceRef(spec.environment.namespace),
+        signal,
+      };
+      const images = spec.images.map((image) => ({
+        ...image,
+        ...(image.publish !== undefined && { digest: context.outputs<PublishOutputs>(image.publish).digest }),
+      }));
+      const [found, signatures, sboms] = await Promise.all([
         preflight({ deployer, request, access, registry: registries, signal }),
-        checkSignatures(
-          spec.images.map((image) => ({
-            ...image,
-            ...(image.publish !== undefined && { digest: context.outputs<PublishOutputs>(image.publish).digest }),
-          })),
-          {
-            system,
-            registry: registries,
-            folder: join(context.folder, 'reports'),
-            object: namespaceRef(spec.environment.namespace),
-            signal,
-          },
-        ),
+        checkSignatures(images, { ...looking, registry: registries }),
+        checkSboms(images, { ...looking, client: registryOf(context) }),
       ]);
-      const answers = [...found.answers, ...signatures.answers];
-      const unchecked = [...found.unchecked, ...signatures.unchecked];
+      const answers = [...found.answers, ...signatures.answers, ...sboms.answers];
+      const unchecked = [...found.unchecked, ...signatures.unchecked, ...sboms.unchecked];
       for (const answer of answers) if (answer.certainty === 'suspicious') emit(warningOf(answer));
       for (const text of unchecked) emit({ type: 'log', stream: 'err', text: `not checked: ${text}` });
       const failure = failureOf(answers, spec.environment.name);

@@ -6,6 +6,7 @@ export { ApplyConflict, conflictsFrom, FIELD_MANAGER } from './access.ts';
 export type { Answer } from './answers.ts';
 export { ArgoCdHistory } from './argocdHistory.ts';
 export { liveUpdater, updaterImage } from './argocdPlaces.ts';
+export { checkSboms } from './checkSboms.ts';
 export { checkSignatures } from './checkSignatures.ts';
 export { type CheckStepOptions, checkStep, namespaceRef } from './checkStep.ts';
 export { createDeployer, type DeployerOptions } from './createDeployer.ts';

@@ -16,6 +16,7 @@ export type StepKindName =
   | 'scan'
   | 'config'
   | 'publish'
+  | 'sbom'
   | 'sign'
   | 'check'
   | 'deploy'

@@ -64,7 +64,7 @@ export function buildxArguments(image: ImageConfig, options: BuildOptions): read
   args.push(
     `--provenance=${image.provenance === undefined || image.provenance === 'none' ? 'false' : `mode=${image.provenance}`}`,
   );
-  args.push(`--sbom=${image.sbom === true ? 'true' : 'false'}`);
+  args.push(`--sbom=${image.sbom === 'buildkit' ? 'true' : 'false'}`);
   args.push(
     '--output',
     options.push === 'digest'

@@ -1,8 +1,9 @@
 // Images: references, the registry client, buildx, scanners and the gate, publish, signatures.
-export { type CosignTarget, signatureOf } from './cosign.ts';
+export { attestationsOf, type CosignTarget, signatureOf } from './cosign.ts';
 export { type GateResult, gate } from './gate.ts';
 export { type Manifest, platformsOf } from './manifest.ts';
 export { describeImage, type ImageFacts } from './publishStep.ts';
 export { formatReference, isHelperTag, normalPlatform, parseReference, type Reference } from './reference.ts';
-export { Registry } from './registry.ts';
+export { Registry, registryOf } from './registry.ts';
+export { SBOM_FORMATS, sbomsOf } from './sboms.ts';
 export { describeTags, newestByName, type TagView } from './tags.ts';

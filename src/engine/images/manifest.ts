@@ -17,6 +17,7 @@ export interface Child {
   readonly artifactType?: string;
   /** Digest of the platform manifest that an attestation speaks of. */
   readonly attests?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** A manifest or an index. `bytes` are what the digest is of: they are never written anew. */
@@ -28,7 +29,12 @@ export interface Manifest {
   /** Of an index; attestations included. */
   readonly children: readonly Child[];
   readonly config?: { readonly digest: string; readonly mediaType: string };
-  readonly layers: readonly { readonly digest: string; readonly size: number; readonly mediaType: string }[];
+  readonly layers: readonly {
+    readonly digest: string;
+    readonly size: number;
+    readonly mediaType: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+  }[];
   readonly annotations: Readonly<Record<string, string>>;
 }
 
@@ -88,6 +94,7 @@ export function classify(bytes: Uint8Array, digest: string, contentType: string)
       digest: layer.digest ?? '',
       size: layer.size ?? 0,
       mediaType: layer.mediaType ?? '',
+      ...(layer.annotations !== undefined && { annotations: layer.annotations }),
     })),
     annotations: raw.annotations ?? {},
   };
@@ -104,6 +111,7 @@ function readChild(raw: RawDescriptor): Child {
     ...(isReal && { platform: normalPlatform([os, architecture, variant].filter(Boolean).join('/')) }),
     ...(raw.artifactType !== undefined && { artifactType: raw.artifactType }),
     ...(attests !== undefined && { attests }),
+    ...(raw.annotations !== undefined && { annotations: raw.annotations }),
   };
 }
 

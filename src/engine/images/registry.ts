@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Secrets } from '../events/secrets.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
-import { classify, MANIFEST_TYPES, type Manifest, readJson } from './manifest.ts';
+import { type Child, classify, MANIFEST_TYPES, type Manifest, readJson } from './manifest.ts';
 import { parseReference, type Reference } from './reference.ts';
 import { type Answer, expectStatus } from './registryErrors.ts';
 import { Transport } from './registryTransport.ts';
@@ -77,14 +77,17 @@ export class Registry {
     return manifest;
   }
 
-  /** Stores the exact bytes under a tag (or digest) of a repository. The digest stays what it was. */
+  /**
+   * Stores the exact bytes under a tag (or digest) of a repository. The digest stays what it was. `subject` is what the
+   * registry says it will list the manifest under, when it knows of referrers and the manifest has a subject.
+   */
   async putManifest(
     registry: string,
     repository: string,
     tagOrDigest: string,
-    manifest: Manifest,
+    manifest: Pick<Manifest, 'bytes' | 'mediaType'>,
     signal?: AbortSignal,
-  ): Promise<void> {
+  ): Promise<{ readonly subject?: string }> {
     const answer = await this.#transport.call(registry, {
       method: 'PUT',
       path: `manifests/${tagOrDigest}`,
@@ -95,6 +98,34 @@ export class Registry {
       signal,
     });
     this.#expect(answer, { registry, repository, tag: tagOrDigest }, [200, 201, 202]);
+    const subject = answer.headers.get('oci-subject');
+    return subject === null ? {} : { subject };
+  }
+
+  /** Stores a small blob, unless it is there; gives its digest. */
+  async putBlob(registry: string, repository: string, bytes: Uint8Array, signal?: AbortSignal): Promise<string> {
+    const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+    const common = { repository, actions: 'pull,push', signal };
+    const isThere = async () =>
+      (await this.#transport.call(registry, { ...common, method: 'HEAD', path: `blobs/${digest}` })).status === 200;
+    if (await isThere()) return digest;
+    const opened = await this.#transport.call(registry, { ...common, method: 'POST', path: 'blobs/uploads/' });
+    this.#expect(opened, { registry, repository, digest }, [201, 202]);
+    const base = new URL(`v2/${repository}/blobs/uploads/`, await this.#transport.base(registry));
+    const target = new URL(opened.headers.get('location') ?? '', base);
+    if (target.origin !== base.origin) throw elsewhere(registry, target, 'to upload');
+    target.searchParams.set('digest', digest);
+    const answer = await this.#transport.call(registry, {
+      ...common,
+      method: 'PUT',
+      path: target,
+      headers: { 'content-type': 'application/octet-stream' },
+      body: bytes,
+    });
+    // A connection that broke after the last byte makes the second try find its upload finished.
+    if (answer.status === 404 && (await isThere())) return digest;
+    this.#expect(answer, { registry, repository, digest }, [200, 201, 202, 204]);
+    return digest;
   }
 
   /** All tags in the registry's order (lexical); undefined when the repository does not exist. */
@@ -162,7 +193,7 @@ export class Registry {
     repository: string,
     digest: string,
     signal?: AbortSignal,
-  ): Promise<readonly { readonly digest: string; readonly artifactType?: string }[]> {
+  ): Promise<readonly Child[]> {
     const answer = await this.#transport.call(registry, {
       method: 'GET',
       path: `referrers/${digest}`,
@@ -176,10 +207,7 @@ export class Registry {
     const index = isSupported
       ? classify(answer.body, '', answer.headers.get('content-type') ?? '')
       : await this.manifest({ registry, repository, tag: digest.replace(':', '-') }, signal);
-    return (index?.children ?? []).map(({ digest: child, artifactType }) => ({
-      digest: child,
-      ...(artifactType !== undefined && { artifactType }),
-    }));
+    return index?.children ?? [];
   }
 
   async #nextPage(registry: string, repository: string, answer: Answer): Promise<string | undefined> {
@@ -188,17 +216,19 @@ export class Registry {
     const base = await this.#transport.base(registry);
     const here = new URL(`v2/${repository}/tags/list`, base);
     const next = new URL(link, here);
-    if (next.origin !== here.origin) {
-      throw new SlipwayError({
-        reason: 'refused',
-        code: 'registry.link',
-        message: `${registry} sends us to another host (${next.origin}) for the next page of tags.`,
-        fix: 'Correct the external address of the registry.',
-      });
-    }
+    if (next.origin !== here.origin) throw elsewhere(registry, next, 'for the next page of tags');
     return `tags/list${next.search}`;
   }
 }
+
+/** Our login is for the host we asked, so nobody sends us to another with it. */
+const elsewhere = (registry: string, url: URL, why: string): SlipwayError =>
+  new SlipwayError({
+    reason: 'refused',
+    code: 'registry.link',
+    message: `${registry} sends us to another host (${url.origin}) ${why}.`,
+    fix: 'Correct the external address of the registry.',
+  });
 
 const ofRun = new WeakMap<Secrets, Registry>();
 

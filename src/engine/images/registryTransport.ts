@@ -15,8 +15,9 @@ interface Host {
 }
 
 export interface Call {
-  readonly method: 'GET' | 'HEAD' | 'PUT' | 'DELETE';
-  readonly path: string;
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
+  /** Below the repository; or whole, where the registry itself said where to go on. */
+  readonly path: string | URL;
   readonly repository: string;
   readonly actions: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -97,7 +98,7 @@ export class Transport {
   }
 
   async #send(host: Host, call: Call, isFresh: boolean): Promise<Answer> {
-    const url = new URL(`v2/${call.repository}/${call.path}`, host.base);
+    const url = call.path instanceof URL ? call.path : new URL(`v2/${call.repository}/${call.path}`, host.base);
     const headers: Record<string, string> = { 'user-agent': 'slipway', ...call.headers };
     if (host.challenge !== undefined) {
       const { scope: _scope, ...parameters } = host.challenge.parameters;

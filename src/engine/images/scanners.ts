@@ -205,6 +205,47 @@ export async function scanConfig(
   return (await system.files.readText(target.reportFile)) ?? '';
 }
 
+/** Writes a platform's SBOM by Trivy from the registry's own bytes. Throws SlipwayError when it cannot. */
+export async function writeSbom(
+  system: System,
+  target: ScanTarget & { readonly format: string },
+  signal: AbortSignal,
+  onText: (text: string) => void,
+): Promise<void> {
+  await trivyVersion(system, signal);
+  const folder = join(target.reportFile, '..');
+  await system.files.writeAtomic(join(folder, 'no-trivy.yaml'), '{}\n');
+  await system.files.remove(target.reportFile);
+  const result = await inLane(system, await trivyDatabase(system, signal), (cache) =>
+    system.processes.run({
+      file: 'trivy',
+      args: [
+        'image',
+        ...cache,
+        '--format',
+        target.format,
+        '--output',
+        target.reportFile,
+        '--no-progress',
+        '--image-src',
+        'remote',
+        '--config',
+        join(folder, 'no-trivy.yaml'),
+        ...(target.platform === 'default' ? [] : ['--platform', target.platform]),
+        ...(target.isPlainHttp ? ['--insecure'] : []),
+        target.reference,
+      ],
+      env: target.isPlainHttp ? { TRIVY_NON_SSL: 'true' } : {},
+      timeoutMs: SBOM_TIMEOUT_MS,
+      signal,
+      onStderr: onText,
+    }),
+  );
+  if (result.code !== 0) throw trivyFailure(result, target);
+}
+
+const SBOM_TIMEOUT_MS = 10 * 60_000;
+
 /** Writes SARIF beside a Trivy report for code hosts and editors. Best effort: the gate does not depend on it. */
 export async function writeSarif(
   system: System,

@@ -1,10 +1,12 @@
 import type { Secrets } from '../events/secrets.ts';
 import { SlipwayError } from '../problems/index.ts';
+import type { SbomFormat } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import { platformsOf } from './manifest.ts';
 import { describeImage } from './publishStep.ts';
 import { isHelperTag, parseReference, type Reference } from './reference.ts';
 import { Registry } from './registry.ts';
+import { hasSignature, sbomsOf } from './sboms.ts';
 
 export interface TagView {
   readonly tag: string;
@@ -16,6 +18,8 @@ export interface TagView {
   /** Commit it was built from, by its label. */
   readonly revision?: string;
   readonly isSigned: boolean;
+  /** Formats of the SBOMs it carries. */
+  readonly sboms: readonly SbomFormat[];
 }
 
 /** At most so many look-ups at once: registries throttle by connection. */
@@ -71,9 +75,10 @@ export async function describeTags(
         const manifest = await registry.manifest({ ...reference, tag }, signal);
         if (manifest === undefined) continue;
         const facts = await describeImage(registry, reference, manifest.digest, signal).catch(() => ({}));
-        const referrers = signatures.has(manifest.digest)
-          ? []
-          : await registry.referrers(reference.registry, reference.repository, manifest.digest, signal).catch(() => []);
+        const referrers = await registry
+          .referrers(reference.registry, reference.repository, manifest.digest, signal)
+          .catch(() => []);
+        const sboms = await sbomsOf(registry, manifest, referrers, reference, signal).catch(() => []);
         views.push({
           tag,
           digest: manifest.digest,
@@ -82,7 +87,8 @@ export async function describeTags(
           ...('revision' in facts && typeof facts.revision === 'string' && { revision: facts.revision }),
           isSigned:
             signatures.has(manifest.digest) ||
-            referrers.some(({ artifactType }) => /sigstore|cosign/.test(artifactType ?? '')),
+            (await hasSignature(registry, referrers, reference, signal).catch(() => false)),
+          sboms: [...new Set(sboms.map(({ format }) => format))],
         });
       }
     }),

@@ -134,7 +134,7 @@ class Planner {
     if (scan.config !== 'off') gates.push(...this.#configTargets(images).map((target) => this.#addConfig(target)));
     // One image that fails the gate keeps all of them unpublished: they are one version of the app.
     const beforePublish = this.#addCommands('before', 'publish', gates);
-    const published = images.map((image) => {
+    const published = images.flatMap((image) => {
       const tags = tagsOf.get(image.name) ?? [];
       const moving = expandTags(this.#project.movingTags, factsFor(this.#facts, image)).tags;
       const id = this.#steps.add({
@@ -155,17 +155,41 @@ class Planner {
         // Gates that only look do not change what is published.
         keyNeeds: [`build:${image.name}`],
       });
-      if (image.sign === undefined) return id;
-      return this.#steps.add({
-        id: `sign:${image.name}`,
-        title: `Sign ${image.name}`,
-        needs: [id],
-        spec: { kind: 'sign', image, build: `build:${image.name}` },
-        inputs: [{ name: 'key', value: image.sign.key }],
-        keyNeeds: [`build:${image.name}`],
-      });
+      return [id, ...this.#addAttachments(image, id)];
     });
     this.#addCommands('after', 'publish', published);
+  }
+
+  /** What is attached to the digest once it is published. */
+  #addAttachments(image: ImageConfig, publish: StepId): readonly StepId[] {
+    const { name, sign, sbom } = image;
+    const build = `build:${name}`;
+    const common = { needs: [publish], keyNeeds: [build] };
+    const key = sign === undefined ? [] : [{ name: 'key', value: sign.key }];
+    const ids: StepId[] = [];
+    if (sbom !== undefined && sbom !== 'buildkit') {
+      ids.push(
+        this.#steps.add({
+          ...common,
+          id: `sbom:${name}`,
+          title: `Attach the SBOM of ${name}`,
+          spec: { kind: 'sbom', image, build, format: sbom },
+          inputs: [{ name: 'format', value: sbom }, ...key, ...this.#tool('trivy')],
+        }),
+      );
+    }
+    if (sign !== undefined) {
+      ids.push(
+        this.#steps.add({
+          ...common,
+          id: `sign:${name}`,
+          title: `Sign ${name}`,
+          spec: { kind: 'sign', image, build },
+          inputs: key,
+        }),
+      );
+    }
+    return ids;
   }
 
   #addTest(test: TestConfig, needs: readonly StepId[]): StepId {
@@ -188,7 +212,7 @@ class Planner {
   }
 
   #addBuild(image: ImageConfig, needs: readonly StepId[]): StepId {
-    const { place: _place, name: _name, sign: _sign, ...config } = image;
+    const { place: _place, name: _name, sign: _sign, sbom, ...config } = image;
     const context = this.#facts.contexts.get(image.name);
     const id: StepId = `build:${image.name}`;
     const isAfterCommands = needs.length > 0;
@@ -205,7 +229,10 @@ class Planner {
         ...(isAfterCommands && { isAfterCommands }),
       },
       inputs: [
-        { name: 'configuration', value: hashOf({ ...config, context: '', dockerfile: '' }) },
+        {
+          name: 'configuration',
+          value: hashOf({ ...config, ...(sbom === 'buildkit' && { sbom }), context: '', dockerfile: '' }),
+        },
         // A remote context can change without us seeing it: no key matches. What commands are about to make is compared
         // after them, when the step decides whether what it left still holds.
         {
@@ -285,7 +312,12 @@ class Planner {
     const publishes = images.map((image) => `publish:${image.name}`).filter((id) => this.#steps.has(id));
     const late = this.#steps
       .values()
-      .filter((step) => step.kind === 'sign' || (step.spec.kind === 'command' && step.spec.command.after === 'publish'))
+      .filter(
+        (step) =>
+          step.kind === 'sign' ||
+          step.kind === 'sbom' ||
+          (step.spec.kind === 'command' && step.spec.command.after === 'publish'),
+      )
       .map((step) => step.id);
     const deployed: readonly DeployedImage[] = images.map((image) => ({
       image,

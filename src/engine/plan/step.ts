@@ -6,6 +6,7 @@ import type {
   ImageConfig,
   Platform,
   RollbackWay,
+  SbomFormat,
   ScanConfig,
   TestConfig,
 } from '../project/model.ts';
@@ -37,6 +38,7 @@ export type StepSpec =
     }
   /** Looks for misconfiguration in files that are built from or deployed. */
   | { readonly kind: 'config'; readonly target: ConfigTarget; readonly scan: ScanConfig }
+  | { readonly kind: 'sbom'; readonly image: ImageConfig; readonly build: StepId; readonly format: SbomFormat }
   | { readonly kind: 'sign'; readonly image: ImageConfig; readonly build: StepId }
   /** Gives the gated digest its final tags. Outputs: {@link PublishOutputs}. */
   | {

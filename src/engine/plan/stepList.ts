@@ -141,6 +141,7 @@ function stageOf(step: PlannedStep): Stage {
   switch (step.spec.kind) {
     case 'command':
       return step.spec.command.before ?? step.spec.command.after ?? 'test';
+    case 'sbom':
     case 'sign':
       return 'publish';
     case 'config':

@@ -135,7 +135,8 @@ class ConfigReader {
       ...(image.builder !== undefined && { builder: image.builder }),
       labels: strings(image.labels),
       ...(image.provenance !== undefined && { provenance: image.provenance }),
-      ...(image.sbom !== undefined && { sbom: image.sbom }),
+      ...(image.sbom !== undefined &&
+        image.sbom !== false && { sbom: image.sbom === true ? ('cyclonedx' as const) : image.sbom }),
       ...(image.sign !== undefined && {
         sign: {
           key: this.#key(image.sign.key),

@@ -25,10 +25,13 @@ export interface ImageConfig {
   readonly builder?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly provenance?: 'none' | 'min' | 'max';
-  readonly sbom?: boolean;
+  /** `buildkit`: BuildKit's own, inside the index; else made by Trivy and attached to the digest. */
+  readonly sbom?: SbomFormat | 'buildkit';
   readonly sign?: SignConfig;
   readonly place: Place;
 }
+
+export type SbomFormat = 'cyclonedx' | 'spdx';
 
 export interface SignConfig {
   /** A cosign key reference: file, KMS URI or `k8s://ns/secret`. */

@@ -81,7 +81,14 @@ const image = v.strictObject({
   provenance: v.optional(
     v.pipe(v.picklist(['none', 'min', 'max']), v.description('Provenance attestation. Default: none.')),
   ),
-  sbom: v.optional(v.pipe(v.boolean(), v.description('Attach an SBOM. Default: false.'))),
+  sbom: v.optional(
+    v.pipe(
+      v.union([v.boolean(), v.picklist(['cyclonedx', 'spdx', 'buildkit'])]),
+      v.description(
+        'Attach an SBOM made by Trivy for each platform: cyclonedx (true) or spdx; with "sign" as a signed attestation. buildkit: the one of BuildKit. Default: false.',
+      ),
+    ),
+  ),
   sign: v.optional(
     v.pipe(
       v.strictObject({

@@ -36,6 +36,7 @@ export function stepKinds(): ReadonlyMap<StepKindName, StepKind> {
     lazy('scan', async () => (await import('../images/scanStep.ts')).scanStep),
     lazy('config', async () => (await import('../images/configStep.ts')).configStep),
     lazy('publish', async () => (await import('../images/publishStep.ts')).publishStep),
+    lazy('sbom', async () => (await import('../images/sbomStep.ts')).sbomStep),
     lazy('sign', async () => (await import('../images/signStep.ts')).signStep),
     lazy('test', async () => (await import('../tests/testStep.ts')).testStep),
     lazy('command', async () => (await import('../tests/commandStep.ts')).commandStep),
