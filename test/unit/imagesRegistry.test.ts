@@ -305,7 +305,9 @@ describe('Registry', () => {
       } else json(response, 404, {});
     });
     const registry = new Registry(systemWith());
-    expect(await registry.referrers(host, 'app', 'sha256:aa')).toMatchObject([{ digest: 'sha256:sig', artifactType: 'a/b' }]);
+    expect(await registry.referrers(host, 'app', 'sha256:aa')).toMatchObject([
+      { digest: 'sha256:sig', artifactType: 'a/b' },
+    ]);
     expect(await registry.referrers(host, 'app', 'sha256:bb')).toEqual([]);
   });
 
