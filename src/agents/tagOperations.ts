@@ -92,6 +92,7 @@ export const tags = operation({
         platforms: v.array(v.string()),
         commit: v.optional(v.string()),
         isSigned: v.boolean(),
+        sboms: v.array(v.string()),
       }),
     ),
   }),
@@ -102,13 +103,14 @@ export const tags = operation({
     const list = await listTags(system, repository, { most: count, signal });
     return {
       repository,
-      tags: list.map(({ tag, digest, created, platforms, revision, isSigned }) => ({
+      tags: list.map(({ tag, digest, created, platforms, revision, isSigned, sboms }) => ({
         tag,
         digest,
         created,
         platforms: [...platforms],
         commit: revision?.slice(0, 12),
         isSigned,
+        sboms: [...sboms],
       })),
     };
   },

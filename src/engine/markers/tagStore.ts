@@ -17,6 +17,8 @@ export interface TagDetail {
   /** Commit it was built from, by its label. */
   readonly revision?: string | undefined;
   readonly isSigned: boolean;
+  /** Formats of the SBOMs it carries; absent in what older versions stored. */
+  readonly sboms?: readonly ('cyclonedx' | 'spdx')[] | undefined;
 }
 
 /** The tags of one image as they were when somebody last asked the registry. */
@@ -37,6 +39,7 @@ const detailSchema = v.object({
   created: v.optional(v.string()),
   revision: v.optional(v.string()),
   isSigned: v.fallback(v.boolean(), false),
+  sboms: v.fallback(v.optional(v.array(v.picklist(['cyclonedx', 'spdx']))), undefined),
 });
 const listSchema = v.object({
   image: v.string(),
