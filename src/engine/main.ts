@@ -1,5 +1,6 @@
 import type { FluxActions } from './delivery.ts';
 import type { Diagnosis, ObjectDiff, RevisionView } from './deploy/index.ts';
+import type { Drift } from './drift.ts';
 import type { DryRun } from './dryRun.ts';
 import {
   type CheckResult,
@@ -45,6 +46,7 @@ import type { System } from './system/index.ts';
 
 export type * from './delivery.ts';
 export type { Answer, Diagnosis, ObjectDiff, RevisionView } from './deploy/index.ts';
+export type { Drift } from './drift.ts';
 export type { DryRun, DryRunImage } from './dryRun.ts';
 export type { CheckResult, RollbackWays } from './environments.ts';
 export type { RunEvent, RunId } from './events/index.ts';
@@ -284,6 +286,21 @@ export class Engine {
   /** Follows what runs of an environment until the signal aborts; see {@link watchEnvironment}. */
   async watch(environment: string, onChange: (state: LiveState) => void, signal: AbortSignal): Promise<void> {
     return watchEnvironment(environmentOf(await this.project(), environment), onChange, this.#asking(signal));
+  }
+
+  /** Where what runs differs from the files, with the versions that the journal says are live; see {@link Drift}. */
+  async drift(environment: string, signal: AbortSignal): Promise<readonly Drift[]> {
+    const project = await this.project();
+    const found = environmentOf(project, environment);
+    const views: RunView[] = [];
+    for (const run of await this.runs()) {
+      const view = await this.view(run);
+      if (view?.environment !== environment) continue;
+      views.push(view);
+      if (view.state === 'succeeded' && view.deployed !== undefined) break;
+    }
+    const { deployedBy, driftOf } = await import('./drift.ts');
+    return driftOf({ project, environment: found, deployed: deployedBy(views, environment) }, this.#asking(signal));
   }
 
   /** Flux in the cluster: status, reconcile, suspend, resume, rollback. Contacts nothing before a method is called. */

@@ -77,7 +77,7 @@ export function activate(context: vscode.ExtensionContext): void {
   );
   const tree = owner.own(new PipelinesTree(workspace));
   owner.own(new RunsTree(workspace));
-  const workloads = owner.own(registerWorkloads({ workspace, loader }));
+  const workloads = owner.own(registerWorkloads({ workspace, loader, log }));
   const selected = owner.own(new SelectedEnvironment(context.workspaceState, workspace));
   const parts: RunCommandParts = { workspace, runner, panels, tree, selected };
   owner.own(new LogDocuments(workspace, system));

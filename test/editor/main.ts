@@ -11,6 +11,7 @@ import { labSuite } from './labSuite.ts';
 import { markersSuite } from './markersSuite.ts';
 import { pageSuite } from './pageSuite.ts';
 import { rolloutSuite } from './rolloutSuite.ts';
+import { scaleSuite } from './scaleSuite.ts';
 import { Report, type Suite } from './suite.ts';
 import { surfacesSuite } from './surfacesSuite.ts';
 import { treeSuite } from './treeSuite.ts';
@@ -30,6 +31,7 @@ const suites: readonly Suite[] = [
   rolloutSuite,
   trustSuite,
   labSuite,
+  scaleSuite,
   windowsSuite,
 ];
 

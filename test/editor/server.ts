@@ -12,6 +12,8 @@ export interface EditorServer {
   readonly url: string;
   readonly authority: string;
   readonly pid: number;
+  /** Folder of its data: logs of the extensions are below `data/logs`. */
+  readonly data: string;
   /** Everything it printed, for a failing test. */
   readonly output: () => string;
   /** Ends the server with its extension hosts and terminals, and removes its data. */
@@ -107,7 +109,7 @@ export async function startServer(options: ServerOptions = {}): Promise<EditorSe
   try {
     const port = await listening(child, () => output);
     const authority = `127.0.0.1:${port}`;
-    return { url: `http://${authority}`, authority, pid: child.pid ?? 0, output: () => output, stop };
+    return { url: `http://${authority}`, authority, pid: child.pid ?? 0, data, output: () => output, stop };
   } catch (error) {
     await stop();
     throw error;

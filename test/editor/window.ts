@@ -13,6 +13,8 @@ export interface WindowOptions {
   readonly extensionTestsPath?: string;
   /** Called with the exit code when the extension host has run its tests. */
   readonly onTestsEnd?: (code: number) => void;
+  /** Level of our output channel; `info` unless told. */
+  readonly logLevel?: 'debug';
   readonly size?: { readonly width: number; readonly height: number };
 }
 
@@ -40,6 +42,7 @@ export function windowUrl(server: EditorServer, options: WindowOptions): string 
       ? []
       : [['extensionDevelopmentPath', remote(options.extensionDevelopmentPath)]]),
     ...(options.extensionTestsPath === undefined ? [] : [['extensionTestsPath', remote(options.extensionTestsPath)]]),
+    ...(options.logLevel === undefined ? [] : [['logLevel', `slipway.slipway=${options.logLevel}`]]),
     ['skipWelcome', 'true'],
   ];
   const query = new URLSearchParams({

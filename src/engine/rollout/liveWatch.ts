@@ -13,6 +13,8 @@ export interface LiveWorkloadView extends WorkloadView {
   readonly images: readonly string[];
   /** ISO time. */
   readonly createdAt?: string;
+  /** The server counts every change of what is wanted, whoever makes it. */
+  readonly generation?: number;
   /** Why it is not as it should be, in words; absent while nothing points at a trouble. */
   readonly cause?: string;
 }
@@ -105,6 +107,7 @@ export function liveViews(
         pods,
         images: imagesOf(object),
         ...(object.metadata.creationTimestamp !== undefined && { createdAt: object.metadata.creationTimestamp }),
+        ...(typeof object.metadata.generation === 'number' && { generation: object.metadata.generation }),
         ...(cause !== undefined && { cause }),
       },
     ];

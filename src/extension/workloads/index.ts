@@ -1,6 +1,8 @@
+import type * as vscode from 'vscode';
 import type { SelectedEnvironment } from '../actions/selectedEnvironment.ts';
 import type { TextDocuments } from '../actions/textDocuments.ts';
 import type { CommandSpec } from '../commands/register.ts';
+import { registerDrift } from '../drift/index.ts';
 import { Owner } from '../events.ts';
 import type { EngineLoader } from '../run/engineLoader.ts';
 import type { Workspace } from '../workspace.ts';
@@ -19,7 +21,11 @@ export interface WorkloadParts {
 export function registerWorkloads({
   workspace,
   loader,
-}: WorkloadParts): Owner & { readonly store: WorkloadStore; readonly scaled: ScaleUndo } {
+  log,
+}: WorkloadParts & { readonly log: vscode.LogOutputChannel }): Owner & {
+  readonly store: WorkloadStore;
+  readonly scaled: ScaleUndo;
+} {
   const owner = new Owner();
   const store = owner.own(
     new WorkloadStore(async ({ folder, environment }, onChange, signal) => {
@@ -28,7 +34,8 @@ export function registerWorkloads({
     }),
   );
   const scaled = owner.own(new ScaleUndo());
-  owner.own(new WorkloadsTree(workspace, store, scaled));
+  const drift = owner.own(registerDrift({ workspace, loader, store, log }));
+  owner.own(new WorkloadsTree({ workspace, store, scaled, drift, log }));
   return Object.assign(owner, { store, scaled });
 }
 

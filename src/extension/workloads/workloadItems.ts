@@ -1,7 +1,8 @@
 // What a row of the Workloads view says. No vscode here: words, icon names and colours as data.
 import type { PodView } from '../../engine/events/index.ts';
-import type { LiveWorkloadView } from '../../engine/main.ts';
+import type { Drift, LiveWorkloadView } from '../../engine/main.ts';
 import type { EnvironmentConfig } from '../../engine/project/model.ts';
+import { driftMarkdown } from '../drift/driftWords.ts';
 import { type Item, plural } from '../views/pipelineItems.ts';
 import { age, firstSentence } from '../words.ts';
 import type { Standing } from './workloadStore.ts';
@@ -15,10 +16,17 @@ const stateIcons: Readonly<Record<LiveWorkloadView['state'], Pick<Item, 'icon' |
 };
 
 /** An environment with what is known of it; `closed` while nobody has asked. */
-export function liveEnvironmentItem(environment: EnvironmentConfig, standing: Standing, project?: string): Item {
+export function liveEnvironmentItem(
+  environment: EnvironmentConfig,
+  standing: Standing,
+  { project, drifts = [] }: { readonly project?: string | undefined; readonly drifts?: readonly Drift[] } = {},
+): Item {
   const { name, namespace, context } = environment;
   const where = `namespace ${namespace}${context === undefined ? '' : `, context ${context}`}`;
-  const words = wordsOf(standing);
+  const state = wordsOf(standing);
+  const differing =
+    drifts.length === 0 ? [] : [`${drifts.length} ${drifts.length === 1 ? 'differs' : 'differ'} from the files`];
+  const words = state === undefined ? undefined : [state, ...differing].join(' · ');
   const isBad = standing.kind === 'failed' || (standing.kind === 'live' && troubled(standing.state.workloads) > 0);
   const isDelivered = environment.deploy.kind === 'flux' || environment.deploy.kind === 'argocd';
   const isCut = standing.kind === 'live' && standing.state.contact.state !== 'connected';
@@ -33,6 +41,7 @@ export function liveEnvironmentItem(environment: EnvironmentConfig, standing: St
       `**${name}**: ${words ?? 'not looked at yet; expand it to contact its cluster'}`,
       where,
       ...(standing.kind === 'failed' && standing.failure.fix !== undefined ? [`Fix: ${standing.failure.fix}`] : []),
+      ...drifts.map((drift) => `${drift.object.kind} ${drift.object.name}: ${driftMarkdown(drift)}`),
     ],
     contextValue: `live.${standing.kind}${environment.isProtected ? '.protected' : ''}${isDelivered ? '.delivered' : ''}`,
     spoken: [name, words ?? 'not looked at yet', where].join(', '),
@@ -64,13 +73,19 @@ function wordsOf(standing: Standing): string | undefined {
 export const troubled = (workloads: readonly LiveWorkloadView[]): number =>
   workloads.filter(({ state, cause }) => state !== 'ready' || cause !== undefined).length;
 
-/** `undo`: the replicas it had before it was scaled in this window. */
-export function workloadItem(workload: LiveWorkloadView, now: number, undo?: number): Item {
+export interface WorkloadExtras {
+  /** The replicas it had before it was scaled in this window. */
+  readonly undo?: number | undefined;
+  readonly drift?: Drift | undefined;
+}
+
+export function workloadItem(workload: LiveWorkloadView, now: number, { undo, drift }: WorkloadExtras = {}): Item {
   const { ref, state, cause } = workload;
   const isTroubled = cause !== undefined && state !== 'ready';
   const tags = [...new Set(workload.images.map(imageTag))];
   const words = [
     ...(cause === undefined ? (state === 'ready' ? [] : [firstSentence(workload.message)]) : [firstSentence(cause)]),
+    ...(drift === undefined ? [] : ['differs from the files']),
     countWords(workload),
     ...(undo === undefined ? [] : [`scaled from ${undo}`]),
     ...(tags.length === 0 ? [] : [tags.length > 2 ? `${tags.slice(0, 2).join(', ')} and more` : tags.join(', ')]),
@@ -87,6 +102,7 @@ export function workloadItem(workload: LiveWorkloadView, now: number, undo?: num
       ...(cause === undefined ? [] : [cause]),
       ...workload.images.map((image) => `\`${image}\``),
       ...(workload.revision === undefined ? [] : [`Revision ${workload.revision}`]),
+      ...(drift === undefined ? [] : [driftMarkdown(drift)]),
     ],
     contextValue: `workload.${ref.kind}.${state}${undo === undefined ? '' : '.scaled'}`,
     spoken: [`${ref.kind} ${ref.name}`, state, ...words.filter((word) => word !== ref.kind)].join(', '),

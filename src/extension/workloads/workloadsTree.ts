@@ -1,12 +1,18 @@
+import { performance } from 'node:perf_hooks';
 import * as vscode from 'vscode';
 import type { ObjectRef, PodView } from '../../engine/events/index.ts';
 import type { LiveState, LiveWorkloadView } from '../../engine/main.ts';
 import type { EnvironmentConfig } from '../../engine/project/model.ts';
+import { liveUri } from '../drift/decorations.ts';
+import type { DriftStore } from '../drift/driftStore.ts';
+import { driftOfObject } from '../drift/driftWords.ts';
 import { Owner } from '../events.ts';
 import { viewIds } from '../ids.ts';
+import type { Item } from '../views/pipelineItems.ts';
 import { toTreeItem } from '../views/treeRow.ts';
 import type { Root, Workspace } from '../workspace.ts';
 import type { ScaleUndo } from './scaleUndo.ts';
+import { changedRows, type ShownRows, shownRows } from './shownRows.ts';
 import { liveEnvironmentItem, noteItem, podItem, troubled, workloadItem } from './workloadItems.ts';
 import type { EnvironmentKey, WorkloadStore } from './workloadStore.ts';
 
@@ -28,28 +34,46 @@ export type WorkloadNode =
       readonly tone: 'info' | 'error';
     };
 
-/** Watches of a view that nobody sees any more end after this. */
+/** Watches of what nobody sees any more end after this: of a hidden view, of an environment that was collapsed. */
 const LINGER_MS = 60_000;
 /** Ages on screen. */
 const TICK_MS = 30_000;
+
+interface TreeParts {
+  readonly workspace: Workspace;
+  readonly store: WorkloadStore;
+  readonly scaled: ScaleUndo;
+  readonly drift: DriftStore;
+  readonly log: vscode.LogOutputChannel;
+}
 
 /** Environments → workloads → pods, live. An environment is asked when it is expanded, and not before. */
 export class WorkloadsTree extends Owner implements vscode.TreeDataProvider<WorkloadNode> {
   readonly #workspace: Workspace;
   readonly #store: WorkloadStore;
   readonly #scaled: ScaleUndo;
-  readonly #changed = this.own(new vscode.EventEmitter<WorkloadNode | undefined>());
+  readonly #drift: DriftStore;
+  readonly #log: vscode.LogOutputChannel;
+  readonly #changed = this.own(new vscode.EventEmitter<WorkloadNode | WorkloadNode[] | undefined>());
   readonly onDidChangeTreeData = this.#changed.event;
   readonly #view: vscode.TreeView<WorkloadNode>;
   readonly #nodes = new Map<string, WorkloadNode>();
   /** Rows ask for their workload one by one; a thousand must not look through a thousand each. */
   readonly #index = new WeakMap<LiveState, ReadonlyMap<string, LiveWorkloadView>>();
   readonly #expanded = new Map<string, EnvironmentKey>();
+  readonly #collapsed = new Map<string, NodeJS.Timeout>();
+  readonly #shown = new Map<string, ShownRows>();
+  /** Rows that VS Code has not asked for since it expanded an environment. */
+  #expansion:
+    | { readonly environment: string; readonly rows: number; readonly started: number; left: number }
+    | undefined;
   #linger: NodeJS.Timeout | undefined;
   #ticker: NodeJS.Timeout | undefined;
 
-  constructor(workspace: Workspace, store: WorkloadStore, scaled: ScaleUndo) {
+  constructor({ workspace, store, scaled, drift, log }: TreeParts) {
     super();
+    this.#drift = drift;
+    this.#log = log;
     this.#workspace = workspace;
     this.#store = store;
     this.#scaled = scaled;
@@ -59,18 +83,26 @@ export class WorkloadsTree extends Owner implements vscode.TreeDataProvider<Work
     this.own(this.#view.onDidChangeVisibility(() => this.#onVisibility()));
     this.own(
       this.#view.onDidExpandElement(({ element }) => {
-        if (element.kind === 'environment') this.#expanded.set(this.#id(element), keyOf(element));
+        if (element.kind !== 'environment') return;
+        clearTimeout(this.#collapsed.get(this.#id(element)));
+        this.#expanded.set(this.#id(element), keyOf(element));
       }),
     );
     this.own(
       this.#view.onDidCollapseElement(({ element }) => {
         if (element.kind !== 'environment') return;
-        this.#expanded.delete(this.#id(element));
-        this.#store.close(keyOf(element));
+        const id = this.#id(element);
+        this.#expanded.delete(id);
+        // Who opens it again at once need not wait for the cluster again.
+        const timer = setTimeout(() => this.#store.close(keyOf(element)), LINGER_MS);
+        timer.unref();
+        clearTimeout(this.#collapsed.get(id));
+        this.#collapsed.set(id, timer);
       }),
     );
     this.own(store.onDidChange((key) => this.#refresh(key)));
     this.own(scaled.onDidChange((key) => this.#refresh(key)));
+    this.own(drift.onDidChange((key) => this.#refresh(key)));
     this.own(
       workspace.onDidChange((change) => {
         if (change.kind === 'runs') {
@@ -84,6 +116,7 @@ export class WorkloadsTree extends Owner implements vscode.TreeDataProvider<Work
           return;
         }
         this.#nodes.clear();
+        this.#shown.clear();
         this.#changed.fire(undefined);
       }),
     );
@@ -91,6 +124,7 @@ export class WorkloadsTree extends Owner implements vscode.TreeDataProvider<Work
       dispose: () => {
         clearTimeout(this.#linger);
         clearInterval(this.#ticker);
+        for (const timer of this.#collapsed.values()) clearTimeout(timer);
       },
     });
     this.#onVisibility();
@@ -107,7 +141,10 @@ export class WorkloadsTree extends Owner implements vscode.TreeDataProvider<Work
     const { root, environment } = node;
     if (node.kind === 'environment') {
       await this.#store.open(keyOf(node));
-      return this.#childrenOf(node);
+      const started = performance.now();
+      const rows = this.#childrenOf(node);
+      this.#expansion = { environment, rows: rows.length, started, left: rows.length };
+      return rows;
     }
     if (node.kind !== 'workload') return [];
     return (this.#workload(node)?.pods ?? []).map((pod) =>
@@ -131,18 +168,22 @@ export class WorkloadsTree extends Owner implements vscode.TreeDataProvider<Work
         if (environment === undefined) return new vscode.TreeItem(node.environment);
         const project = this.#workspace.roots.length > 1 ? node.root.project?.name : undefined;
         return toTreeItem(
-          liveEnvironmentItem(environment, this.#store.get(keyOf(node)), project),
+          liveEnvironmentItem(environment, this.#store.get(keyOf(node)), {
+            drifts: this.#drift.get(keyOf(node)),
+            project,
+          }),
           this.#id(node),
           Collapsed,
         );
       }
       case 'workload': {
         const workload = this.#workload(node);
+        this.#measure(node.environment);
         if (workload === undefined) return new vscode.TreeItem(node.ref.name);
-        const { kind, name } = node.ref;
-        const undo = this.#scaled.offer({ ...keyOf(node), named: `${kind.toLowerCase()}/${name}` }, workload.desired);
-        const item = workloadItem(workload, now, undo);
-        return toTreeItem(item, this.#id(node), workload.pods.length === 0 ? None : Collapsed);
+        const item = this.#item(keyOf(node), workload, now);
+        const row = toTreeItem(item, this.#id(node), workload.pods.length === 0 ? None : Collapsed);
+        row.resourceUri = liveUri(keyOf(node), node.ref);
+        return row;
       }
       case 'pod': {
         const pod = this.#pod(node);
@@ -169,6 +210,12 @@ export class WorkloadsTree extends Owner implements vscode.TreeDataProvider<Work
     return standing.state.workloads.map(({ ref }) => this.#node({ kind: 'workload', root, environment, ref }));
   }
 
+  #item(key: EnvironmentKey, workload: LiveWorkloadView, now: number): Item {
+    const { kind, name } = workload.ref;
+    const undo = this.#scaled.offer({ ...key, named: `${kind.toLowerCase()}/${name}` }, workload.desired);
+    return workloadItem(workload, now, { undo, drift: driftOfObject(this.#drift.get(key), workload.ref) });
+  }
+
   #environment(node: { readonly root: Root; readonly environment: string }): EnvironmentConfig | undefined {
     return node.root.project?.environments.find(({ name }) => name === node.environment);
   }
@@ -188,12 +235,45 @@ export class WorkloadsTree extends Owner implements vscode.TreeDataProvider<Work
     return this.#workload(node)?.pods.find(({ name }) => name === node.pod);
   }
 
+  /** Draws anew what says something else than before. */
   #refresh(key: EnvironmentKey): void {
     const root = this.#workspace.roots.find(({ path }) => path === key.folder);
     if (root === undefined) return;
-    const known = this.#nodes.get(this.#id({ kind: 'environment', root, environment: key.environment }));
-    if (known !== undefined) this.#changed.fire(known);
+    const id = this.#id({ kind: 'environment', root, environment: key.environment });
+    const known = this.#nodes.get(id);
+    const standing = this.#store.get(key);
+    const environment = this.#environment({ root, environment: key.environment });
+    if (known !== undefined && standing.kind === 'live' && environment !== undefined) {
+      const now = Date.now();
+      const shown = shownRows(
+        liveEnvironmentItem(environment, standing, { drifts: this.#drift.get(key) }),
+        standing.state.workloads,
+        {
+          idOf: ({ ref }) => this.#id({ kind: 'workload', root, environment: key.environment, ref }),
+          rowOf: (workload) => this.#item(key, workload, now),
+          now,
+        },
+      );
+      const changed = changedRows(this.#shown.get(id), shown);
+      this.#shown.set(id, shown);
+      if (changed === 'all') this.#changed.fire(known);
+      else if (changed.length > 0) this.#changed.fire(changed.flatMap((row) => this.#nodes.get(row) ?? []));
+    } else {
+      this.#shown.delete(id);
+      if (known !== undefined) this.#changed.fire(known);
+    }
     this.#badge();
+  }
+
+  /** Says how long the extension took for the rows of an environment, once VS Code has asked for all of them. */
+  #measure(environment: string): void {
+    const expansion = this.#expansion;
+    if (expansion?.environment !== environment) return;
+    expansion.left -= 1;
+    if (expansion.left > 0) return;
+    this.#expansion = undefined;
+    const ms = performance.now() - expansion.started;
+    this.#log.debug(`Workloads of ${environment}: ${expansion.rows} rows in ${ms.toFixed(1)} ms`);
   }
 
   #badge(): void {

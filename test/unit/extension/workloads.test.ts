@@ -207,7 +207,7 @@ describe('undo of a scale', () => {
     // Somebody else has scaled it since.
     expect(undo.offer(web, 4)).toBeUndefined();
     expect(undo.offer({ ...web, environment: 'prod' }, 5)).toBeUndefined();
-    const row = workloadItem({ ...api, desired: 5 }, now, undo.offer(web, 5));
+    const row = workloadItem({ ...api, desired: 5 }, now, { undo: undo.offer(web, 5) });
     expect(row.description).toMatch(/scaled from 2/);
     expect(row.contextValue).toBe('workload.Deployment.ready.scaled');
   });
