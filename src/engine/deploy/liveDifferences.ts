@@ -31,7 +31,7 @@ export async function liveDifferences(
       const after = await access.apply(object, { signal, isDryRun: true, isForced: true });
       const { changes } = diffObject(after, current, { kind: 'full' });
       // Our mark on what we deployed says nothing about the files.
-      const told = changes.filter(({ path }) => path !== `metadata.labels.${SET_LABEL}`);
+      const told = changes.filter(({ path }) => path !== `metadata.labels.${JSON.stringify(SET_LABEL)}`);
       return { object: seen.object, action: told.length === 0 ? 'none' : 'change', changes: told };
     } catch (error) {
       // No right to write, or a webhook that refuses dry runs.
