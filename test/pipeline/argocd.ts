@@ -9,6 +9,7 @@ import { moduleFolder } from '../lab/gobuild.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { pushActor } from './support/actor.ts';
 import { playArgoCd } from './support/argocdPlayer.ts';
+import { actorPort, deployment } from './support/deployment.ts';
 import { giteaRepository } from './support/giteaRepository.ts';
 import { run, test } from './support/suite.ts';
 
@@ -100,23 +101,9 @@ write(
   'deploy/kustomization.yaml',
   `# Written by Image Updater and by Slipway.\r\nresources: [web.yaml]\r\nimages:\r\n  - name: ${repository}\r\n    newTag: 1.0.0   # the version\r\n`,
 );
-const workload = (environment: string) => `apiVersion: apps/v1
-kind: Deployment
-metadata: { name: web }
-spec:
-  replicas: 1
-  selector: { matchLabels: { app: web } }
-  template:
-    metadata: { labels: { app: web } }
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-        - name: web
-          image: ${repository}
-          ports: [{ name: http, containerPort: 8080 }]
-          env: [${environment}]
-          readinessProbe: { httpGet: { path: /ready, port: http }, periodSeconds: 1 }
----
+const workload = (
+  environment: string,
+) => `${deployment({ name: 'web', image: repository, container: [...actorPort, `env: [${environment}]`] })}---
 apiVersion: v1
 kind: Service
 metadata: { name: web }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createSystem, Engine, type LogLine, type LogNote } from '../../src/engine/main.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { pushActor } from './support/actor.ts';
+import { actorPort, deployment } from './support/deployment.ts';
 import { run, test } from './support/suite.ts';
 
 const lab = labEnvironment();
@@ -44,6 +45,12 @@ async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
 // A commit that is live, and two after it.
 mkdirSync(join(root, 'k8s'));
 git('init', '-q', '-b', 'main');
+const talker = [
+  'command:',
+  '  - sh',
+  '  - -c',
+  `  - 'trap "exit 0" TERM; echo first words; n=0; while [ ! -f /tmp/die ]; do n=$((n+1)); echo line $n; sleep 0.2; done; echo last words; exit 3'`,
+];
 const manifests = (tag: string) => `apiVersion: v1
 kind: Service
 metadata: { name: web }
@@ -51,40 +58,8 @@ spec:
   selector: { app: web }
   ports: [{ name: http, port: 80, targetPort: http }]
 ---
-apiVersion: apps/v1
-kind: Deployment
-metadata: { name: web }
-spec:
-  replicas: 2
-  selector: { matchLabels: { app: web } }
-  template:
-    metadata: { labels: { app: web } }
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-        - name: web
-          image: ${repository}:${tag}
-          ports: [{ name: http, containerPort: 8080 }]
-          readinessProbe: { httpGet: { path: /ready, port: http }, periodSeconds: 1 }
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: { name: talker }
-spec:
-  replicas: 1
-  selector: { matchLabels: { app: talker } }
-  template:
-    metadata: { labels: { app: talker } }
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-        - name: talker
-          image: ${lab.registry}/base/debian:12
-          command:
-            - sh
-            - -c
-            - 'trap "exit 0" TERM; echo first words; n=0; while [ ! -f /tmp/die ]; do n=$((n+1)); echo line $n; sleep 0.2; done; echo last words; exit 3'
-`;
+${deployment({ name: 'web', image: `${repository}:${tag}`, replicas: 2, container: actorPort })}---
+${deployment({ name: 'talker', image: `${lab.registry}/base/debian:12`, container: talker })}`;
 writeFileSync(join(root, 'Dockerfile'), 'FROM scratch\n');
 writeFileSync(
   join(root, 'slipway.yaml'),

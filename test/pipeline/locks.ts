@@ -9,6 +9,7 @@ import type { RunEvent } from '../../src/engine/main.ts';
 import { commit, git } from '../lab/examples.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { pushActor } from './support/actor.ts';
+import { deployment } from './support/deployment.ts';
 import { run, test } from './support/suite.ts';
 
 const lab = labEnvironment();
@@ -26,20 +27,13 @@ writeFileSync(join(root, 'Dockerfile'), 'FROM scratch\n');
 writeFileSync(join(root, '.gitignore'), '.slipway/\n');
 writeFileSync(
   join(root, 'slow/app.yaml'),
-  `apiVersion: apps/v1
-kind: Deployment
-metadata: { name: slow }
-spec:
-  selector: { matchLabels: { app: slow } }
-  template:
-    metadata: { labels: { app: slow } }
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers:
-        - name: slow
-          image: ${repository}
-          readinessProbe: { httpGet: { path: /healthz, port: 8080 }, initialDelaySeconds: 20, periodSeconds: 1 }
-`,
+  deployment({
+    name: 'slow',
+    image: repository,
+    container: [
+      'readinessProbe: { httpGet: { path: /healthz, port: 8080 }, initialDelaySeconds: 20, periodSeconds: 1 }',
+    ],
+  }),
 );
 const helm = (namespace: string) =>
   `namespace: ${mark}-${namespace}

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { pushActor } from './support/actor.ts';
+import { actorPort, deployment } from './support/deployment.ts';
 import { run, test } from './support/suite.ts';
 
 const lab = labEnvironment();
@@ -28,6 +29,14 @@ interface Set {
   readonly strategy?: string;
 }
 
+const web = ({ strategy, env: variables = '' }: Set): string =>
+  deployment({
+    name: 'web',
+    image: repository,
+    ...(strategy !== undefined && { spec: [strategy] }),
+    container: [`env: [${variables}]`, ...actorPort],
+  });
+
 function write(name: Name, set: Set): void {
   const folder = join(root, name);
   mkdirSync(folder, { recursive: true });
@@ -45,24 +54,7 @@ spec:
   selector: { app: web }
   ports: [{ name: http, port: ${set.port}, targetPort: http }]
 ---
-apiVersion: apps/v1
-kind: Deployment
-metadata: { name: web }
-spec:
-  replicas: 1
-  ${set.strategy ?? ''}
-  selector: { matchLabels: { app: web } }
-  template:
-    metadata: { labels: { app: web } }
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-        - name: web
-          image: ${repository}
-          env: [${set.env ?? ''}]
-          ports: [{ name: http, containerPort: 8080 }]
-          readinessProbe: { httpGet: { path: /ready, port: http }, periodSeconds: 1 }
-${set.old === 'gone' ? '' : '---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: old }\ndata: { a: b }\n'}${
+${web(set)}${set.old === 'gone' ? '' : '---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: old }\ndata: { a: b }\n'}${
   set.extra === undefined
     ? ''
     : `---
