@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { FluxActions } from './delivery.ts';
 import type { Diagnosis, ObjectDiff, RevisionView } from './deploy/index.ts';
 import type { Drift } from './drift.ts';
@@ -23,7 +24,7 @@ import type { LintFinding } from './lint/index.ts';
 import type { Operations } from './operate.ts';
 import { makePlan, type PlanFacts, type PlanRequest } from './plan/index.ts';
 import type { Plan } from './plan/step.ts';
-import { SlipwayError } from './problems/index.ts';
+import { type Place, SlipwayError } from './problems/index.ts';
 import { type GitFacts, type InitProposal, loadProject, proposeConfig } from './project/index.ts';
 import type { Project, RollbackWay } from './project/model.ts';
 import type { LiveState } from './rollout/index.ts';
@@ -135,6 +136,15 @@ export class Engine {
    */
   async run(request: RunRequest): Promise<RunView> {
     const { plan } = await this.plan(request);
+    // A green run that did nothing would pass for a test, a gate and a deploy.
+    if (plan.steps.length === 0) {
+      throw new SlipwayError({
+        reason: 'config',
+        code: 'plan.nothing',
+        message: 'There is nothing to run: this project has no images, tests or commands for what was asked.',
+        fix: 'slipway plan shows what was found; open the folder that holds the app, or describe it in slipway.yaml (slipway init).',
+      });
+    }
     return this.#execute(plan, request);
   }
 
@@ -396,9 +406,13 @@ function refuseErrors(project: Project): void {
     message: errors.length === 1 ? first.message : `${first.message} (and ${errors.length - 1} more)`,
     place: first.place,
     ...(first.fix !== undefined && { fix: first.fix }),
-    evidence: errors.map((error) => error.message),
+    ...(errors.length > 1 && { evidence: errors.slice(1).map(({ place, message }) => `${lineOf(place)}: ${message}`) }),
   });
 }
+
+/** As `slipway.yaml:12`; the folder is that of the first mistake. */
+const lineOf = ({ file, range }: Place): string =>
+  `${basename(file)}${range === undefined ? '' : `:${range.start.line + 1}`}`;
 
 /** Markers, policies and tags, loaded when somebody first looks at one: nothing else of the engine needs them. */
 export const loadMarkers = () => import('./markers/index.ts');

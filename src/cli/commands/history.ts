@@ -30,6 +30,10 @@ export function addHistoryCommands(program: Command, context: () => CliContext):
         .flatMap((view) => (view === undefined ? [] : [view]))
         .filter((view) => flags.env === undefined || view.environment === flags.env)
         .slice(0, flags.count);
+      if (chosen.length === 0 && !cli.isJson) {
+        const where = flags.env === undefined ? 'in this workspace' : `for ${flags.env}`;
+        cli.print(`Nothing was run ${where} yet; slipway run starts a run.`);
+      }
       for (const view of chosen) cli.print(cli.isJson ? json(view) : line(view));
     });
 }

@@ -220,7 +220,7 @@ function changed(cli: CliContext, result: Changed & { readonly verdict?: Rollout
 
 function statusLines(status: EnvironmentStatus, isVerbose: boolean): readonly string[] {
   const { environment, namespace, context, deployer, revision, head, failure } = status;
-  const title = `${environment}  ${namespace} on ${context}, ${deployer}${status.isProtected ? ', protected' : ''}`;
+  const title = `${environment}  ${namespace}${context === '' ? '' : ` on ${context}`}, ${deployer}${status.isProtected ? ', protected' : ''}`;
   if (failure !== undefined) return [title, ...failureLines(failure).map((line) => `  ${line}`), ''];
   const release =
     revision === undefined

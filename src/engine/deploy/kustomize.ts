@@ -5,7 +5,7 @@ import { join, relative, sep } from 'node:path';
 import { stringify } from 'yaml';
 import { SlipwayError } from '../problems/index.ts';
 import type { KustomizeDeploy } from '../project/model.ts';
-import { findTool, type System } from '../system/index.ts';
+import { findTool, howToInstall, type System } from '../system/index.ts';
 import type { ImageToDeploy } from './images.ts';
 import { type PlacedObject, parseObjects } from './objects.ts';
 
@@ -81,6 +81,6 @@ function buildCommand(system: System, folder: string): { readonly file: string; 
     reason: 'tool-missing',
     code: 'tool.kustomize',
     message: 'Neither kustomize nor kubectl was found on PATH.',
-    fix: 'Install one of them, or set its path in the settings.',
+    fix: howToInstall('kustomize'),
   });
 }

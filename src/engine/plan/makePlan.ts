@@ -67,7 +67,10 @@ class Planner {
       reason: 'config',
       code: 'tags.none',
       message: `No tag can be made: ${left.map(({ template, why }) => `"${template}": ${why}`).join('; ')}.`,
-      fix: 'Commit first, or add a template such as "{branch}-{sha}" under "tags".',
+      fix:
+        this.#facts.commit === undefined
+          ? 'Make a first commit (git init, git add -A, git commit), or add a template that needs none, such as "{date}", under "tags".'
+          : 'Add a template that every commit can fill, such as "{sha}", under "tags".',
     });
   }
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { StringDecoder } from 'node:string_decoder';
 import { CancelledError, SlipwayError } from '../problems/index.ts';
 import { isTreeAlive, killTree } from './processTree.ts';
-import { findTool, mergeEnv } from './tools.ts';
+import { findTool, howToInstall, mergeEnv } from './tools.ts';
 
 export interface ProcessRequest {
   /** A program name looked up on PATH, or a path. Never a command line. */
@@ -221,7 +221,7 @@ function missing(file: string): SlipwayError {
     reason: 'tool-missing',
     code: `tool.${file}`,
     message: `${file} was not found on PATH.`,
-    fix: `Install ${file}, or set its path in the settings.`,
+    fix: howToInstall(file),
   });
 }
 

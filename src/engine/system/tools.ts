@@ -28,6 +28,23 @@ export function findTool(name: string, env: Env, platform = process.platform): s
   return undefined;
 }
 
+const INSTALL: Readonly<Record<string, string>> = {
+  cosign: 'https://docs.sigstore.dev/cosign/system_config/installation/',
+  docker: 'https://docs.docker.com/engine/install/',
+  git: 'https://git-scm.com/downloads',
+  grype: 'https://github.com/anchore/grype#installation',
+  helm: 'https://helm.sh/docs/intro/install/',
+  kubectl: 'https://kubernetes.io/docs/tasks/tools/',
+  kustomize: 'https://kubectl.docs.kubernetes.io/installation/kustomize/',
+  trivy: 'https://trivy.dev/docs/latest/getting-started/installation/',
+};
+
+/** The fix for a program that is not on PATH. */
+export function howToInstall(tool: string): string {
+  const where = INSTALL[tool] === undefined ? '' : ` (${INSTALL[tool]})`;
+  return `Install ${tool}${where}, or add its folder to PATH; an editor that was open before has to be started again.`;
+}
+
 /** Windows writes `Path`, separates by semicolons and allows quotes around a folder. */
 function foldersOf(env: Env, isWindows: boolean): readonly string[] {
   const key = isWindows ? (Object.keys(env).find((name) => name.toUpperCase() === 'PATH') ?? 'PATH') : 'PATH';
