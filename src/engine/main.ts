@@ -234,8 +234,15 @@ export class Engine {
   }
 
   /** What would make a deploy fail, without a run and without a write. */
-  async check(request: PlanRequest, signal: AbortSignal): Promise<CheckResult> {
-    return checkEnvironment((await this.plan(request)).plan, this.#asking(signal));
+  async check(
+    request: PlanRequest,
+    signal: AbortSignal,
+  ): Promise<CheckResult & { readonly loops: readonly LintFinding[] }> {
+    const [result, findings] = await Promise.all([
+      this.plan(request).then(({ plan }) => checkEnvironment(plan, this.#asking(signal))),
+      this.lint(),
+    ]);
+    return { ...result, loops: findings.filter(({ code }) => code === 'ci.feedback-loop') };
   }
 
   /** What a deploy would change in the cluster, secrets masked. */
@@ -416,6 +423,9 @@ const lineOf = ({ file, range }: Place): string =>
 
 /** Markers, policies and tags, loaded when somebody first looks at one: nothing else of the engine needs them. */
 export const loadMarkers = () => import('./markers/index.ts');
+
+/** Mistakes of workflows and feedback loops, for files that are open. */
+export const loadLint = () => import('./lint/index.ts');
 
 export const loadCi = () => import('./ciHost.ts');
 

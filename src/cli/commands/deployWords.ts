@@ -1,4 +1,4 @@
-import type { Answer, ObjectDiff } from '../../engine/main.ts';
+import type { Answer, LintFinding, ObjectDiff } from '../../engine/main.ts';
 import { placeText } from '../words.ts';
 
 export function answerLines({ certainty, code, message, fix, place }: Answer): readonly string[] {
@@ -6,6 +6,15 @@ export function answerLines({ certainty, code, message, fix, place }: Answer): r
     `${certainty === 'wrong' ? '✗ wrong     ' : '? suspicious'}  ${code}: ${message}`,
     ...(place === undefined ? [] : [`    at ${placeText(place)}`]),
     `    Fix: ${fix}`,
+  ];
+}
+
+/** A loop does not make this deploy fail; it makes the next ones come by themselves. */
+export function loopLines({ code, message, fix, fixes, place }: LintFinding): readonly string[] {
+  return [
+    `? suspicious  ${code}: ${message}`,
+    `    at ${placeText(place)}`,
+    ...(fix === undefined ? [] : [`    Fix: ${fix}${fixes.length > 0 ? ' (slipway lint --fix)' : ''}`]),
   ];
 }
 

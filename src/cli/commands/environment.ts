@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import type { RevisionView } from '../../engine/main.ts';
 import type { CliContext } from '../context.ts';
 import { createOutput } from '../output.ts';
-import { answerLines, diffLines } from './deployWords.ts';
+import { answerLines, diffLines, loopLines } from './deployWords.ts';
 import { chooseWay, ROLLBACK_WAYS, type RollbackFlags } from './rollbackWays.ts';
 import { confirmProtected, finish, startedBy } from './run.ts';
 
@@ -24,10 +24,11 @@ export function addEnvironmentCommands(program: Command, context: () => CliConte
     .option('--tag <tag>', 'as if this existing tag were deployed')
     .action(async (flags: EnvironmentFlags) => {
       const cli = context();
-      const { answers, unchecked } = await cli.engine.check(requestOf(flags), cli.signal);
-      if (cli.isJson) cli.print(JSON.stringify({ answers, unchecked }));
+      const { answers, unchecked, loops } = await cli.engine.check(requestOf(flags), cli.signal);
+      if (cli.isJson) cli.print(JSON.stringify({ answers, unchecked, loops }));
       else {
         for (const line of answers.flatMap(answerLines)) cli.print(line);
+        for (const line of loops.flatMap(loopLines)) cli.print(line);
         for (const text of unchecked) cli.print(`not checked  ${text}`);
         if (answers.length === 0) cli.print(`Nothing stands in the way of a deploy to ${flags.env}.`);
       }

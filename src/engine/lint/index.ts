@@ -1,6 +1,6 @@
 // Mistakes in workflows and GitOps files, feedback loops between them, and whether a push starts CI: reading only.
 export type { LintFinding, LintFix } from './findings.ts';
-export { fixedFiles, lintFiles, lintWorkspace } from './lintWorkspace.ts';
+export { fixedFiles, lintFiles, lintWorkflows, lintWorkspace } from './lintWorkspace.ts';
 export { type LoopAnswer, loopAnswers } from './loopFindings.ts';
 export { askPush, type PushAnswer, type PushQuestion } from './pushQuestion.ts';
-export { readWorkspace } from './workspaceFiles.ts';
+export { readIndexed, readWorkspace } from './workspaceFiles.ts';

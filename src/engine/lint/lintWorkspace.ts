@@ -17,16 +17,29 @@ export async function lintWorkspace(system: System, root: string): Promise<reado
 
 export function lintFiles(files: WorkspaceFiles): readonly LintFinding[] {
   const { findings, index, texts, root } = files;
-  const plain: Diagnostic[] = findings.pipelines.flatMap(({ workflow }) => lintWorkflow(workflow));
-  for (const path of findings.paths) {
-    if (texts.has(join(root, path))) plain.push(...index.diagnostics(path));
-  }
-  const found: LintFinding[] = [
-    ...loopFindings(files).map(({ diagnostic, fixes }) => ({ ...diagnostic, fixes })),
-    ...plain.map((diagnostic) => ({ ...diagnostic, fixes: replacementFix(diagnostic, texts) })),
+  const objects = findings.paths.flatMap((path) => (texts.has(join(root, path)) ? index.diagnostics(path) : []));
+  return sorted([
+    ...workflowFindings(files),
+    ...objects.map((diagnostic) => ({ ...diagnostic, fixes: replacementFix(diagnostic, texts) })),
+  ]);
+}
+
+/** Only what is wrong in the workflows, and between them and the image bots. */
+export function lintWorkflows(files: WorkspaceFiles): readonly LintFinding[] {
+  return sorted(workflowFindings(files));
+}
+
+function workflowFindings(files: WorkspaceFiles): readonly LintFinding[] {
+  const plain = files.findings.pipelines.flatMap(({ workflow }) => lintWorkflow(workflow));
+  return [
+    ...loopFindings(files),
+    ...plain.map((diagnostic) => ({ ...diagnostic, fixes: replacementFix(diagnostic, files.texts) })),
   ];
+}
+
+function sorted(found: readonly LintFinding[]): readonly LintFinding[] {
   const order: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info: 2 };
-  return found.sort(
+  return found.toSorted(
     (a, b) =>
       order[a.severity] - order[b.severity] ||
       (a.place.file < b.place.file ? -1 : a.place.file > b.place.file ? 1 : 0) ||

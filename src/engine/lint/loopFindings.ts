@@ -8,10 +8,10 @@ import {
   readYamlObjects,
   skipCiFix,
 } from '../gitops/index.ts';
-import type { Diagnostic, Place } from '../problems/index.ts';
+import type { Place } from '../problems/index.ts';
 import type { PipelineFinding } from '../project/index.ts';
 import { botCommits, type KnownBot } from './botCommits.ts';
-import type { LintFix } from './findings.ts';
+import type { LintFinding, LintFix } from './findings.ts';
 import { workflowFacts } from './workflowFacts.ts';
 import type { WorkspaceFiles } from './workspaceFiles.ts';
 
@@ -22,11 +22,6 @@ export interface LoopAnswer extends LoopVerdict {
   readonly workflow: string;
   readonly files: readonly string[];
   readonly branch?: string;
-}
-
-export interface LoopFinding {
-  readonly diagnostic: Diagnostic;
-  readonly fixes: readonly LintFix[];
 }
 
 interface Pair {
@@ -62,25 +57,24 @@ export function loopAnswers(files: WorkspaceFiles): readonly LoopAnswer[] {
 const SEVERITIES = { loop: 'error', noise: 'info', unknown: 'info' } as const;
 
 /** Findings for loops (errors), and for runs that are for nothing or not known (infos). */
-export function loopFindings(files: WorkspaceFiles): readonly LoopFinding[] {
-  return pairs(files).flatMap((pair): readonly LoopFinding[] => {
+export function loopFindings(files: WorkspaceFiles): readonly LintFinding[] {
+  return pairs(files).flatMap((pair): readonly LintFinding[] => {
     const { verdict, bot, pipeline } = pair;
     if (verdict.verdict === 'safe' || verdict.verdict === 'guarded') return [];
     const fixes = verdict.verdict === 'unknown' ? [] : fixesOf(files, pair);
     const first = fixes[0];
     return [
       {
-        diagnostic: {
-          severity: SEVERITIES[verdict.verdict],
-          code: `ci.feedback-${verdict.verdict}`,
-          message: `${upper(verdict.reason)}.`,
-          place: triggerPlace(pipeline),
-          fix:
-            first === undefined
-              ? `Keep ${bot.commit.files.join(', ')} out of the workflow's path filter, or let the bot write to another branch or repository.`
-              : `${first.title}.`,
-        },
+        severity: SEVERITIES[verdict.verdict],
+        code: `ci.feedback-${verdict.verdict}`,
+        message: `${upper(verdict.reason)}.`,
+        place: triggerPlace(pipeline),
+        fix:
+          first === undefined
+            ? `Keep ${bot.commit.files.join(', ')} out of the workflow's path filter, or let the bot write to another branch or repository.`
+            : `${first.title}.`,
         fixes,
+        related: { place: bot.place, message: `${upper(bot.commit.bot)} commits` },
       },
     ];
   });

@@ -33,7 +33,34 @@ export async function readWorkspace(system: System, root: string): Promise<Works
     if (!isWorkflow) index.update(path, text);
     if (isWorkflow || mayHoldObjects(text) || text.includes('$imagepolicy')) texts.set(file, text);
   }
+  return { root, findings, index, texts, defaultBranch: await defaultBranchOf(system, root) };
+}
+
+/**
+ * The same for a repository whose markers and objects somebody keeps an index of already, as the editor does with unsaved
+ * changes. `root` is what the index's files are relative to; `openText` gives the text of a file that is open.
+ */
+export async function readIndexed(
+  system: System,
+  root: string,
+  index: MarkerIndex,
+  openText: (file: string) => string | undefined,
+): Promise<WorkspaceFiles> {
+  const readText = async (file: string) => openText(file) ?? system.files.readText(file);
+  const findings = await findEverything({ ...system, files: { ...system.files, readText } }, root);
+  const texts = new Map<string, string>();
+  for (const { workflow } of findings.pipelines) {
+    const text = await readText(workflow.file);
+    if (text !== undefined) texts.set(workflow.file, text);
+  }
+  for (const path of index.files) {
+    const text = index.textOf(path);
+    if (text !== undefined) texts.set(join(root, path), text);
+  }
+  return { root, findings, index, texts, defaultBranch: await defaultBranchOf(system, root) };
+}
+
+async function defaultBranchOf(system: System, root: string): Promise<string | undefined> {
   const head = await system.files.readText(join(root, '.git/refs/remotes/origin/HEAD')).catch(() => undefined);
-  const defaultBranch = /^ref: refs\/remotes\/origin\/(\S+)/.exec(head ?? '')?.[1];
-  return { root, findings, index, texts, defaultBranch };
+  return /^ref: refs\/remotes\/origin\/(\S+)/.exec(head ?? '')?.[1];
 }

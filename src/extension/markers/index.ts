@@ -2,6 +2,7 @@ import type * as vscode from 'vscode';
 import type { System } from '../../engine/system/index.ts';
 import type { CommandSpec } from '../commands/register.ts';
 import { Owner } from '../events.ts';
+import { LintProblems } from '../lint/index.ts';
 import type { EngineLoader } from '../run/engineLoader.ts';
 import type { Workspace } from '../workspace.ts';
 import { markerCommands } from './commands.ts';
@@ -29,6 +30,7 @@ export function registerMarkers(parts: MarkerParts): Owner & { readonly commands
   owner.own(new MarkerHover(model));
   owner.own(new MarkerNavigation(model));
   owner.own(new MarkerDiagnostics(model, log));
+  owner.own(new LintProblems({ model, system, loader, log }));
   owner.own(new WhyDocuments(model));
   owner.own(new ImagesTree(model, workspace));
   return Object.assign(owner, { commands: markerCommands(model, system, workspace) });
