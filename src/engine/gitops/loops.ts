@@ -106,7 +106,8 @@ function startAnswer({ branch, files }: BotCommit, { host, push, jobs }: Workflo
     );
   }
   if (push === undefined) return { runs: 'no', reason: 'it does not start on pushes' };
-  if (branch === undefined) return { runs: 'unknown', reason: 'its branch is a template, or the default branch, which is not known here' };
+  if (branch === undefined)
+    return { runs: 'unknown', reason: 'its branch is a template, or the default branch, which is not known here' };
   return pushStartsWorkflow(push, { ref: { branch }, files }, host);
 }
 
