@@ -20,6 +20,7 @@ import {
 import type { RunEvent, RunId, StepSummary } from './events/index.ts';
 import { Secrets } from './events/secrets.ts';
 import { gatherFacts } from './facts.ts';
+import type { TagView } from './images/tags.ts';
 import type { LintFinding } from './lint/index.ts';
 import type { Operations } from './operate.ts';
 import { makePlan, type PlanFacts, type PlanRequest } from './plan/index.ts';
@@ -51,6 +52,7 @@ export type { Drift } from './drift.ts';
 export type { DryRun, DryRunImage } from './dryRun.ts';
 export type { CheckResult, RollbackWays } from './environments.ts';
 export type { RunEvent, RunId } from './events/index.ts';
+export type { TagView } from './images/tags.ts';
 export type { LintFinding, LintFix } from './lint/index.ts';
 export type * from './operate.ts';
 export type { PlanRequest } from './plan/index.ts';
@@ -231,6 +233,13 @@ export class Engine {
     options: { readonly signal: AbortSignal; readonly newest?: number; readonly isReadOnly?: boolean },
   ): Promise<void> {
     return followRuns(this.#system.files, this.root, onEvents, options);
+  }
+
+  /** The newest tags of an image of the project, asked of its registry; see {@link listTags}. */
+  async tags(image: string, most: number, signal: AbortSignal): Promise<readonly TagView[]> {
+    const { listTags } = await import('./images/tags.ts');
+    const repository = (await this.project()).images.find(({ name }) => name === image)?.repository ?? image;
+    return listTags(this.#system, repository, { most, signal, secrets: secretsOf(this.#system) });
   }
 
   /** What would make a deploy fail, without a run and without a write. */

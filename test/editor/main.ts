@@ -5,6 +5,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as esbuild from 'esbuild';
 import { buildBundle } from '../bundle.ts';
+import { actionsSuite } from './actionsSuite.ts';
 import { ciSuite } from './ciSuite.ts';
 import { hostSuite } from './hostSuite.ts';
 import { labSuite } from './labSuite.ts';
@@ -32,6 +33,7 @@ const suites: readonly Suite[] = [
   trustSuite,
   labSuite,
   scaleSuite,
+  actionsSuite,
   windowsSuite,
 ];
 

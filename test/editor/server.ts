@@ -23,6 +23,7 @@ export interface EditorServer {
 export interface ServerOptions {
   /** User settings of every window. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  readonly keybindings?: readonly { readonly key: string; readonly command: string; readonly args?: unknown }[];
   /** Over the environment of this process; the extension host and its children inherit it. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /**
@@ -67,6 +68,9 @@ export async function startServer(options: ServerOptions = {}): Promise<EditorSe
   const user = join(data, 'data', 'User');
   mkdirSync(user, { recursive: true });
   writeFileSync(join(user, 'settings.json'), JSON.stringify({ ...quiet, ...options.settings }, null, 2));
+  if (options.keybindings !== undefined) {
+    writeFileSync(join(user, 'keybindings.json'), JSON.stringify(options.keybindings, null, 2));
+  }
   const extensions = join(data, 'extensions');
   mkdirSync(extensions);
   if (options.driver !== 'inside') symlinkSync(root, join(extensions, 'slipway.slipway-0.1.0'));

@@ -153,6 +153,35 @@ export class EditorWindow {
     await row.click();
   }
 
+  /** In a pick of several: takes the mark off an entry. */
+  async untick(label: string): Promise<void> {
+    const name = this.page.locator('.label-name').filter({ hasText: beginning(label) });
+    const row = this.page.locator('.quick-input-list .monaco-list-row').filter({ has: name }).first();
+    await row.click();
+    await row.locator('[role=checkbox][aria-checked=false], input[type=checkbox]:not(:checked)').waitFor();
+  }
+
+  /** Fills the input box of this title and accepts; or accepts a pick of several with what is marked. */
+  async answer(title: string, text?: string): Promise<void> {
+    await this.page.locator('.quick-input-titlebar', { hasText: title }).waitFor();
+    if (text !== undefined) await this.quickInput.fill(text);
+    await this.quickInput.press('Enter');
+  }
+
+  /** Clicks an action that a row shows when the pointer is on it. A row that is drawn anew meanwhile is pointed at again. */
+  async rowAction(row: Locator, title: string): Promise<void> {
+    const action = row.locator(`.action-label[aria-label^="${title}"]`);
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        await row.hover({ timeout: 3_000 });
+        await action.click({ timeout: 2_000 });
+        return;
+      } catch (error) {
+        if (attempt === 5) throw error;
+      }
+    }
+  }
+
   async openFile(path: string): Promise<void> {
     await this.#quickOpen('Control+p');
     await this.quickInput.fill(path);

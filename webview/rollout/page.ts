@@ -213,7 +213,7 @@ export class RolloutPage extends LitElement {
     const { diagnosis: found } = this;
     const tab = found === undefined ? 'run' : this.tab;
     const panel = tab === 'diagnosis' && found !== undefined ? this.#diagnosis(view, found) : this.#run(view);
-    return html`<main>
+    return html`<main data-run=${view.run.id} data-condition=${conditionOf(view.run, view.isLive)}>
       ${header(view, this.now, this.#send)} ${outcome(view, this.#send, this.#showLog)}
       ${
         found === undefined

@@ -6,10 +6,12 @@ import type { EnvironmentConfig, Stage } from '../../engine/project/model.ts';
 import type { CommandSpec } from '../commands/register.ts';
 import { type RunCommandParts, startRun } from '../commands/runCommands.ts';
 import { pickEnvironment, pickRoot, projectOf, type Target, targetOf } from '../commands/target.ts';
+import type { EngineLoader } from '../run/engineLoader.ts';
 import type { Root } from '../workspace.ts';
+import { pickTag } from './pickTag.ts';
 import type { SelectedEnvironment } from './selectedEnvironment.ts';
 
-export function stageCommands(parts: RunCommandParts): readonly CommandSpec[] {
+export function stageCommands(parts: RunCommandParts & { readonly loader: EngineLoader }): readonly CommandSpec[] {
   const { workspace } = parts;
   const onImages = (id: 'slipway.build' | 'slipway.scan' | 'slipway.push', request: PlanRequest, title: string) =>
     ({
@@ -45,7 +47,7 @@ export function stageCommands(parts: RunCommandParts): readonly CommandSpec[] {
       needs: 'trusted',
       run: async (argument) => {
         const { root, environment } = await onEnvironment(argument, vscode.l10n.t('Deploy'));
-        const tag = await pickTag(root, argument, environment);
+        const tag = await pickTag(parts.loader, root, argument, environment);
         await startRun(parts, root, environment, tag === null ? { only: ['deploy', 'smoke'] } : { tag });
       },
     },
@@ -136,55 +138,6 @@ async function pickImages(root: Root, argument: unknown, title: string): Promise
   );
   if (picked === undefined || picked.length === 0) throw new CancelledError();
   return picked.length === images.length ? undefined : picked.map(({ label }) => label);
-}
-
-/** A tag that was published from this workspace, or any other; null = that of the present commit. */
-async function pickTag(root: Root, argument: unknown, environment: EnvironmentConfig): Promise<string | null> {
-  const given = (argument as { readonly tag?: unknown } | undefined)?.tag;
-  if (typeof given === 'string') return given;
-  const seen = new Map<string, string>();
-  for (const { view } of root.runs.list()) {
-    for (const { tags } of view.published) {
-      const tag = tags[0];
-      if (tag !== undefined && !seen.has(tag)) seen.set(tag, view.startedAt);
-    }
-  }
-  const live = root.runs.latest(environment.name)?.view;
-  const items: (vscode.QuickPickItem & { readonly tag?: string | null })[] = [
-    {
-      label: vscode.l10n.t('This commit'),
-      description: vscode.l10n.t('what has been published for it'),
-      iconPath: new vscode.ThemeIcon('git-commit'),
-      tag: null,
-    },
-    ...[...seen].slice(0, 20).map(([tag, at]) => ({
-      label: tag,
-      description: [
-        vscode.l10n.t('published {0}', new Date(at).toLocaleString()),
-        ...(live?.state === 'succeeded' && live.tag === tag ? [vscode.l10n.t('last verified')] : []),
-      ].join(', '),
-      iconPath: new vscode.ThemeIcon('tag'),
-      tag,
-    })),
-    { label: vscode.l10n.t('Another tag…'), iconPath: new vscode.ThemeIcon('edit') },
-  ];
-  const picked = await vscode.window.showQuickPick(items, {
-    title: vscode.l10n.t('Deploy to {0}', environment.name),
-    placeHolder: vscode.l10n.t('Version'),
-    ignoreFocusOut: true,
-    matchOnDescription: true,
-  });
-  if (picked === undefined) throw new CancelledError();
-  if (picked.tag !== undefined) return picked.tag;
-  const typed = await vscode.window.showInputBox({
-    title: vscode.l10n.t('Deploy to {0}', environment.name),
-    prompt: vscode.l10n.t('A tag that is in the registry'),
-    ignoreFocusOut: true,
-    validateInput: (text) =>
-      /^[\w][\w.-]{0,127}$/.test(text) ? undefined : vscode.l10n.t('Letters, digits, ".", "_" and "-", at most 128.'),
-  });
-  if (typed === undefined) throw new CancelledError();
-  return typed;
 }
 
 const stageWords: Readonly<Record<Stage, string>> = {

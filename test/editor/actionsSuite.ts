@@ -1,0 +1,61 @@
+// Every command and every button of the page, used as a person uses them, in one window on one deployment of the lab; what
+// they do is seen in the tree, on the page, and in the registry or the cluster.
+
+import { environment as labEnvironment } from '../lab/lab.ts';
+import { buttonCases } from './actions/buttonCases.ts';
+import { deliveryCases } from './actions/deliveryCases.ts';
+import { resumeCases } from './actions/resumeCases.ts';
+import { Stage } from './actions/stage.ts';
+import { stageCases } from './actions/stageCases.ts';
+import { taskCases } from './actions/taskCases.ts';
+import { workloadCases } from './actions/workloadCases.ts';
+import { createDepot } from './samples/depot.ts';
+import { startServer } from './server.ts';
+import type { Suite } from './suite.ts';
+import { launchBrowser } from './window.ts';
+
+export const actionsSuite: Suite = {
+  name: 'actions',
+  lab: ['core', 'flux'],
+  run: async (report) => {
+    const lab = labEnvironment();
+    const depot = createDepot(lab);
+    const server = await startServer({
+      settings: {
+        'security.workspace.trust.enabled': false,
+        'workbench.colorTheme': 'Dark 2026',
+        // Only then is a terminal's text in the document.
+        'terminal.integrated.gpuAcceleration': 'off',
+      },
+      keybindings: [
+        { key: 'ctrl+alt+b', command: 'slipway.build', args: { images: ['job'] } },
+        { key: 'ctrl+alt+d', command: 'slipway.run', args: { environment: 'dev' } },
+        {
+          key: 'ctrl+alt+u',
+          command: 'runCommands',
+          args: {
+            commands: ['workbench.action.files.saveAll', { command: 'slipway.smoke', args: { environment: 'dev' } }],
+          },
+        },
+      ],
+      env: lab.env,
+    });
+    const browser = await launchBrowser();
+    try {
+      const stage = await Stage.open(browser, server, depot);
+      await stageCases(report, stage);
+      await workloadCases(report, stage);
+      await buttonCases(report, stage);
+      await taskCases(report, stage);
+      await deliveryCases(report, stage);
+      await resumeCases(report, stage, browser, server);
+    } catch (error) {
+      console.log(server.output().slice(-3000));
+      throw error;
+    } finally {
+      await browser.close();
+      await server.stop();
+      depot.remove();
+    }
+  },
+};
