@@ -17,6 +17,7 @@ import { registerMarkers } from './markers/index.ts';
 import { PageMemory } from './rollout/pageMemory.ts';
 import type { PanelActions } from './rollout/panel.ts';
 import { RolloutPanels } from './rollout/panels.ts';
+import { sameAgain } from './rollout/sameAgain.ts';
 import { EngineLoader } from './run/engineLoader.ts';
 import { LogDocuments } from './run/logDocuments.ts';
 import { Runner } from './run/runner.ts';
@@ -54,10 +55,11 @@ export function activate(context: vscode.ExtensionContext): void {
       const entry = root.runs.get(run);
       if (entry !== undefined) runner.cancel(root, entry.view);
     }),
-    runAgain: guarded(async (root, environment) => {
+    runAgain: guarded(async (root, run) => {
       refuseUntrusted();
-      const found = root.project?.environments.find(({ name }) => name === environment) ?? null;
-      await startRun(parts, root, found);
+      const view = root.runs.get(run)?.view;
+      const found = root.project?.environments.find(({ name }) => name === view?.environment) ?? null;
+      await startRun(parts, root, found, view === undefined ? {} : sameAgain(view));
     }),
     resume: async (root, run) => {
       await vscode.commands.executeCommand('slipway.resume', { root, run });

@@ -76,3 +76,24 @@ export function progressWords(progress: NonNullable<StepView['progress']>): stri
   const { done, total, unit } = progress;
   return unit === undefined ? `${done} of ${total}` : `${done} of ${total} ${unit}`;
 }
+
+/** What a run that succeeded has achieved: `subject` is a tag or name, `words` say the rest. No more than was done. */
+export function achievementOf(run: RunView): { readonly subject?: string; readonly words: string } {
+  const { environment, tag, steps, published, scans, rollback } = run;
+  const has = (kind: StepView['kind']) => steps.some((step) => step.kind === kind);
+  const count = (kind: StepView['kind']) => {
+    const images = new Set(steps.flatMap(({ kind: of, image }) => (of === kind && image !== undefined ? [image] : [])));
+    return images.size === 1 ? `Image ${[...images].join()}` : `${images.size} images`;
+  };
+  if (environment !== null && has('deploy')) {
+    const words = `is live on ${environment}`;
+    return tag === undefined ? { words: `The new version ${words}` } : { subject: tag, words };
+  }
+  if (environment !== null && has('rollback'))
+    return { words: `${environment} is back at ${rollback?.finished?.target ?? 'an earlier version'}` };
+  if (published.length > 0) return { words: `${published.length} image${published.length === 1 ? '' : 's'} published` };
+  if (scans.length > 0) return { words: `${count('scan')} passed the gate` };
+  if (has('build')) return { words: `${count('build')} built` };
+  if (has('smoke')) return { words: `What is live on ${environment ?? 'the cluster'} passes its smoke checks` };
+  return { words: has('test') ? 'The tests pass' : 'All steps are done' };
+}

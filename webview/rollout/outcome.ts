@@ -3,7 +3,7 @@ import type { CauseView } from '../../src/engine/events/index.ts';
 import type { Failure } from '../../src/engine/problems/index.ts';
 import type { RunView } from '../../src/engine/run/projection.ts';
 import type { RolloutState } from '../../src/extension/rollout/protocol.ts';
-import { activityOf, conditionOf, duration } from '../../src/extension/words.ts';
+import { achievementOf, activityOf, conditionOf, duration } from '../../src/extension/words.ts';
 import { conditionMark, icon, link, offerButton, plural, type Send } from './parts.ts';
 
 /** The one thing to know now: what happens, what came out, or why it failed and what to do. */
@@ -50,14 +50,11 @@ function succeeded(run: RunView, send: Send): TemplateResult {
       : [`${run.verdict.message.replace(/\.$/, '')} after ${duration(run.verdict.elapsedMs)}`]),
     ...(run.smoke.length === 0 ? [] : [`${passed} of ${plural(run.smoke.length, 'smoke check')} passed`]),
   ];
+  const { subject, words } = achievementOf(run);
   return html`<section class="outcome good" aria-label="Outcome">
     <p class="headline">
       ${conditionMark('succeeded')}
-      ${
-        run.environment === null
-          ? html`${plural(run.published.length, 'image')} published`
-          : html`${run.tag === undefined ? 'The new version' : html`<code>${run.tag}</code>`} is live on ${run.environment}`
-      }
+      ${subject === undefined ? nothing : html`<code>${subject}</code>`} ${words}
     </p>
     ${facts.length === 0 ? nothing : html`<p>${facts.join('. ')}.</p>`}
     ${

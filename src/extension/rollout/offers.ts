@@ -2,6 +2,7 @@
 import type { RunView } from '../../engine/run/projection.ts';
 import { conditionOf } from '../words.ts';
 import type { Offer } from './protocol.ts';
+import { sameAgain } from './sameAgain.ts';
 
 export interface Offers {
   /** For any run like this one; the last is the main one. */
@@ -17,7 +18,8 @@ export function offersOf(run: RunView, isLive: boolean): Offers {
   const resume: readonly Offer[] = condition === 'succeeded' ? [] : ['resume'];
   const rollBack: readonly Offer[] = hasEnvironment && condition === 'succeeded' ? ['rollBack'] : [];
   // Nobody wanted an interrupted run to end: to go on with it is what one comes for.
-  const again: readonly Offer[] = condition === 'interrupted' ? ['runAgain', ...resume] : [...resume, 'runAgain'];
+  const runAgain: readonly Offer[] = sameAgain(run) === undefined ? [] : ['runAgain'];
+  const again = condition === 'interrupted' ? [...runAgain, ...resume] : [...resume, ...runAgain];
   return { offers: [...rollBack, ...again], fixes: hasEnvironment ? fixesOf(run, condition) : [] };
 }
 

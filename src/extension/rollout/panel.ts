@@ -16,7 +16,7 @@ import { type LogLine, type Offer, parseToHost, type RolloutState, type ToHost, 
 /** What the page may ask of the rest of the extension. */
 export interface PanelActions {
   readonly cancel: (root: Root, run: string) => Promise<void>;
-  readonly runAgain: (root: Root, environment: string | null) => Promise<void>;
+  readonly runAgain: (root: Root, run: string) => Promise<void>;
   readonly resume: (root: Root, run: string) => Promise<void>;
   readonly openLog: (root: Root, run: string, step: string) => Promise<void>;
   readonly openReport: (root: Root, run: string, path: string) => Promise<void>;
@@ -227,7 +227,7 @@ export class RolloutPanel extends Owner {
       case 'do':
         if (message.offer === 'cancel') await actions.cancel(this.root, this.#run);
         if (message.offer === 'resume') await actions.resume(this.root, this.#run);
-        if (message.offer === 'runAgain') await actions.runAgain(this.root, this.environment);
+        if (message.offer === 'runAgain') await actions.runAgain(this.root, this.#run);
         await this.#command(message.offer);
         return;
       case 'showRun':

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { RunView } from '../../../src/engine/main.ts';
 import { project } from '../../../src/engine/run/projection.ts';
 import { offersOf } from '../../../src/extension/rollout/offers.ts';
+import { sameAgain } from '../../../src/extension/rollout/sameAgain.ts';
+import { achievementOf } from '../../../src/extension/words.ts';
 import { gatedRun, rolledBackRun, runningRun, type SampleRun, succeededRun } from '../../editor/samples/runs.ts';
 
 function viewOf(run: SampleRun): RunView {
@@ -39,5 +41,33 @@ describe('what the page offers', () => {
     const { verdict: _gone, ...view } = viewOf(rolledBackRun());
     const failure = { reason: 'locked', code: 'helm.pending', message: 'locked' } as const;
     expect(offersOf({ ...view, failure }, false).fixes[0]).toBe('unlock');
+  });
+});
+
+describe('run again', () => {
+  const step = (id: string, image?: string) => {
+    const [kind = ''] = id.split(':');
+    return { id, kind, title: id, needs: [], state: 'succeeded', vertexes: [], ...(image !== undefined && { image }) };
+  };
+  const whole = viewOf(succeededRun());
+  const run = (environment: string | null, ...steps: readonly ReturnType<typeof step>[]) =>
+    ({ ...whole, environment, steps, published: [], scans: [], smoke: [] }) as unknown as RunView;
+
+  it.each([
+    ['a whole run', whole, {}, /is live on/],
+    ['a build', run(null, step('build:api', 'api')), { images: ['api'], only: ['build'] }, /^Image api built/],
+    [
+      'a push',
+      { ...run(null, step('build:api', 'api'), step('publish:api', 'api')), published: whole.published.slice(0, 1) },
+      { images: ['api'], until: 'publish' },
+      /^1 image published/,
+    ],
+    ['tests of an environment', run('dev', step('test:unit')), { only: ['test'] }, /^The tests pass/],
+    ['smoke checks', run('dev', step('smoke:dev')), { only: ['smoke'] }, /live on dev passes its smoke checks/],
+    ['a deploy of a tag', run('dev', step('deploy:dev'), step('smoke:dev')), { tag: whole.tag }, /is live on dev/],
+    ['a rollback by hand', run('dev', step('rollback:dev')), undefined, /^dev is back at/],
+  ] as const)('of %s is that part again, and the page claims no more', (_name, view, request, words) => {
+    expect(sameAgain(view)).toEqual(request);
+    expect(achievementOf(view).words).toMatch(words);
   });
 });
