@@ -5,8 +5,8 @@ import { HostEndedError, SlipwayError } from '../../engine/problems/index.ts';
 import type { EnvironmentConfig } from '../../engine/project/model.ts';
 import type { System } from '../../engine/system/index.ts';
 import { Emitter, Owner } from '../events.ts';
-import { contextKeys } from '../ids.ts';
-import { activityOf, duration } from '../words.ts';
+import { contextKeys, viewIds } from '../ids.ts';
+import { duration } from '../words.ts';
 import type { Root } from '../workspace.ts';
 import type { EngineLoader } from './engineLoader.ts';
 
@@ -57,20 +57,16 @@ export class Runner extends Owner {
     signal: AbortSignal,
     onEvent: (event: RunEvent) => void,
   ): Promise<RunView> {
-    return this.#execute(
-      root,
-      request.environment ?? null,
-      (engine, options) =>
-        engine.run({
-          ...request,
-          ...options,
-          signal: AbortSignal.any([options.signal, signal]),
-          onEvent: (event) => {
-            options.onEvent(event);
-            onEvent(event);
-          },
-        }),
-      vscode.ProgressLocation.Window,
+    return this.#execute(root, request.environment ?? null, (engine, options) =>
+      engine.run({
+        ...request,
+        ...options,
+        signal: AbortSignal.any([options.signal, signal]),
+        onEvent: (event) => {
+          options.onEvent(event);
+          onEvent(event);
+        },
+      }),
     );
   }
 
@@ -158,23 +154,20 @@ export class Runner extends Owner {
         readonly onEvent: (event: RunEvent) => void;
       },
     ) => Promise<RunView>,
-    location: vscode.ProgressLocation = vscode.ProgressLocation.Notification,
   ): Promise<RunView> {
     const cancel = new AbortController();
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     const active: Active = { root, environment, cancel, ended };
     this.#active.add(active);
     this.#sayRunning();
-    const title = environment === null ? vscode.l10n.t('Slipway: images') : vscode.l10n.t('Slipway: {0}', environment);
     try {
-      return await vscode.window.withProgress({ location, title, cancellable: true }, async (progress, token) => {
-        token.onCancellationRequested(() => cancel.abort());
+      // Tree, page and status bar tell how it goes: a bar over the view is enough, a notification would tell it again.
+      return await vscode.window.withProgress({ location: { viewId: viewIds.pipelines } }, async () => {
         const engine = await this.#loader.engine(root.path);
-        progress.report({ message: vscode.l10n.t('planning') });
         return await work(engine, {
           signal: cancel.signal,
           startedBy: 'editor',
-          onEvent: (event) => this.#onEvent(active, event, (message) => progress.report({ message })),
+          onEvent: (event) => this.#onEvent(active, event),
         });
       });
     } finally {
@@ -185,7 +178,7 @@ export class Runner extends Owner {
     }
   }
 
-  #onEvent(active: Active, event: RunEvent, report: (message: string) => void): void {
+  #onEvent(active: Active, event: RunEvent): void {
     const { runs } = active.root;
     const isFirst = active.run === undefined;
     active.run = event.run;
@@ -199,10 +192,6 @@ export class Runner extends Owner {
       this.#started.fire({ root: active.root, run: event.run });
     }
     this.#event.fire({ root: active.root, event });
-    if (event.type === 'step.started' || event.type === 'step.finished') {
-      const view = runs.get(event.run)?.view;
-      if (view?.state === 'running') report(activityOf(view));
-    }
     if (event.type === 'run.finished') {
       this.#log.info(`Run ${event.run} ${event.outcome} after ${duration(event.durationMs)}`);
     }
