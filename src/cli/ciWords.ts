@@ -1,4 +1,4 @@
-import type { CiAnnotation, CiJob, CiRun, CiState, CommitStory, RunWithJobs } from '../engine/ci/index.ts';
+import type { CiAnnotation, CiArtifact, CiJob, CiRun, CiState, CommitStory, RunWithJobs } from '../engine/ci/index.ts';
 import { isBad } from '../engine/ci/index.ts';
 import { duration, shortDigest } from './words.ts';
 
@@ -69,6 +69,9 @@ export function runLines({ run, jobs }: RunWithJobs, now: number): readonly stri
     ...jobs.flatMap((job) => jobLines(job, now, isBad(job.state) || job.state === 'running' ? 'steps' : 'brief')),
   ];
 }
+
+export const artifactLine = ({ name, bytes, isExpired }: CiArtifact): string =>
+  `${oneLine(name)}${bytes === undefined ? '' : ` ${Math.ceil(bytes / 1024)} KiB`}${isExpired ? ', expired' : ''}`;
 
 export function annotationLine({ path, line, severity, title, message }: CiAnnotation): string {
   return `  ${severity}: ${path}:${line}: ${title === undefined ? '' : `${oneLine(title)}: `}${oneLine(message)}`;

@@ -43,7 +43,7 @@ export interface FakeRun {
   updated_at?: string;
   attempt?: number;
   jobs: FakeJob[];
-  artifacts?: { id: number; name: string; size: number; expired?: boolean }[];
+  artifacts?: { id: number; name: string; size: number; expired?: boolean; zip?: Buffer }[];
 }
 
 /** What the next matching requests get instead of an answer. */
@@ -71,6 +71,9 @@ export interface FakeHost {
   rate: { limit: number; remaining: number; resetsAt: number } | undefined;
   /** Most elements in a page, whatever was asked for. */
   pageSize: number;
+  /** What the store of artifacts was asked, which is another host: the path and the token that came along. */
+  readonly stored: { readonly path: string; readonly authorization: string | undefined }[];
+  store: string;
   readonly dispatched: { readonly path: string; readonly body: Record<string, unknown>; readonly query: string }[];
   close(): Promise<void>;
 }
@@ -87,6 +90,8 @@ export async function startFakeHost(kind: CiKind): Promise<FakeHost> {
     version: kind === 'gitea' ? '1.26.0' : 'new',
     rate: undefined,
     pageSize: 100,
+    stored: [],
+    store: '',
     dispatched: [],
     close: async () => {},
   };
@@ -107,17 +112,32 @@ export async function startFakeHost(kind: CiKind): Promise<FakeHost> {
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const store = createServer((request, response) => {
+    const path = request.url ?? '';
+    host.stored.push({ path, authorization: request.headers.authorization });
+    const zip = artifactOf(host, Number(/^\/zip\/(\d+)\?sig=/.exec(path)?.[1]))?.zip;
+    response.writeHead(zip === undefined ? 404 : 200, { 'content-type': 'application/zip' });
+    response.end(zip);
+  });
+  await new Promise<void>((resolve) => store.listen(0, '127.0.0.1', resolve));
+  const stands = store.address();
+  host.store = `http://127.0.0.1:${typeof stands === 'object' && stands !== null ? stands.port : 0}/`;
   const address = server.address();
   const name = `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
   const web = `http://${name}/`;
   const api = { github: `${web}api/v3/`, gitea: `${web}api/v1/`, gitlab: `${web}api/v4/` }[kind];
   host.repository = { kind, host: name, web, api, path: PATH };
   host.close = async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+    for (const each of [server, store]) {
+      each.closeAllConnections();
+      await new Promise((resolve) => each.close(resolve));
+    }
   };
   return host;
 }
+
+const artifactOf = (host: FakeHost, id: number) =>
+  host.runs.flatMap(({ artifacts }) => artifacts ?? []).find((each) => each.id === id);
 
 function handle(host: FakeHost, kind: CiKind, request: IncomingMessage, response: ServerResponse, body: string): void {
   const url = new URL(request.url ?? '/', host.repository.web);
@@ -325,6 +345,15 @@ function actions(kind: CiKind, { host, url, request, body, send, page }: Answer)
     if (one === undefined) return false;
     return runRoutes(kind, one, runRest, { host, url, request, body, send, page }, run, job);
   }
+  const zipped = /^actions\/artifacts\/(\d+)\/zip$/.exec(rest)?.[1];
+  if (zipped !== undefined) {
+    const found = artifactOf(host, Number(zipped));
+    if (found === undefined) return false;
+    // GitHub says 410 for what has expired; both send on to their store with a signature in the address.
+    if (found.expired === true) send(410, { message: 'Artifact has expired' });
+    else send(302, undefined, { location: `${host.store}zip/${found.id}?sig=1` });
+    return true;
+  }
   const [, jobId, jobRest = ''] = /^actions\/jobs\/(\d+)(?:\/(.*))?$/.exec(rest) ?? [];
   const annotated = /^check-runs\/(\d+)\/annotations$/.exec(rest)?.[1];
   const of = host.runs.find(({ jobs }) => jobs.some(({ id }) => id === Number(jobId ?? annotated)));
@@ -480,7 +509,10 @@ function gitlab({ host, url, request, send, page, body }: Answer): boolean {
     finished_at: one.completed_at ?? null,
     pipeline: { id: of.id, status: word(of), ref: of.branch, sha: of.sha, project_id: 1 },
     tag_list: one.labels ?? [],
-    artifacts: [],
+    // The archive of a job has the job's id.
+    artifacts: (of.artifacts ?? [])
+      .filter(({ id }) => id === one.id)
+      .map(({ size }) => ({ file_type: 'archive', size, filename: 'artifacts.zip', file_format: 'zip' })),
   });
   if (rest === 'pipelines' && request.method === 'GET') {
     const list = host.runs.filter(
@@ -539,6 +571,8 @@ function gitlab({ host, url, request, send, page, body }: Answer): boolean {
   if (of === undefined || found === undefined) return false;
   if (jobRest === '') send(200, answerBy('gitlab', 'job', job(found, of)));
   else if (jobRest === 'trace') send(200, found.log ?? '');
+  else if (jobRest === 'artifacts' && artifactOf(host, found.id) !== undefined)
+    send(302, undefined, { location: `${host.store}zip/${found.id}?sig=1` });
   else if (jobRest === 'artifacts/gl-code-quality-report.json' && found.annotations !== undefined)
     send(200, found.annotations);
   else return false;

@@ -1,8 +1,9 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { CiClient, CiRun, RunWithJobs } from '../../engine/ci/index.ts';
 import { Secrets } from '../../engine/events/secrets.ts';
 import { SlipwayError } from '../../engine/problems/index.ts';
-import { annotationLine, jobLines, runLine, runLines, storyLines } from '../ciWords.ts';
+import { annotationLine, artifactLine, jobLines, runLine, runLines, storyLines } from '../ciWords.ts';
 import type { CliContext } from '../context.ts';
 import { liveLines } from '../liveLines.ts';
 
@@ -60,6 +61,14 @@ export function addCiCommands(program: Command, context: () => CliContext): void
     .option('-f, --follow', 'go on until the job has ended')
     .option('--raw', 'as the host gives it, with times and colours')
     .action(async (job: string | undefined, flags: LogFlags) => logs(await connect(), job, flags));
+  ci.command('artifacts')
+    .description('What the jobs of a run left behind; with --get or --all it is fetched and unpacked.')
+    .argument('[run]', 'number or id; default: the newest of this branch')
+    .option('-b, --branch <branch>', 'the newest of this branch')
+    .option('--get <name>', 'fetch the one of this name; repeatable', append)
+    .option('--all', 'fetch all of them')
+    .option('--dir <folder>', 'where to, a folder for each', '.')
+    .action(async (run: string | undefined, flags: ArtifactFlags) => artifacts(await connect(), run, flags));
   ci.command('watch')
     .description('Follow a run until it has ended; exit code 1 when it failed.')
     .argument('[run]', 'number or id; default: the newest of this branch')
@@ -126,11 +135,20 @@ interface LogFlags {
   readonly raw?: boolean;
 }
 
+interface ArtifactFlags {
+  readonly branch?: string;
+  readonly get?: readonly string[];
+  readonly all?: boolean;
+  readonly dir: string;
+}
+
 interface RunFlags {
   readonly ref?: string;
   readonly field?: Readonly<Record<string, string>>;
   readonly watch?: boolean;
 }
+
+const append = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
 
 function collect(text: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   const at = text.indexOf('=');
@@ -207,11 +225,40 @@ async function show(connected: Connected, wanted: string | undefined, flags: Sho
   }
   for (const line of runLines({ run, jobs }, cli.system.clock.now())) print(line);
   for (const annotation of annotations) print(annotationLine(annotation));
-  for (const { name, bytes, isExpired } of artifacts)
-    print(
-      `  artifact ${name}${bytes === undefined ? '' : ` ${Math.ceil(bytes / 1024)} KiB`}${isExpired ? ', expired' : ''}`,
-    );
+  for (const artifact of artifacts) print(`  artifact ${artifactLine(artifact)}`);
   for (const line of story === undefined ? [] : storyLines(story)) print(line);
+}
+
+async function artifacts(connected: Connected, wanted: string | undefined, flags: ArtifactFlags): Promise<void> {
+  const { cli, client, print, json } = connected;
+  const run = await chosen(connected, wanted, flags.branch);
+  const found = await client.artifacts(run.id, cli.signal);
+  const isFetch = flags.all === true || flags.get !== undefined;
+  const missing = (flags.get ?? []).filter((name) => !found.some((each) => each.name === name));
+  if (missing.length > 0) {
+    throw new SlipwayError({
+      reason: 'usage',
+      code: 'ci.artifact-unknown',
+      message: `Run #${run.number} has no artifact ${missing.join(', ')}.`,
+      fix: `It has: ${found.map(({ name }) => name).join(', ') || 'none'}.`,
+    });
+  }
+  if (!isFetch) {
+    for (const artifact of found) {
+      if (cli.isJson) json({ run: run.id, ...artifact });
+      else print(artifactLine(artifact));
+    }
+    if (found.length === 0 && !cli.isJson) print(`Run #${run.number} left nothing behind.`);
+    return;
+  }
+  const { saveArtifact } = await import('../../engine/ci/index.ts');
+  for (const artifact of found) {
+    const isWanted = flags.get === undefined ? !artifact.isExpired : flags.get.includes(artifact.name);
+    if (!isWanted) continue;
+    const saved = await saveArtifact(cli.system, client, artifact, resolve(flags.dir), cli.signal);
+    if (cli.isJson) json(saved);
+    else print(`${saved.folder}: ${saved.files.length} file${saved.files.length === 1 ? '' : 's'} of ${saved.name}`);
+  }
 }
 
 async function logs(connected: Connected, wanted: string | undefined, flags: LogFlags): Promise<void> {

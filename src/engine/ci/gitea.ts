@@ -1,35 +1,30 @@
 import * as v from 'valibot';
 import { SlipwayError } from '../problems/index.ts';
-import type { System } from '../system/index.ts';
-import { listIn, readShape, time, toArtifact, toJob, toRun } from './actionsShape.ts';
+import { ActionsClient } from './actionsClient.ts';
+import { listIn, readShape, time, toRun } from './actionsShape.ts';
 import { findStarted } from './dispatched.ts';
 import { provenSteps, stepsByLog } from './giteaSteps.ts';
-import type { CiHttp } from './http.ts';
+import { DEFAULT_MOST, nullish } from './hostClient.ts';
 import { logAnnotations } from './logText.ts';
 import type {
   Ability,
   CiAction,
   CiAnnotation,
-  CiArtifact,
   CiClient,
   CiJob,
   CiLog,
-  CiRepository,
   CiRun,
   CiStep,
   CiWorkflow,
   DispatchRequest,
-  RateLimit,
   RunFilter,
 } from './model.ts';
 import { isFinished } from './model.ts';
 import { stateOfPair } from './state.ts';
 import { type GiteaVersion, giteaAbility, parseGiteaVersion } from './version.ts';
 
-const DEFAULT_MOST = 20;
 /** Servers hand out at most this many in a page unless configured otherwise (MAX_RESPONSE_ITEMS). */
 const PAGE = 50;
-const nullish = <T extends v.GenericSchema>(schema: T) => v.optional(v.nullable(schema));
 
 const taskShape = v.object({
   id: v.union([v.string(), v.number()]),
@@ -55,34 +50,18 @@ const workflowShape = v.object({
 });
 
 /** Gitea and Forgejo: GitHub's shapes, with what the server's version has. */
-export class GiteaClient implements CiClient {
-  readonly #http: CiHttp;
-  readonly #system: System;
+export class GiteaClient extends ActionsClient implements CiClient {
+  protected readonly pages = { sizeName: 'limit', size: PAGE } as const;
   #version: Promise<GiteaVersion | undefined> | undefined;
-
-  constructor(http: CiHttp, system: System) {
-    this.#http = http;
-    this.#system = system;
-  }
-
-  get repository(): CiRepository {
-    return this.#http.repository;
-  }
-
-  get credential(): string {
-    return this.#http.credential;
-  }
-
-  rate = (): RateLimit | undefined => this.#http.rate;
 
   async runs(filter: RunFilter, signal: AbortSignal): Promise<readonly CiRun[]> {
     const most = filter.most ?? DEFAULT_MOST;
     const can = giteaAbility(await this.#versionOf(signal), 'runs');
     if (!can.isAble) return this.#tasks(filter, signal);
     // The list has no filter for the workflow before 28: more are fetched and chosen from.
-    const found = await this.#http.list(
+    const found = await this.http.list(
       {
-        path: this.#path('actions/runs'),
+        path: this.path('actions/runs'),
         query: { branch: filter.branch, head_sha: filter.commit },
         signal,
         what: 'runs',
@@ -95,23 +74,12 @@ export class GiteaClient implements CiClient {
     return runs.filter(({ file }) => file?.split('/').at(-1) === filter.workflow).slice(0, most);
   }
 
-  async run(id: string, signal: AbortSignal): Promise<CiRun> {
-    const path = this.#path(`actions/runs/${encodeURIComponent(id)}`);
-    return toRun(await this.#http.json({ path, signal, what: `run ${id}` }), this.repository);
+  override async jobs(run: string, signal: AbortSignal): Promise<readonly CiJob[]> {
+    return (await super.jobs(run, signal)).map(provenSteps);
   }
 
-  async jobs(run: string, signal: AbortSignal): Promise<readonly CiJob[]> {
-    const found = await this.#http.list(
-      { path: this.#path(`actions/runs/${encodeURIComponent(run)}/jobs`), signal, what: `the jobs of run ${run}` },
-      listIn('jobs'),
-      { most: 1000, sizeName: 'limit', size: PAGE },
-    );
-    return found.map((job) => provenSteps(toJob(job, run, this.repository)));
-  }
-
-  async job(id: string, run: string, signal: AbortSignal): Promise<CiJob> {
-    const path = this.#path(`actions/jobs/${encodeURIComponent(id)}`);
-    return provenSteps(toJob(await this.#http.json({ path, signal, what: `job ${id}` }), run, this.repository));
+  override async job(id: string, run: string, signal: AbortSignal): Promise<CiJob> {
+    return provenSteps(await super.job(id, run, signal));
   }
 
   async steps(job: CiJob, signal: AbortSignal): Promise<readonly CiStep[]> {
@@ -121,8 +89,8 @@ export class GiteaClient implements CiClient {
   }
 
   async log(job: string, signal: AbortSignal): Promise<CiLog> {
-    const answer = await this.#http.send({
-      path: this.#path(`actions/jobs/${encodeURIComponent(job)}/logs`),
+    const answer = await this.http.send({
+      path: this.path(`actions/jobs/${encodeURIComponent(job)}/logs`),
       signal,
       what: `the log of job ${job}`,
       also: [404, 500],
@@ -134,19 +102,6 @@ export class GiteaClient implements CiClient {
       : { state: 'pending', why: 'the job has not begun to write' };
   }
 
-  async artifacts(run: string, signal: AbortSignal): Promise<readonly CiArtifact[]> {
-    const found = await this.#http.list(
-      {
-        path: this.#path(`actions/runs/${encodeURIComponent(run)}/artifacts`),
-        signal,
-        what: `artifacts of run ${run}`,
-      },
-      listIn('artifacts'),
-      { most: 200, sizeName: 'limit', size: PAGE },
-    );
-    return found.map((artifact) => toArtifact(artifact, this.repository));
-  }
-
   /** The server keeps none: they are read from the workflow commands in the log. */
   async annotations(job: CiJob, signal: AbortSignal): Promise<readonly CiAnnotation[]> {
     const log = await this.log(job.id, signal);
@@ -155,7 +110,7 @@ export class GiteaClient implements CiClient {
 
   async workflows(signal: AbortSignal): Promise<readonly CiWorkflow[]> {
     const what = 'workflows';
-    const found = listIn('workflows')(await this.#http.json({ path: this.#path('actions/workflows'), signal, what }));
+    const found = listIn('workflows')(await this.http.json({ path: this.path('actions/workflows'), signal, what }));
     return found.map((value) => {
       const workflow = readShape(workflowShape, value, this.repository, what);
       const file = workflow.path ?? String(workflow.id);
@@ -171,10 +126,10 @@ export class GiteaClient implements CiClient {
   async dispatch(request: DispatchRequest, signal: AbortSignal): Promise<CiRun | undefined> {
     await this.#refuseUnable('dispatch', signal);
     const isForgejo = (await this.#versionOf(signal))?.flavour === 'forgejo';
-    const since = this.#system.clock.now();
+    const since = this.system.clock.now();
     const what = `starting ${request.workflow} at ${request.ref}`;
-    const path = this.#path(`actions/workflows/${encodeURIComponent(request.workflow)}/dispatches`);
-    const answer = await this.#http.json({
+    const path = this.path(`actions/workflows/${encodeURIComponent(request.workflow)}/dispatches`);
+    const answer = await this.http.json({
       method: 'POST',
       path,
       // Gitea wants it in the query, Forgejo in the body; each ignores what it does not know.
@@ -186,24 +141,18 @@ export class GiteaClient implements CiClient {
     const told = (answer ?? {}) as { readonly workflow_run_id?: unknown; readonly id?: unknown };
     const id = told.workflow_run_id ?? told.id;
     if (id !== undefined) return this.run(String(id), signal);
-    return findStarted(this, this.#system, request, since, signal);
+    return findStarted(this, this.system, request, since, signal);
   }
 
-  async rerun(run: string, which: 'all' | 'failed', signal: AbortSignal): Promise<void> {
+  override async rerun(run: string, which: 'all' | 'failed', signal: AbortSignal): Promise<void> {
     await this.#refuseUnable(which === 'failed' ? 'rerun-failed' : 'rerun', signal);
-    await this.#http.send({
-      method: 'POST',
-      path: this.#path(`actions/runs/${encodeURIComponent(run)}/${which === 'failed' ? 'rerun-failed-jobs' : 'rerun'}`),
-      signal,
-      what: `running ${which === 'failed' ? 'the failed jobs of ' : ''}run ${run} again`,
-    });
+    await super.rerun(run, which, signal);
   }
 
   async cancel(run: string, signal: AbortSignal): Promise<void> {
     await this.#refuseUnable('cancel', signal);
-    await this.#http.send({
-      method: 'POST',
-      path: this.#path(`actions/runs/${encodeURIComponent(run)}/cancel`),
+    await this.post({
+      path: this.path(`actions/runs/${encodeURIComponent(run)}/cancel`),
       signal,
       what: `cancelling run ${run}`,
     });
@@ -223,8 +172,8 @@ export class GiteaClient implements CiClient {
   /** Servers before 1.25 list tasks, which are jobs: those of one run number are put together. */
   async #tasks(filter: RunFilter, signal: AbortSignal): Promise<readonly CiRun[]> {
     const most = filter.most ?? DEFAULT_MOST;
-    const found = await this.#http.list(
-      { path: this.#path('actions/tasks'), signal, what: 'tasks' },
+    const found = await this.http.list(
+      { path: this.path('actions/tasks'), signal, what: 'tasks' },
       listIn('workflow_runs'),
       { most: most * 5, sizeName: 'limit', size: PAGE },
     );
@@ -264,7 +213,7 @@ export class GiteaClient implements CiClient {
   }
 
   #versionOf(signal: AbortSignal): Promise<GiteaVersion | undefined> {
-    this.#version ??= this.#http
+    this.#version ??= this.http
       .json({ path: 'version', signal, what: 'its version' })
       .then((body) => {
         const { version } = (body ?? {}) as { readonly version?: unknown };
@@ -275,9 +224,5 @@ export class GiteaClient implements CiClient {
         throw error;
       });
     return this.#version;
-  }
-
-  #path(rest: string): string {
-    return `repos/${this.repository.path.split('/').map(encodeURIComponent).join('/')}/${rest}`;
   }
 }

@@ -1,22 +1,19 @@
 import * as v from 'valibot';
 import { SlipwayError } from '../problems/index.ts';
-import type { System } from '../system/index.ts';
-import { listIn, readShape, toArtifact, toJob, toRun } from './actionsShape.ts';
+import { ActionsClient } from './actionsClient.ts';
+import { listIn, readShape, toRun } from './actionsShape.ts';
 import { findStarted, inputCountRefused } from './dispatched.ts';
-import type { CiHttp } from './http.ts';
+import { DEFAULT_MOST, nullish } from './hostClient.ts';
 import type {
   Ability,
   CiAnnotation,
-  CiArtifact,
   CiClient,
   CiJob,
   CiLog,
-  CiRepository,
   CiRun,
   CiStep,
   CiWorkflow,
   DispatchRequest,
-  RateLimit,
   RunFilter,
 } from './model.ts';
 import { isFinished } from './model.ts';
@@ -26,9 +23,6 @@ export const GITHUB_HEADERS = {
   accept: 'application/vnd.github+json',
   'x-github-api-version': '2022-11-28',
 } as const;
-
-const DEFAULT_MOST = 20;
-const nullish = <T extends v.GenericSchema>(schema: T) => v.optional(v.nullable(schema));
 
 const annotationShape = v.object({
   path: v.string(),
@@ -47,30 +41,14 @@ const workflowShape = v.object({
 });
 
 /** github.com, *.ghe.com and Enterprise Server. */
-export class GithubClient implements CiClient {
-  readonly #http: CiHttp;
-  readonly #system: System;
-
-  constructor(http: CiHttp, system: System) {
-    this.#http = http;
-    this.#system = system;
-  }
-
-  get repository(): CiRepository {
-    return this.#http.repository;
-  }
-
-  get credential(): string {
-    return this.#http.credential;
-  }
-
-  rate = (): RateLimit | undefined => this.#http.rate;
+export class GithubClient extends ActionsClient implements CiClient {
+  protected readonly pages = { sizeName: 'per_page' } as const;
 
   async runs(filter: RunFilter, signal: AbortSignal): Promise<readonly CiRun[]> {
     const below = filter.workflow === undefined ? '' : `workflows/${encodeURIComponent(filter.workflow)}/`;
-    const found = await this.#http.list(
+    const found = await this.http.list(
       {
-        path: this.#path(`actions/${below}runs`),
+        path: this.path(`actions/${below}runs`),
         query: { branch: filter.branch, head_sha: filter.commit },
         signal,
         what: 'runs',
@@ -81,37 +59,13 @@ export class GithubClient implements CiClient {
     return found.map((run) => toRun(run, this.repository));
   }
 
-  async run(id: string, signal: AbortSignal): Promise<CiRun> {
-    const path = this.#path(`actions/runs/${encodeURIComponent(id)}`);
-    return toRun(await this.#http.json({ path, signal, what: `run ${id}` }), this.repository);
-  }
-
-  async jobs(run: string, signal: AbortSignal): Promise<readonly CiJob[]> {
-    const found = await this.#http.list(
-      {
-        path: this.#path(`actions/runs/${encodeURIComponent(run)}/jobs`),
-        query: { filter: 'latest' },
-        signal,
-        what: `the jobs of run ${run}`,
-      },
-      listIn('jobs'),
-      { most: 1000, sizeName: 'per_page' },
-    );
-    return found.map((job) => toJob(job, run, this.repository));
-  }
-
-  async job(id: string, run: string, signal: AbortSignal): Promise<CiJob> {
-    const path = this.#path(`actions/jobs/${encodeURIComponent(id)}`);
-    return toJob(await this.#http.json({ path, signal, what: `job ${id}` }), run, this.repository);
-  }
-
   steps(job: CiJob): Promise<readonly CiStep[]> {
     return Promise.resolve(job.steps);
   }
 
   async log(job: string, signal: AbortSignal): Promise<CiLog> {
-    const answer = await this.#http.send({
-      path: this.#path(`actions/jobs/${encodeURIComponent(job)}/logs`),
+    const answer = await this.http.send({
+      path: this.path(`actions/jobs/${encodeURIComponent(job)}/logs`),
       signal,
       what: `the log of job ${job}`,
       also: [404, 410],
@@ -125,24 +79,11 @@ export class GithubClient implements CiClient {
       : { state: 'pending', why: 'GitHub gives the log of a job when the job has ended' };
   }
 
-  async artifacts(run: string, signal: AbortSignal): Promise<readonly CiArtifact[]> {
-    const found = await this.#http.list(
-      {
-        path: this.#path(`actions/runs/${encodeURIComponent(run)}/artifacts`),
-        signal,
-        what: `artifacts of run ${run}`,
-      },
-      listIn('artifacts'),
-      { most: 200, sizeName: 'per_page' },
-    );
-    return found.map((artifact) => toArtifact(artifact, this.repository));
-  }
-
   /** The id of a job is that of its check run. */
   async annotations(job: CiJob, signal: AbortSignal): Promise<readonly CiAnnotation[]> {
     const what = `the annotations of job ${job.id}`;
-    const found = await this.#http.list(
-      { path: this.#path(`check-runs/${encodeURIComponent(job.id)}/annotations`), signal, what },
+    const found = await this.http.list(
+      { path: this.path(`check-runs/${encodeURIComponent(job.id)}/annotations`), signal, what },
       (body) => (Array.isArray(body) ? body : []),
       { most: 200, sizeName: 'per_page' },
     );
@@ -168,7 +109,7 @@ export class GithubClient implements CiClient {
 
   async workflows(signal: AbortSignal): Promise<readonly CiWorkflow[]> {
     const what = 'workflows';
-    const found = await this.#http.list({ path: this.#path('actions/workflows'), signal, what }, listIn('workflows'), {
+    const found = await this.http.list({ path: this.path('actions/workflows'), signal, what }, listIn('workflows'), {
       most: 300,
       sizeName: 'per_page',
     });
@@ -185,35 +126,26 @@ export class GithubClient implements CiClient {
 
   async dispatch(request: DispatchRequest, signal: AbortSignal): Promise<CiRun | undefined> {
     inputCountRefused(request, 25);
-    const since = this.#system.clock.now();
-    const path = this.#path(`actions/workflows/${encodeURIComponent(request.workflow)}/dispatches`);
+    const since = this.system.clock.now();
+    const path = this.path(`actions/workflows/${encodeURIComponent(request.workflow)}/dispatches`);
     const what = `starting ${request.workflow} at ${request.ref}`;
     const body = { ref: request.ref, inputs: request.inputs };
     const full = { method: 'POST', path, body: { ...body, return_run_details: true }, signal, what } as const;
-    let answer = await this.#http.send({ ...full, also: [422] });
+    let answer = await this.http.send({ ...full, also: [422] });
     if (answer.status === 422) {
       // Enterprise servers of before 2026 know no such field; any other 422 says what is wrong with the request.
-      if (!/return_run_details|not a permitted key/i.test(answer.text)) throw this.#http.refused(full, answer);
-      answer = await this.#http.send({ ...full, body });
+      if (!/return_run_details|not a permitted key/i.test(answer.text)) throw this.http.refused(full, answer);
+      answer = await this.http.send({ ...full, body });
     }
-    const told = (this.#http.read({ path, signal, what }, answer) ?? {}) as { readonly workflow_run_id?: unknown };
+    const told = (this.http.read({ path, signal, what }, answer) ?? {}) as { readonly workflow_run_id?: unknown };
     if (told.workflow_run_id !== undefined) return this.run(String(told.workflow_run_id), signal);
-    return findStarted(this, this.#system, request, since, signal);
-  }
-
-  async rerun(run: string, which: 'all' | 'failed', signal: AbortSignal): Promise<void> {
-    await this.#http.send({
-      method: 'POST',
-      path: this.#path(`actions/runs/${encodeURIComponent(run)}/${which === 'failed' ? 'rerun-failed-jobs' : 'rerun'}`),
-      signal,
-      what: `running ${which === 'failed' ? 'the failed jobs of ' : ''}run ${run} again`,
-    });
+    return findStarted(this, this.system, request, since, signal);
   }
 
   async cancel(run: string, signal: AbortSignal): Promise<void> {
-    const answer = await this.#http.send({
+    const answer = await this.http.send({
       method: 'POST',
-      path: this.#path(`actions/runs/${encodeURIComponent(run)}/cancel`),
+      path: this.path(`actions/runs/${encodeURIComponent(run)}/cancel`),
       signal,
       what: `cancelling run ${run}`,
       also: [409],
@@ -225,10 +157,6 @@ export class GithubClient implements CiClient {
       message: `Run ${run} cannot be cancelled: it has ended.`,
       fix: 'Look at its result with: slipway ci show.',
     });
-  }
-
-  #path(rest: string): string {
-    return `repos/${this.repository.path.split('/').map(encodeURIComponent).join('/')}/${rest}`;
   }
 }
 

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { SlipwayError } from '../problems/index.ts';
 import { readShape, time } from './actionsShape.ts';
-import type { CiHttp } from './http.ts';
+import { DEFAULT_MOST, HostClient, nullish } from './hostClient.ts';
 import { gitlabSections } from './logText.ts';
 import type {
   Ability,
@@ -11,19 +11,15 @@ import type {
   CiClient,
   CiJob,
   CiLog,
-  CiRepository,
   CiRun,
   CiStep,
   CiWorkflow,
   DispatchRequest,
-  RateLimit,
   RunFilter,
 } from './model.ts';
 import { isFinished } from './model.ts';
 import { stateOfGitlab } from './state.ts';
 
-const DEFAULT_MOST = 20;
-const nullish = <T extends v.GenericSchema>(schema: T) => v.optional(v.nullable(schema));
 const id = v.pipe(v.union([v.string(), v.number()]), v.transform(String));
 
 const pipelineShape = v.object({
@@ -82,26 +78,10 @@ const qualityShape = v.array(
 );
 
 /** GitLab: its pipelines are runs, and sections of a log are steps. */
-export class GitlabClient implements CiClient {
-  readonly #http: CiHttp;
-
-  constructor(http: CiHttp) {
-    this.#http = http;
-  }
-
-  get repository(): CiRepository {
-    return this.#http.repository;
-  }
-
-  get credential(): string {
-    return this.#http.credential;
-  }
-
-  rate = (): RateLimit | undefined => this.#http.rate;
-
+export class GitlabClient extends HostClient implements CiClient {
   async runs(filter: RunFilter, signal: AbortSignal): Promise<readonly CiRun[]> {
-    const found = await this.#http.list(
-      { path: this.#path('pipelines'), query: { ref: filter.branch, sha: filter.commit }, signal, what: 'pipelines' },
+    const found = await this.http.list(
+      { path: this.path('pipelines'), query: { ref: filter.branch, sha: filter.commit }, signal, what: 'pipelines' },
       asList,
       { most: filter.most ?? DEFAULT_MOST, sizeName: 'per_page' },
     );
@@ -109,15 +89,15 @@ export class GitlabClient implements CiClient {
   }
 
   async run(run: string, signal: AbortSignal): Promise<CiRun> {
-    const path = this.#path(`pipelines/${encodeURIComponent(run)}`);
-    return this.#run(await this.#http.json({ path, signal, what: `pipeline ${run}` }));
+    const path = this.path(`pipelines/${encodeURIComponent(run)}`);
+    return this.#run(await this.http.json({ path, signal, what: `pipeline ${run}` }));
   }
 
   async jobs(run: string, signal: AbortSignal): Promise<readonly CiJob[]> {
     const jobs = (await this.#jobs(run, signal)).map((job) => this.#job(job, run));
     // Triggers of other pipelines are jobs, too; a server without them answers 404.
-    const bridges = await this.#http.send({
-      path: this.#path(`pipelines/${encodeURIComponent(run)}/bridges`),
+    const bridges = await this.http.send({
+      path: this.path(`pipelines/${encodeURIComponent(run)}/bridges`),
       query: { per_page: 100 },
       signal,
       what: `the triggers of pipeline ${run}`,
@@ -133,9 +113,9 @@ export class GitlabClient implements CiClient {
   }
 
   async job(job: string, run: string, signal: AbortSignal): Promise<CiJob> {
-    const path = this.#path(`jobs/${encodeURIComponent(job)}`);
+    const path = this.path(`jobs/${encodeURIComponent(job)}`);
     const what = `job ${job}`;
-    const read = readShape(jobShape, await this.#http.json({ path, signal, what }), this.repository, what);
+    const read = readShape(jobShape, await this.http.json({ path, signal, what }), this.repository, what);
     return this.#job(read, read.pipeline?.id ?? run);
   }
 
@@ -154,16 +134,16 @@ export class GitlabClient implements CiClient {
   }
 
   async log(job: string, signal: AbortSignal): Promise<CiLog> {
-    const answer = await this.#http.send({
-      path: this.#path(`jobs/${encodeURIComponent(job)}/trace`),
+    const answer = await this.http.send({
+      path: this.path(`jobs/${encodeURIComponent(job)}/trace`),
       signal,
       what: `the log of job ${job}`,
       also: [404],
     });
     if (answer.status === 200 && answer.text !== '') return { state: 'text', text: answer.text };
-    const path = this.#path(`jobs/${encodeURIComponent(job)}`);
+    const path = this.path(`jobs/${encodeURIComponent(job)}`);
     const what = `job ${job}`;
-    const read = readShape(jobShape, await this.#http.json({ path, signal, what }), this.repository, what);
+    const read = readShape(jobShape, await this.http.json({ path, signal, what }), this.repository, what);
     if (time(read.erased_at) !== undefined) return { state: 'gone', why: `the log was erased at ${read.erased_at}` };
     return isFinished(stateOfGitlab(read.status, false))
       ? { state: 'gone', why: 'the job wrote nothing, or its log was removed' }
@@ -180,16 +160,23 @@ export class GitlabClient implements CiClient {
           name: `${job.name}: ${filename ?? 'artifacts.zip'}`,
           ...(typeof size === 'number' && { bytes: size }),
           isExpired:
-            time(job.artifacts_expire_at) !== undefined && Date.parse(job.artifacts_expire_at ?? '') < Date.now(),
-          url: `${this.repository.api}${this.#path(`jobs/${job.id}/artifacts`)}`,
+            time(job.artifacts_expire_at) !== undefined &&
+            Date.parse(job.artifacts_expire_at ?? '') < this.system.clock.now(),
+          url: `${this.repository.api}${this.path(`jobs/${job.id}/artifacts`)}`,
         })),
     );
   }
 
+  /** The archive of a job, a zip file. */
+  async download({ id, name }: CiArtifact, file: string, signal: AbortSignal): Promise<void> {
+    const path = this.path(`jobs/${encodeURIComponent(id)}/artifacts`);
+    await this.http.download({ path, signal, what: `the artifacts ${name}` }, file);
+  }
+
   /** The job's code quality report. Needs the report to be among the browsable artifacts; else there are none. */
   async annotations(job: CiJob, signal: AbortSignal): Promise<readonly CiAnnotation[]> {
-    const answer = await this.#http.send({
-      path: this.#path(`jobs/${encodeURIComponent(job.id)}/artifacts/gl-code-quality-report.json`),
+    const answer = await this.http.send({
+      path: this.path(`jobs/${encodeURIComponent(job.id)}/artifacts/gl-code-quality-report.json`),
       signal,
       what: `the code quality report of job ${job.id}`,
       also: [400, 403, 404],
@@ -237,9 +224,9 @@ export class GitlabClient implements CiClient {
     const inputs = entries.filter(([key]) => key.startsWith('input:')).map(([key, value]) => [key.slice(6), value]);
     const variables = entries.filter(([key]) => !key.startsWith('input:')).map(([key, value]) => ({ key, value }));
     return this.#run(
-      await this.#http.json({
+      await this.http.json({
         method: 'POST',
-        path: this.#path('pipeline'),
+        path: this.path('pipeline'),
         body: {
           ref: request.ref,
           ...(variables.length > 0 && { variables }),
@@ -261,18 +248,16 @@ export class GitlabClient implements CiClient {
         fix: 'Run the failed ones again, or start a new pipeline on the same branch.',
       });
     }
-    await this.#http.send({
-      method: 'POST',
-      path: this.#path(`pipelines/${encodeURIComponent(run)}/retry`),
+    await this.post({
+      path: this.path(`pipelines/${encodeURIComponent(run)}/retry`),
       signal,
       what: `running the failed jobs of pipeline ${run} again`,
     });
   }
 
   async cancel(run: string, signal: AbortSignal): Promise<void> {
-    await this.#http.send({
-      method: 'POST',
-      path: this.#path(`pipelines/${encodeURIComponent(run)}/cancel`),
+    await this.post({
+      path: this.path(`pipelines/${encodeURIComponent(run)}/cancel`),
       signal,
       what: `cancelling pipeline ${run}`,
     });
@@ -280,8 +265,8 @@ export class GitlabClient implements CiClient {
 
   async #jobs(run: string, signal: AbortSignal): Promise<readonly Job[]> {
     const what = `the jobs of pipeline ${run}`;
-    const found = await this.#http.list(
-      { path: this.#path(`pipelines/${encodeURIComponent(run)}/jobs`), signal, what },
+    const found = await this.http.list(
+      { path: this.path(`pipelines/${encodeURIComponent(run)}/jobs`), signal, what },
       asList,
       { most: 1000, sizeName: 'per_page' },
     );
@@ -349,7 +334,7 @@ export class GitlabClient implements CiClient {
     };
   }
 
-  #path(rest: string): string {
+  protected path(rest: string): string {
     return `projects/${encodeURIComponent(this.repository.path)}/${rest}`;
   }
 }

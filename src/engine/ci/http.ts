@@ -26,6 +26,10 @@ export interface CiRequest {
 }
 
 const REQUEST_TIMEOUT_MS = 30_000;
+/** For a whole file on a slow line. */
+const DOWNLOAD_TIMEOUT_MS = 30 * 60_000;
+/** GitHub's own limit of one artifact is 10 GB, which nobody wants in an editor. */
+export const MOST_DOWNLOAD = 4 * 1024 ** 3;
 const LONGEST_WAIT_MS = 20_000;
 const MOST_ATTEMPTS = 4;
 const MOST_CACHED = 300;
@@ -134,7 +138,16 @@ export class CiHttp {
   }
 
   /** Sends, waits out short limits and passing faults of reads, and throws for every status that was not asked for. */
-  async send(request: CiRequest): Promise<CiAnswer> {
+  send(request: CiRequest): Promise<CiAnswer> {
+    return this.#patiently(request, () => this.#once(request));
+  }
+
+  /** Writes the body of an answer to a file, however large. Nothing is left of one that was cut. */
+  async download(request: CiRequest, file: string): Promise<void> {
+    await this.#patiently(request, () => this.#save(request, file));
+  }
+
+  async #patiently(request: CiRequest, once: () => Promise<CiAnswer>): Promise<CiAnswer> {
     if (!this.#system.isTrusted()) {
       throw new SlipwayError({
         reason: 'untrusted',
@@ -148,7 +161,7 @@ export class CiHttp {
       this.#refuseBlocked();
       let answer: CiAnswer;
       try {
-        answer = await this.#once(request);
+        answer = await once();
       } catch (error) {
         if (request.signal.aborted) throw new CancelledError();
         if (SlipwayError.is(error)) throw error;
@@ -188,20 +201,7 @@ export class CiHttp {
     const url = this.#url(request);
     const method = request.method ?? 'GET';
     const cached = method === 'GET' ? this.#cache.get(url.href) : undefined;
-    const answer = await this.#system.fetch(url, {
-      method,
-      headers: {
-        accept: 'application/json',
-        'user-agent': 'slipway',
-        ...this.#headers,
-        ...(this.#token !== undefined && { authorization: authorization(this.repository, this.#token) }),
-        ...(cached !== undefined && { 'if-none-match': cached.etag }),
-        ...(request.body !== undefined && { 'content-type': 'application/json' }),
-      },
-      ...(request.body !== undefined && { body: JSON.stringify(request.body) }),
-      signal: AbortSignal.any([request.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
-    });
-    this.#note(answer.headers);
+    const answer = await this.#fetch(request, url, cached, AbortSignal.timeout(REQUEST_TIMEOUT_MS));
     if (answer.status === 304 && cached !== undefined) {
       await answer.body?.cancel();
       this.#keep(url.href, cached);
@@ -215,6 +215,32 @@ export class CiHttp {
     if (method === 'GET' && answer.status === 200 && etag !== null && text.length < 1024 * 1024)
       this.#keep(url.href, { etag, answer: result });
     return result;
+  }
+
+  async #save(request: CiRequest, file: string): Promise<CiAnswer> {
+    const answer = await this.#fetch(request, this.#url(request), undefined, AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS));
+    const { status, headers, body } = answer;
+    if (status >= 300 || body === null) return { status, headers, text: await answer.text() };
+    await this.#system.files.writeStream(file, body, MOST_DOWNLOAD);
+    return { status, headers, text: '' };
+  }
+
+  async #fetch(request: CiRequest, url: URL, cached: Cached | undefined, late: AbortSignal): Promise<Response> {
+    const answer = await this.#system.fetch(url, {
+      method: request.method ?? 'GET',
+      headers: {
+        accept: 'application/json',
+        'user-agent': 'slipway',
+        ...this.#headers,
+        ...(this.#token !== undefined && { authorization: authorization(this.repository, this.#token) }),
+        ...(cached !== undefined && { 'if-none-match': cached.etag }),
+        ...(request.body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(request.body !== undefined && { body: JSON.stringify(request.body) }),
+      signal: AbortSignal.any([request.signal, late]),
+    });
+    this.#note(answer.headers);
+    return answer;
   }
 
   #keep(key: string, value: Cached): void {

@@ -1,5 +1,6 @@
 // Pipelines on GitHub, GitLab, Gitea and Forgejo: found by the git remote, seen and steered through one contract.
 
+export { type SavedArtifact, saveArtifact } from './artifacts.ts';
 export { hostKey, type KnownHost, type KnownHosts, probeHost, repositoryOf } from './detect.ts';
 export { type DispatchInput, readInputs } from './dispatchInputs.ts';
 export {

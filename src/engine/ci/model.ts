@@ -166,6 +166,8 @@ export interface CiClient {
   steps(job: CiJob, signal: AbortSignal): Promise<readonly CiStep[]>;
   log(job: string, signal: AbortSignal): Promise<CiLog>;
   artifacts(run: string, signal: AbortSignal): Promise<readonly CiArtifact[]>;
+  /** Writes an artifact's zip file to `file`, an absolute path in a folder that exists. */
+  download(artifact: CiArtifact, file: string, signal: AbortSignal): Promise<void>;
   annotations(job: CiJob, signal: AbortSignal): Promise<readonly CiAnnotation[]>;
   workflows(signal: AbortSignal): Promise<readonly CiWorkflow[]>;
   ability(action: CiAction, signal: AbortSignal): Promise<Ability>;

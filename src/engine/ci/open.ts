@@ -47,7 +47,7 @@ export async function openCi(
     ...(repository.kind === 'github' && { headers: GITHUB_HEADERS }),
   });
   if (repository.kind === 'github') return new GithubClient(http, system);
-  if (repository.kind === 'gitlab') return new GitlabClient(http);
+  if (repository.kind === 'gitlab') return new GitlabClient(http, system);
   return new GiteaClient(http, system);
 }
 

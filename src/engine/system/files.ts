@@ -3,6 +3,7 @@ import { closeSync, type Dirent, fsyncSync, mkdirSync, openSync, watch, writeSyn
 import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { type ArchiveLimits, unzip } from './archive.ts';
 
 export interface FileChange {
   /** Absolute path, or the watched folder itself when the platform did not say which file. */
@@ -35,6 +36,15 @@ export interface Files {
   readBytes(path: string): Promise<Uint8Array | undefined>;
   /** Writes so that a reader or a crash sees the old or the new content, never a mixture. Keeps the file's mode. */
   writeAtomic(path: string, content: string | Uint8Array): Promise<void>;
+  /**
+   * Writes what comes, at most `most` bytes; throws RangeError beyond. A file that is not whole is removed.
+   */
+  writeStream(path: string, bytes: ReadableStream<Uint8Array>, most: number): Promise<void>;
+  /**
+   * Unpacks a zip file into a folder that must not exist yet. Throws ArchiveError, and leaves no folder, when it is damaged,
+   * holds a name that leads out of the folder or a link, or is larger than the limits. Gives the names, with `/`.
+   */
+  unzip(archive: string, folder: string, limits: ArchiveLimits, signal: AbortSignal): Promise<readonly string[]>;
   /** Makes `path` a link to a folder (a junction on Windows); what stands there already stays. */
   linkFolder(target: string, path: string): Promise<void>;
   /** Creates the file only when it does not exist; false when it did. The base of locks. */
@@ -94,6 +104,24 @@ export const realFiles: Files = {
       throw error;
     }
   },
+  async writeStream(path, bytes, most) {
+    await fs.mkdir(dirname(path), { recursive: true });
+    const handle = await fs.open(path, 'w');
+    try {
+      let count = 0;
+      for await (const chunk of bytes) {
+        count += chunk.byteLength;
+        if (count > most) throw new RangeError(`more than ${most} bytes`);
+        await handle.writeFile(chunk);
+      }
+    } catch (error) {
+      await handle.close();
+      await fs.rm(path, { force: true });
+      throw error;
+    }
+    await handle.close();
+  },
+  unzip,
   async withPrivateFile(name, content, use) {
     // The folder is made for this user alone (mkdtemp: 0700), so nobody can put a link where the file will be.
     const folder = await fs.mkdtemp(join(tmpdir(), 'slipway-'));

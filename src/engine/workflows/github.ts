@@ -4,11 +4,12 @@ import { readYamlDocuments, type YamlNode } from '../yaml/index.ts';
 import { factsOfCommand } from './commands.ts';
 import { resolveExpression, resolveText, type Scope } from './expressions.ts';
 import { factsOfAction } from './githubActions.ts';
-import { readJobFrame, readPermissions, readTriggers } from './githubFrame.ts';
+import { hostVariables, mergedFacts } from './githubFacts.ts';
+import { callDefaults, readJobFrame, readPermissions, readTriggers, readUse } from './githubFrame.ts';
 import type { ActionUse, Fact, Job, MetadataFact, Permissions, ReadLocal, Step, Workflow } from './model.ts';
 import { scriptPlace } from './places.ts';
 import { readScript } from './shell.ts';
-import { literal, literalOf, unknown, type Value, variable } from './values.ts';
+import { literal, literalOf, unknown, type Value } from './values.ts';
 
 export interface WorkflowOptions {
   readonly host?: 'github' | 'gitea';
@@ -37,7 +38,7 @@ export function readGithubWorkflow(text: string, file: string, options: Workflow
     ...base,
     triggers: readTriggers(root),
     jobs: reader.jobs,
-    facts: merged(reader.facts),
+    facts: mergedFacts(reader.facts),
     diagnostics: reader.diagnostics,
   };
 }
@@ -399,80 +400,3 @@ const literalEntries = (env: ReadonlyMap<string, Value>): Readonly<Record<string
       return text === undefined ? [] : [[key, text] as const];
     }),
   );
-
-/** Default variables of a runner. */
-function hostVariables(repository: string | undefined): readonly (readonly [string, Value])[] {
-  return [
-    ['GITHUB_SHA', variable('sha')],
-    ['GITHUB_REF', variable('ref')],
-    ['GITHUB_REF_NAME', variable('ref-name')],
-    ['GITHUB_HEAD_REF', variable('pull-request')],
-    ['GITHUB_RUN_NUMBER', variable('run-number')],
-    ['GITHUB_RUN_ID', variable('run-id')],
-    ['GITHUB_RUN_ATTEMPT', variable('run-attempt')],
-    ['GITHUB_ACTOR', variable('actor')],
-    ['GITHUB_EVENT_NAME', variable('event')],
-    ['GITHUB_WORKSPACE', literal('.')],
-    ...(repository === undefined
-      ? []
-      : ([
-          ['GITHUB_REPOSITORY', literal(repository)],
-          ['GITHUB_REPOSITORY_OWNER', literal(repository.split('/')[0] ?? '')],
-        ] as const)),
-  ];
-}
-
-/** Defaults of `workflow_call` and `workflow_dispatch` inputs; one without a default differs from run to run. */
-function callDefaults(root: YamlNode): Map<string, Value> {
-  const found = new Map<string, Value>();
-  for (const event of ['workflow_dispatch', 'workflow_call']) {
-    for (const { key, value } of root.at('on', event, 'inputs')?.entries() ?? []) {
-      const fallback = value.string('default');
-      found.set(key, fallback === undefined ? unknown(`inputs.${key}`) : literal(fallback));
-    }
-  }
-  return found;
-}
-
-function readUse(node: YamlNode, text: string): ActionUse {
-  const written = node.text() ?? '';
-  const [, name = '', ref = ''] = /^(?:https?:\/\/[^/]+\/)?([^@]*)(?:@(.*))?$/.exec(written) ?? [];
-  const end = text.indexOf('\n', node.offsets[1]);
-  const comment = /#\s*(.+?)\s*$/.exec(text.slice(node.offsets[1], end === -1 ? undefined : end))?.[1];
-  return {
-    action: name.toLowerCase().replace(/\/$/, ''),
-    ref,
-    text: written,
-    place: node.place,
-    ...(comment !== undefined && { comment }),
-  };
-}
-
-/** Facts that a matrix repeats are one; builds that differ in platform only are one build for all of them. */
-function merged(facts: readonly Fact[]): readonly Fact[] {
-  const found = new Map<string, Fact>();
-  for (const fact of facts) {
-    const { order: _order, ...rest } = fact;
-    const {
-      platforms: _platforms,
-      cacheFrom: _from,
-      cacheTo: _to,
-      matrix: _matrix,
-      ...identity
-    } = { platforms: [], cacheFrom: [], cacheTo: [], matrix: undefined, ...rest };
-    // Tests that a matrix runs with other flags (a report's name, a race detector) are the same tests.
-    const key = JSON.stringify(
-      fact.kind === 'test' ? { ...identity, env: {}, run: fact.run.filter((word) => !word.startsWith('-')) } : identity,
-    );
-    const before = found.get(key);
-    if (before === undefined) found.set(key, fact);
-    else if (before.kind === 'build' && fact.kind === 'build') {
-      const seen = new Set(before.platforms.map((each) => JSON.stringify(each)));
-      found.set(key, {
-        ...before,
-        platforms: [...before.platforms, ...fact.platforms.filter((each) => !seen.has(JSON.stringify(each)))],
-      });
-    }
-  }
-  return [...found.values()];
-}

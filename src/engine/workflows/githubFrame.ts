@@ -1,7 +1,7 @@
 import type { Place } from '../problems/index.ts';
 import type { YamlNode } from '../yaml/index.ts';
-import type { Job, JobService, Permissions, Trigger } from './model.ts';
-import { literal } from './values.ts';
+import type { ActionUse, Job, JobService, Permissions, Trigger } from './model.ts';
+import { literal, unknown, type Value } from './values.ts';
 
 /** Triggers of `on`, which may be a word, a list or a map. */
 export function readTriggers(root: YamlNode): readonly Trigger[] {
@@ -148,4 +148,31 @@ function combinations(matrix: YamlNode | undefined): readonly ReadonlyMap<string
     else all.push(new Map(include));
   }
   return all.length === 0 ? [new Map()] : all.slice(0, MOST_COMBINATIONS);
+}
+
+/** Defaults of `workflow_call` and `workflow_dispatch` inputs; one without a default differs from run to run. */
+export function callDefaults(root: YamlNode): Map<string, Value> {
+  const found = new Map<string, Value>();
+  for (const event of ['workflow_dispatch', 'workflow_call']) {
+    for (const { key, value } of root.at('on', event, 'inputs')?.entries() ?? []) {
+      const fallback = value.string('default');
+      found.set(key, fallback === undefined ? unknown(`inputs.${key}`) : literal(fallback));
+    }
+  }
+  return found;
+}
+
+/** A `uses`, with the comment behind it on its line. */
+export function readUse(node: YamlNode, text: string): ActionUse {
+  const written = node.text() ?? '';
+  const [, name = '', ref = ''] = /^(?:https?:\/\/[^/]+\/)?([^@]*)(?:@(.*))?$/.exec(written) ?? [];
+  const end = text.indexOf('\n', node.offsets[1]);
+  const comment = /#\s*(.+?)\s*$/.exec(text.slice(node.offsets[1], end === -1 ? undefined : end))?.[1];
+  return {
+    action: name.toLowerCase().replace(/\/$/, ''),
+    ref,
+    text: written,
+    place: node.place,
+    ...(comment !== undefined && { comment }),
+  };
 }

@@ -3,11 +3,13 @@ import { readYamlDocuments, type YamlNode } from '../yaml/index.ts';
 import { factsOfCommand } from './commands.ts';
 import { GitlabConfig, type GitlabEntry } from './gitlabConfig.ts';
 import { isLost, type JobRule, readLegacyRules, readRules } from './gitlabRules.ts';
+import { isPlainTemplate, templateRules } from './gitlabTemplates.ts';
+import { expand, predefined } from './gitlabVariables.ts';
 import type { Fact, Job, JobService, ReadLocal, Trigger, Workflow } from './model.ts';
 import { scriptPlace } from './places.ts';
 import { severitiesFrom } from './scanCommands.ts';
 import { readScript } from './shell.ts';
-import { join, literal, literalOf, unknown, type Value, variable } from './values.ts';
+import { literal, literalOf, unknown, type Value } from './values.ts';
 
 export interface GitlabOptions {
   /** `group/project`, when known. */
@@ -74,21 +76,6 @@ export function readGitlabPipeline(text: string, file: string, options: GitlabOp
     facts: reader.facts,
     diagnostics: [...config.diagnostics, ...reader.diagnostics],
   };
-}
-
-/** Templates of GitLab that add jobs of their own and change no other. */
-const isPlainTemplate = (name: string): boolean =>
-  /^(Jobs|Security|Workflows|Verify)\//.test(name) && name.endsWith('.gitlab-ci.yml');
-
-/** The two templates of GitLab that say which pipelines there are, in their rules (GitLab 18). */
-function templateRules(
-  templates: readonly { readonly name: string; readonly place: Place }[],
-): readonly JobRule[] | undefined {
-  const found = templates.find(({ name }) => /^Workflows\/(Branch|MergeRequest)-Pipelines\.gitlab-ci\.yml$/.test(name));
-  if (found === undefined) return undefined;
-  const branch = found.name.includes('MergeRequest') ? '$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH' : '$CI_COMMIT_BRANCH';
-  const request = found.name.includes('MergeRequest') ? ['$CI_MERGE_REQUEST_IID'] : [];
-  return [...request, '$CI_COMMIT_TAG', branch].map((condition) => ({ if: condition, place: found.place }));
 }
 
 /** A child pipeline: which job starts it, and what it hands down. */
@@ -419,48 +406,4 @@ function scriptLines(node: YamlNode, depth: number): readonly Line[] {
   if (depth > DEEPEST) return [];
   const text = node.text();
   return text !== undefined ? [{ text, node }] : node.items().flatMap((item) => scriptLines(item, depth + 1));
-}
-
-/** `$NAME` and `${NAME}` of a variable's or environment's text. */
-function expand(text: string, variables: ReadonlyMap<string, Value>, self?: string): Value {
-  const parts: Value[] = [];
-  let at = 0;
-  for (const match of text.matchAll(/\$\$|\$\{(\w+)\}|\$(\w+)/g)) {
-    parts.push(literal(text.slice(at, match.index)));
-    const name = match[1] ?? match[2];
-    if (name === undefined) parts.push(literal('$'));
-    else parts.push((name === self ? undefined : variables.get(name)) ?? unknown(`$${name}`));
-    at = match.index + match[0].length;
-  }
-  parts.push(literal(text.slice(at)));
-  return join(...parts);
-}
-
-/** Predefined variables whose meaning is the same in every run. */
-function predefined(options: GitlabOptions): readonly (readonly [string, Value])[] {
-  const { repository, registry } = options;
-  const [name] = repository?.split('/').slice(-1) ?? [];
-  return [
-    ['CI_COMMIT_SHA', variable('sha')],
-    ['CI_COMMIT_SHORT_SHA', variable('sha', 8)],
-    ['CI_COMMIT_REF_NAME', variable('ref-name')],
-    ['CI_COMMIT_REF_SLUG', variable('ref-name')],
-    ['CI_COMMIT_BRANCH', variable('branch')],
-    ['CI_COMMIT_TAG', variable('tag')],
-    ['CI_PIPELINE_IID', variable('run-number')],
-    ['CI_PIPELINE_ID', variable('run-id')],
-    ['CI_PIPELINE_SOURCE', variable('event')],
-    ['CI_PROJECT_DIR', literal('.')],
-    ...(repository === undefined
-      ? []
-      : ([
-          ['CI_PROJECT_PATH', literal(repository)],
-          ['CI_PROJECT_NAME', literal(name ?? '')],
-          ['CI_PROJECT_NAMESPACE', literal(repository.split('/').slice(0, -1).join('/'))],
-        ] as const)),
-    ...(registry === undefined ? [] : ([['CI_REGISTRY', literal(registry)]] as const)),
-    ...(registry === undefined || repository === undefined
-      ? []
-      : ([['CI_REGISTRY_IMAGE', literal(`${registry}/${repository.toLowerCase()}`)]] as const)),
-  ];
 }

@@ -1,9 +1,11 @@
 import * as vscode from 'vscode';
 import type { CiJob, CiRun, CiStep } from '../../engine/ci/index.ts';
 import { CancelledError, SlipwayError } from '../../engine/problems/index.ts';
+import type { System } from '../../engine/system/index.ts';
 import type { CommandSpec } from '../commands/register.ts';
 import { age } from '../words.ts';
 import type { CiAccounts } from './accounts.ts';
+import { downloadArtifacts } from './artifacts.ts';
 import { openCiLog } from './ciLogs.ts';
 import type { CiSource } from './ciSource.ts';
 import type { CiSources } from './ciSources.ts';
@@ -13,9 +15,10 @@ import { askInputs, dispatchable } from './dispatchInputs.ts';
 export interface CiCommandParts {
   readonly sources: CiSources;
   readonly accounts: CiAccounts;
+  readonly system: System;
 }
 
-export function ciCommands({ sources, accounts }: CiCommandParts): readonly CommandSpec[] {
+export function ciCommands({ sources, accounts, system }: CiCommandParts): readonly CommandSpec[] {
   const act = async (
     argument: unknown,
     title: string,
@@ -112,6 +115,12 @@ export function ciCommands({ sources, accounts }: CiCommandParts): readonly Comm
         ),
     },
     {
+      id: 'slipway.ci.artifacts',
+      needs: 'trusted',
+      run: async (argument) =>
+        downloadArtifacts(sources, system, await pickRun(sources, argument, vscode.l10n.t('Download CI Artifacts'))),
+    },
+    {
       id: 'slipway.ci.dispatch',
       needs: 'trusted',
       run: async (argument) => {
@@ -122,7 +131,7 @@ export function ciCommands({ sources, accounts }: CiCommandParts): readonly Comm
         if (!can.isAble) throw new SlipwayError({ reason: 'refused', code: 'ci.unsupported', message: `${can.why}.` });
         const workflows = (await client.workflows(signal)).filter(({ isEnabled }) => isEnabled);
         const top = source.found?.git.top ?? source.folder;
-        const offered = await dispatchable(top, workflows, client.repository.kind, await sources.readInputs());
+        const offered = await dispatchable(top, workflows, client.repository.kind, (await sources.engine()).readInputs);
         const picked = await vscode.window.showQuickPick(
           offered.map(({ workflow, inputs }) => ({
             label: workflow.name,

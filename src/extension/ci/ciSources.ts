@@ -83,7 +83,7 @@ export class CiSources extends Owner {
 
   /** Asks the host of a folder's remote what it is, and remembers it. Undefined when it is none of ours. */
   async askHost(source: CiSource, signal: AbortSignal): Promise<KnownHost | undefined> {
-    const ci = await this.#load();
+    const ci = await this.engine();
     const found = source.found ?? (await this.#find(source.folder));
     if (found === undefined) return undefined;
     const host = await ci.probeHost(this.#system, found.remote, signal);
@@ -98,7 +98,7 @@ export class CiSources extends Owner {
     const before = this.#all;
     const parts = {
       system: this.#system,
-      load: () => this.#load(),
+      load: () => this.engine(),
       find: (folder: string) => this.#find(folder),
       connect: (found: FoundRepository) => this.#connect(found),
     };
@@ -115,24 +115,20 @@ export class CiSources extends Owner {
     return source;
   }
 
-  /** The reader of workflow inputs, which lies in the engine's bundle. */
-  async readInputs() {
-    return (await this.#load()).readInputs;
-  }
-
-  async #load() {
+  /** What lies in the engine's bundle, loaded when it is needed. */
+  async engine() {
     return (await this.#loader.module()).loadCi();
   }
 
   async #find(folder: string): Promise<FoundRepository | undefined> {
-    const ci = await this.#load();
+    const ci = await this.engine();
     const remote = vscode.workspace.getConfiguration('slipway').get<string>('ci.remote', '');
     return ci.findRepository(this.#system, folder, { hosts: this.#hosts(), ...(remote !== '' && { remote }) });
   }
 
   async #connect({ repository }: FoundRepository): Promise<CiClient | undefined> {
     if (repository === undefined) return undefined;
-    const ci = await this.#load();
+    const ci = await this.engine();
     const token = await this.#accounts.tokenFor(repository);
     return ci.openCi(this.#system, repository, new ci.Secrets(), token);
   }

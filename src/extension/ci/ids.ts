@@ -14,4 +14,5 @@ export const ciCommandIds = [
   'slipway.ci.rerunFailed',
   'slipway.ci.cancel',
   'slipway.ci.dispatch',
+  'slipway.ci.artifacts',
 ] as const;

@@ -33,5 +33,5 @@ export function registerCi({
   owner.own(new CiTree(sources));
   owner.own(new CiLogs(sources, system, loader));
   owner.own(new CiProblems(sources, log));
-  return Object.assign(owner, { commands: ciCommands({ sources, accounts }) });
+  return Object.assign(owner, { commands: ciCommands({ sources, accounts, system }) });
 }
