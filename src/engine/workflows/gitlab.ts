@@ -1,4 +1,3 @@
-import type { Place } from '../problems/index.ts';
 import { readYamlDocuments, type YamlNode } from '../yaml/index.ts';
 import { factsOfCommand } from './commands.ts';
 import { GitlabConfig, type GitlabEntry } from './gitlabConfig.ts';
