@@ -6,7 +6,7 @@ import type { Page } from 'playwright-core';
 
 const folder = join(import.meta.dirname, '..', '..', 'test-results', 'editor', 'failures');
 /** Lines of each part that are printed; the folder has all of it. */
-const PRINTED = 15;
+const PRINTED = 12;
 
 interface Running {
   /** Folder of the server's and its extension hosts' logs. */
@@ -46,8 +46,10 @@ export async function keepEvidence(test: string): Promise<string> {
     mkdirSync(kept, { recursive: true });
     for (const [index, [page, console]] of [...pages].entries()) {
       keep(`${index}-console.txt`, console.join('\n'));
-      const frames = page.frames().map((frame) => frame.locator('body').innerText({ timeout: 2_000 }).catch(String));
-      keep(`${index}-text.txt`, (await Promise.all(frames)).join('\n'));
+      // The workbench last: what it shows is what is printed.
+      const frames = page.frames().toReversed();
+      const texts = frames.map((frame) => frame.locator('body').innerText({ timeout: 2_000 }).catch(String));
+      keep(`${index}-text.txt`, (await Promise.all(texts)).join('\n'));
       await page.screenshot({ path: join(kept, `${index}.png`), timeout: 10_000 }).catch((error: unknown) => {
         said.push(`no picture: ${String(error)}`);
       });
@@ -55,8 +57,9 @@ export async function keepEvidence(test: string): Promise<string> {
     for (const [index, { logs, output }] of [...servers].entries()) {
       keep(`${index}-server.txt`, output());
       for (const file of logFiles(logs)) {
-        const flat = `${index}-${relative(logs, file).replaceAll(/[\\/]/g, '-')}`;
-        if (/exthost\.log$|slipway/i.test(file)) keep(flat, readFileSync(file, 'utf8'));
+        const name = relative(logs, file);
+        const flat = `${index}-${name.replaceAll(/[\\/]/g, '-')}`;
+        if (/exthost\.log$|slipway/i.test(name)) keep(flat, readFileSync(file, 'utf8'));
         else copyFileSync(file, join(kept, flat));
       }
     }
