@@ -57,7 +57,7 @@ const suites: readonly Suite[] = [
   pipeline('cancelled', 'cancelled'),
   pipeline('locks', 'locks'),
   pipeline('faults', 'rolloutFaults'),
-  pipeline('gate', 'gate', 'cosign'),
+  pipeline('gate', 'gate', 'cosign', 'grype'),
   pipeline('setups', 'setups'),
   pipeline('deploy', 'deploy'),
   pipeline('gitea', 'gitea', 'gitea'),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import picomatch from 'picomatch';
+import { ignoreFiles } from './images/ignores.ts';
 import type { PlanFacts } from './plan/index.ts';
 import { type GitFacts, readContexts, readGitFacts } from './project/index.ts';
 import type { Project } from './project/model.ts';
@@ -47,17 +47,18 @@ function hashTestInputs(project: Project, git: GitFacts): ReadonlyMap<string, st
   );
 }
 
-/** The ignore file the gate will use: the configured one, else the customary one in the root. */
+/** Over the ignore files the gate will use. */
 async function hashIgnoreFile(system: System, project: Project): Promise<string | undefined> {
-  const candidates =
-    project.scan.ignoreFile === undefined
-      ? [join(project.root, '.trivyignore.yaml'), join(project.root, '.trivyignore')]
-      : [project.scan.ignoreFile];
-  for (const path of candidates) {
-    const text = await system.files.readText(path);
-    if (text !== undefined) return createHash('sha256').update(text).digest('hex');
+  const texts: string[] = [];
+  for (const list of ignoreFiles(project.root, project.scan)) {
+    for (const path of list) {
+      const text = await system.files.readText(path);
+      if (text === undefined) continue;
+      texts.push(text);
+      break;
+    }
   }
-  return undefined;
+  return texts.length === 0 ? undefined : createHash('sha256').update(texts.join('\0')).digest('hex');
 }
 
 /**

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dockerHost } from './docker.ts';
 import { giteaAccount, giteaPart } from './gitea.ts';
+import { grypeEnvironment, grypePart } from './grype.ts';
 import { cluster, hasKubeconfig } from './kubernetes.ts';
 import { select, status, up } from './lifecycle.ts';
 import { withLock } from './lock.ts';
@@ -47,6 +48,7 @@ export function environment(): LabEnvironment {
       TRIVY_OFFLINE_SCAN: 'true',
       TRIVY_SKIP_VERSION_CHECK: 'true',
       TRIVY_DISABLE_TELEMETRY: 'true',
+      ...(grypePart.isPrepared() && grypeEnvironment()),
       ...(giteaPart.isPrepared() && {
         SLIPWAY_LAB_GITEA_URL: giteaAccount.url,
         SLIPWAY_LAB_GITEA_USER: giteaAccount.user,

@@ -2,6 +2,7 @@
 import { containerdPart, dockerPart, emulationPart, registryPart } from './docker.ts';
 import { fluxParts } from './flux.ts';
 import { giteaPart } from './gitea.ts';
+import { grypePart } from './grype.ts';
 import { imagesPart } from './images.ts';
 import { corednsPart, kubernetesParts } from './kubernetes.ts';
 import { networkPart } from './network.ts';
@@ -25,6 +26,7 @@ export const parts: readonly Part[] = [
   imagesPart,
   ...fluxParts,
   cosignPart,
+  grypePart,
   giteaPart,
   vscodePart,
 ];

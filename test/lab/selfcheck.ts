@@ -283,6 +283,21 @@ const checks: readonly Check[] = [
     },
   },
   {
+    name: 'grype finds the same in the image with an old PyYAML',
+    part: 'grype',
+    run: async ({ write, tool, lab }) => {
+      const image = `${lab.registry}/lab-check/old-yaml:2`;
+      const folder = write('old-again', oldYaml);
+      await tool('docker', 'buildx', 'build', '--platform', 'linux/amd64', '--push', '-t', image, folder);
+      const args = [`registry:${image}`, '--output', 'json', '--only-fixed', '--fail-on', 'high'];
+      const scan = await attempt(join(lab.bin, 'grype'), args, {
+        env: { ...lab.env, GRYPE_REGISTRY_INSECURE_USE_HTTP: 'true' },
+      });
+      expect(scan.code === 2, `the scan ended with ${scan.code}: ${scan.stderr}`);
+      expect(scan.stdout.includes('CVE-2020-14343'), 'CVE-2020-14343 is not in the report');
+    },
+  },
+  {
     name: 'cosign signs and verifies an image with a key',
     part: 'cosign',
     run: async ({ write, lab }) => {

@@ -34,8 +34,9 @@ const trivy: GoProgram = {
 };
 const advisoriesWriter: GoProgram = { name: 'trivy-advisories', module: 'trivy', target: './advisories' };
 
-const advisories = join(paths.parts, 'trivy', 'advisories.json');
-const advisoriesKey = () => createHash('sha256').update(readFileSync(advisories)).digest('hex').slice(0, 16);
+/** What both scanners know. */
+export const advisories = join(paths.parts, 'trivy', 'advisories.json');
+export const advisoriesKey = () => createHash('sha256').update(readFileSync(advisories)).digest('hex').slice(0, 16);
 
 /** Trivy's cache folder; its name tells the advisories in it, so that a change makes a new one. */
 export const trivyCache = () => join(paths.cache, `trivy-${advisoriesKey()}`);

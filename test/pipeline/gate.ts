@@ -1,5 +1,5 @@
-// The gate on the real Trivy: its five outcomes, accepted findings and their end, what is new, whose layer it is, SARIF,
-// configuration; and signatures by the real cosign, verified before a deploy.
+// The gate on the real Trivy and Grype: its five outcomes, accepted findings and their end, what is new, whose layer it is,
+// SARIF, configuration; and signatures by the real cosign, verified before a deploy.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -210,6 +210,91 @@ test('SBOM and provenance are attached when asked for, and every real platform i
   assert.ok(published?.type === 'image.published');
   const manifest = await registry.manifest(`${lab.registry}/${mark}/app@${published.digest}`);
   assert.equal(manifest?.children.filter(({ attests }) => attests !== undefined).length, 2);
+});
+
+const withGrype = (more = '') => config(`, engine: grype${more}`);
+
+test('Grype, clean: published; the same gate on another engine', async () => {
+  const tag = change('grype clean', `${good}LABEL round=10\n`, withGrype());
+  const { code, out } = slipway({}, 'run');
+  assert.equal(code, 0, out);
+  const found = result();
+  assert.deepEqual([found.outcome, found.database?.engine, found.database?.version], ['clean', 'grype', '0.110.0']);
+  assert.ok(
+    found.counts.LOW + found.counts.MEDIUM + found.counts.HIGH + found.counts.CRITICAL > 0,
+    'the base has some',
+  );
+  assert.ok(await isPublished(tag));
+});
+
+test('Grype, findings: no tag, our layer with its line, SARIF; without ignoreUnfixed and HIGH those of the base count too', async () => {
+  const tag = change('grype findings', bad, withGrype());
+  const { code, out } = slipway({}, 'run');
+  assert.equal(code, 1, out);
+  const found = result();
+  assert.equal(found.outcome, 'findings');
+  assert.deepEqual([...new Set(found.gating.map(({ package: name }) => name))], ['PyYAML']);
+  assert.ok(
+    found.gating.every(({ origin, dockerfileLine, isNew }) => origin === 'own' && dockerfileLine === 2 && isNew),
+  );
+  assert.match(out, /fixed in 5\.4/);
+  const sarif = found.reports.find((path) => path.endsWith('.sarif')) ?? '';
+  assert.equal(JSON.parse(readFileSync(join(newest(), sarif), 'utf8')).version, '2.1.0');
+  assert.equal(await isPublished(tag), false);
+  change(
+    'grype unfixed',
+    good.replace('base/debian:12', 'base/django:3.2'),
+    withGrype().replace('ignoreUnfixed: true', 'ignoreUnfixed: false').replace('[HIGH, CRITICAL]', '[CRITICAL]'),
+  );
+  assert.equal(slipway({}, 'run').code, 1);
+  const { gating } = result();
+  assert.ok(gating.length > 0 && gating.every(({ severity, origin }) => severity === 'CRITICAL' && origin === 'base'));
+});
+
+test('Grype, accepted: with a reason and a date as for Trivy, or by a rule of .grype.yaml', async () => {
+  const ids = ['CVE-2020-14343', 'CVE-2020-1747'];
+  const ignore = (date: string) =>
+    `vulnerabilities:\n${ids.map((id) => `  - { id: ${id}, statement: not reachable, expired_at: ${date} }`).join('\n')}\n`;
+  writeFileSync(join(root, '.trivyignore.yaml'), ignore('2999-01-01'));
+  const tag = change('grype accepted', bad, withGrype());
+  const accepted = slipway({}, 'run');
+  assert.equal(accepted.code, 0, accepted.out);
+  assert.equal(result().suppressed, 2);
+  assert.ok(await isPublished(tag));
+  writeFileSync(join(root, '.trivyignore.yaml'), ignore('2020-01-01'));
+  change('grype expired', bad, withGrype());
+  assert.equal(slipway({}, 'run').code, 1);
+  assert.ok(events().some((event) => event.type === 'diagnostic' && event.diagnostic.code === 'ignore.expired'));
+  rmSync(join(root, '.trivyignore.yaml'));
+  const rules = ids.map((id) => `  - { vulnerability: ${id}, reason: not reachable, package: { name: PyYAML } }\n`);
+  writeFileSync(join(root, '.grype.yaml'), `only-fixed: true\nfail-on-severity: low\nignore:\n${rules.join('')}`);
+  change('grype rule', bad, withGrype());
+  const ruled = slipway({}, 'run');
+  assert.equal(ruled.code, 0, ruled.out);
+  assert.equal(result().suppressed, 2);
+  rmSync(join(root, '.grype.yaml'));
+});
+
+test('Grype, not scanned, stale and failed are told apart', async () => {
+  change('grype empty', 'FROM scratch\nCOPY slipway.yaml /slipway.yaml\n', withGrype());
+  const empty = slipway({}, 'run');
+  assert.equal(result().outcome, 'not-scanned', empty.out);
+  assert.equal(empty.code, 0);
+  const tag = change('grype stale', `${good}LABEL round=11\n`, withGrype(', databaseMaxAge: 1'));
+  const stale = slipway({}, 'run');
+  assert.equal(stale.code, 1, stale.out);
+  assert.equal(result().outcome, 'stale-database');
+  assert.match(stale.out, /advisories are \d+ days old \(allowed: 1\)/);
+  writeFileSync(join(root, 'slipway.yaml'), withGrype());
+  const own = slipway({ GRYPE_DB_VALIDATE_AGE: 'true', GRYPE_DB_MAX_ALLOWED_BUILT_AGE: '1h' }, 'run');
+  assert.equal(own.code, 1, own.out);
+  assert.equal(result().outcome, 'stale-database');
+  assert.match(own.out, /database was built .+ ago \(it allows 1 hour\): no verdict/);
+  const none = slipway({ GRYPE_DB_CACHE_DIR: join(work, 'no-database') }, 'run');
+  assert.equal(none.code, 3, none.out);
+  assert.equal(result().outcome, 'failed');
+  assert.match(none.out, /Grype has no usable vulnerability database: .*does not exist/);
+  assert.equal(await isPublished(tag), false);
 });
 
 const hasCosign = spawnSync('cosign', ['version'], { env }).status === 0;

@@ -7,9 +7,9 @@ import { buildFailure } from '../../src/engine/images/buildFailure.ts';
 import { buildxArguments } from '../../src/engine/images/buildx.ts';
 import { emulationWarnings } from '../../src/engine/images/emulation.ts';
 import { gate } from '../../src/engine/images/gate.ts';
-import { readIgnores } from '../../src/engine/images/ignores.ts';
+import { ignoreFiles, readIgnores } from '../../src/engine/images/ignores.ts';
 import { ProgressReader } from '../../src/engine/images/rawjson.ts';
-import { readGrypeReport, readTrivyReport, type ScanReport } from '../../src/engine/images/report.ts';
+import { packagesIn, readGrypeReport, readTrivyReport, type ScanReport } from '../../src/engine/images/report.ts';
 import type { ImageConfig } from '../../src/engine/project/model.ts';
 import { readJunit } from '../../src/engine/tests/junit.ts';
 
@@ -272,6 +272,49 @@ describe('gate', () => {
       { id: 'GHSA-1', severity: 'HIGH', fixed: '5.4' },
     ]);
     expect(gate({ report, scan, ignores, now }).outcome).toBe('clean');
+  });
+
+  it('knows from the packages Grype found whether anything was scanned', () => {
+    // Grype 0.110 on an empty folder: no components; on one wheel: the library, and the file it was read from.
+    const nothing = packagesIn(
+      '{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{"component":{"type":"file"}}}',
+    );
+    const one = packagesIn('{"bomFormat":"CycloneDX","components":[{"type":"library"},{"type":"file"}]}');
+    expect([nothing, one, packagesIn('{"matches":[]}'), packagesIn('')]).toEqual([0, 1, undefined, undefined]);
+    const outcome = (packages: number | undefined) =>
+      gate({ report: readGrypeReport('{"matches":[]}', packages), scan, ignores: [], now }).outcome;
+    expect([outcome(nothing), outcome(one), outcome(undefined)]).toEqual(['not-scanned', 'clean', 'not-scanned']);
+  });
+
+  it('accepts by the rules of .grype.yaml that it can read in whole, and names the others', () => {
+    const { ignores, diagnostics } = readIgnores(
+      `ignore:
+  - vulnerability: CVE-1
+    reason: not reachable
+    package: { name: py.*, type: python }
+  - vulnerability: CVE-2
+    fix-state: unknown
+  - package: { name: curl }
+`,
+      '/x/.grype.yaml',
+    );
+    expect(ignores).toMatchObject([{ id: 'CVE-1', reason: 'not reachable', place: { range: { start: { line: 1 } } } }]);
+    expect(diagnostics.map(({ message }) => message)).toEqual([
+      'This exception is not applied: the gate does not read "fix-state" of a Grype rule.',
+      'This exception is not applied: it names no vulnerability.',
+    ]);
+    const match = (name: string, type: string) =>
+      `{"vulnerability":{"id":"CVE-1","severity":"High","fix":{"versions":["2"],"state":"fixed"}},"artifact":{"name":"${name}","version":"1","type":"${type}"}}`;
+    const report = readGrypeReport(
+      `{"matches":[${match('pyyaml', 'python')},${match('pyyaml', 'deb')},${match('numpy', 'python')}]}`,
+    );
+    expect(gate({ report, scan, ignores, now })).toMatchObject({ suppressed: 1, gating: [{}, {}] });
+  });
+
+  it('looks for exceptions where both scanners have theirs', () => {
+    const names = (engine: 'trivy' | 'grype', ignoreFile?: string) =>
+      ignoreFiles('/x', { engine, ...(ignoreFile !== undefined && { ignoreFile }) }).map((list) => list.length);
+    expect([names('trivy'), names('grype'), names('grype', '/x/accepted.yaml')]).toEqual([[3], [3, 2], [1]]);
   });
 });
 

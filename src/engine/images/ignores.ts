@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { isMap, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { Diagnostic, Place } from '../problems/index.ts';
+import type { ScanConfig } from '../project/model.ts';
 import type { Finding } from './report.ts';
 
 /** One accepted finding. */
@@ -7,13 +9,28 @@ export interface Ignore {
   readonly id: string;
   readonly paths: readonly string[];
   readonly purls: readonly string[];
+  /** Of a rule in Grype's words; name and version may be regular expressions there. */
+  readonly package?: { readonly name?: string; readonly version?: string; readonly type?: string };
   /** ISO date; from that day on the finding counts again. */
   readonly until?: string;
   readonly reason?: string;
   readonly place: Place;
 }
 
-/** Reads `.trivyignore` (ids, `exp:YYYY-MM-DD`, comments as reasons) or `.trivyignore.yaml`. Never throws. */
+/**
+ * Where exceptions are looked for: of each list the first file that exists counts. The configured file; else Trivy's
+ * customary names for both scanners (they have a reason and an end), and for Grype the `ignore` rules of its own file too.
+ */
+export function ignoreFiles(
+  root: string,
+  scan: Pick<ScanConfig, 'engine' | 'ignoreFile'>,
+): readonly (readonly string[])[] {
+  if (scan.ignoreFile !== undefined) return [[scan.ignoreFile]];
+  const usual = ['.trivyignore.yaml', '.trivyignore.yml', '.trivyignore'].map((name) => join(root, name));
+  return scan.engine === 'grype' ? [usual, [join(root, '.grype.yaml'), join(root, '.grype', 'config.yaml')]] : [usual];
+}
+
+/** Reads `.trivyignore` (ids, `exp:YYYY-MM-DD`, comments as reasons), `.trivyignore.yaml`, or `ignore` of `.grype.yaml`. Never throws. */
 export function readIgnores(
   text: string,
   file: string,
@@ -84,6 +101,7 @@ function readYamlIgnores(
       },
     };
   };
+  const fromGrype: Ignore[] = [];
   const diagnostics = document.errors.map(
     (error): Diagnostic => ({
       severity: 'error',
@@ -92,8 +110,17 @@ function readYamlIgnores(
       place: place(error.pos[0], error.pos[1]),
     }),
   );
+  const rules = isMap(document.contents) && section === 'vulnerabilities' ? document.contents.get('ignore') : undefined;
+  if (isSeq(rules)) {
+    for (const item of rules.items) {
+      if (!isMap(item)) continue;
+      const read = readGrypeRule(item.toJSON(), place(item.range?.[0] ?? 0, item.range?.[1] ?? 0));
+      if ('code' in read) diagnostics.push(read);
+      else fromGrype.push(read);
+    }
+  }
   const list = isMap(document.contents) ? document.contents.get(section) : undefined;
-  if (!isSeq(list)) return { ignores: [], diagnostics };
+  if (!isSeq(list)) return { ignores: fromGrype, diagnostics };
   const ignores = list.items.flatMap((item): Ignore[] => {
     if (!isMap(item)) return [];
     const value = item.toJSON() as {
@@ -117,7 +144,43 @@ function readYamlIgnores(
       },
     ];
   });
-  return { ignores, diagnostics };
+  return { ignores: [...fromGrype, ...ignores], diagnostics };
+}
+
+/**
+ * A rule of Grype's `ignore` list. What it narrows by beyond vulnerability and package is not read, and a rule that is not
+ * read in whole would accept more than it says: it is told and left out.
+ */
+function readGrypeRule(value: unknown, place: Place): Ignore | Diagnostic {
+  const rule = value as Readonly<Record<string, unknown>>;
+  const about = (rule.package ?? {}) as Readonly<Record<string, unknown>>;
+  const unread = [
+    ...Object.keys(rule).filter((key) => !['vulnerability', 'reason', 'package', 'include-aliases'].includes(key)),
+    ...Object.keys(about)
+      .filter((key) => !['name', 'version', 'type', 'location'].includes(key))
+      .map((key) => `package.${key}`),
+  ];
+  if (typeof rule.vulnerability !== 'string' || unread.length > 0) {
+    return {
+      severity: 'warning',
+      code: 'ignore.unsupported',
+      message:
+        unread.length > 0
+          ? `This exception is not applied: the gate does not read ${unread.map((key) => `"${key}"`).join(', ')} of a Grype rule.`
+          : 'This exception is not applied: it names no vulnerability.',
+      place,
+      fix: 'Write "vulnerability", and if you like "package" with name, version, type or location; or accept it by id in .trivyignore.yaml.',
+    };
+  }
+  const text = (key: string) => (about[key] === undefined ? {} : { [key]: String(about[key]) });
+  return {
+    id: rule.vulnerability,
+    paths: about.location === undefined ? [] : [String(about.location)],
+    purls: [],
+    package: { ...text('name'), ...text('version'), ...text('type') },
+    place,
+    ...(typeof rule.reason === 'string' && { reason: rule.reason }),
+  };
 }
 
 /** The ignore that covers a finding today; an expired one covers nothing. */
@@ -128,7 +191,26 @@ export function ignoreFor(finding: Finding, ignores: readonly Ignore[], now: num
       !isExpired(ignore, now) &&
       (ignore.paths.length === 0 || ignore.paths.some((path) => matches(path, finding.path ?? finding.target))) &&
       (ignore.purls.length === 0 ||
-        ignore.purls.some((purl) => finding.purl === purl || finding.purl?.startsWith(`${purl}@`) === true)),
+        ignore.purls.some((purl) => finding.purl === purl || finding.purl?.startsWith(`${purl}@`) === true)) &&
+      isPackage(ignore.package, finding),
+  );
+}
+
+function isPackage(wanted: Ignore['package'], finding: Finding): boolean {
+  if (wanted === undefined) return true;
+  const fits = (pattern: string | undefined, value: string): boolean => {
+    if (pattern === undefined || pattern === value) return true;
+    try {
+      return new RegExp(`^(?:${pattern})$`).test(value);
+    } catch {
+      // No regular expression, so it is a name, and another one.
+      return false;
+    }
+  };
+  return (
+    fits(wanted.name, finding.package) &&
+    fits(wanted.version, finding.installed) &&
+    (wanted.type === undefined || wanted.type === finding.target)
   );
 }
 

@@ -143,7 +143,23 @@ interface GrypeReport {
   };
 }
 
-export function readGrypeReport(text: string): ScanReport {
+/** How many packages a CycloneDX list names; undefined when it is none. Grype lists the files it read as well. */
+export function packagesIn(text: string): number | undefined {
+  try {
+    const list = JSON.parse(text) as {
+      readonly bomFormat?: string;
+      readonly components?: readonly { readonly type?: string }[];
+    };
+    if (list.bomFormat !== 'CycloneDX') return undefined;
+    return (list.components ?? []).filter(({ type }) => type !== 'file').length;
+  } catch {
+    // Without it, what was looked at is judged by the report alone.
+    return undefined;
+  }
+}
+
+/** Reads Grype's JSON. `packages`: how many it found in the image, when that is known. Throws SlipwayError for what is no report. */
+export function readGrypeReport(text: string, packages?: number): ScanReport {
   const report = parseReport(text, 'Grype') as GrypeReport;
   if (report.matches === undefined) throw notAReport('Grype', text);
   const built = report.descriptor?.db?.status?.built ?? report.descriptor?.db?.built;
@@ -172,8 +188,8 @@ export function readGrypeReport(text: string): ScanReport {
         ...(vulnerability?.fix?.state !== undefined && { status: vulnerability.fix.state }),
       };
     }),
-    // Grype does not say what it looked at; without a distribution and without a match there may have been nothing.
-    targets: report.matches.length > 0 || (report.distro?.name ?? '') !== '' ? 1 : 0,
+    // Its report does not say what it looked at; without a distribution and without a match there may have been nothing.
+    targets: packages ?? (report.matches.length > 0 || (report.distro?.name ?? '') !== '' ? 1 : 0),
     hasOperatingSystem: report.distro?.name !== undefined && report.distro.name !== '',
     layers: (report.source?.target?.layers ?? []).map((layer, index) => ({
       diffId: layer.digest ?? '',

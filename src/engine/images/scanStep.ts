@@ -3,9 +3,9 @@ import type { BuildOutputs, StepContext, StepKind } from '../plan/step.ts';
 import { isCancelled, SlipwayError, toFailure } from '../problems/index.ts';
 import type { ScanConfig } from '../project/model.ts';
 import { gate } from './gate.ts';
-import { type Ignore, readIgnores } from './ignores.ts';
+import { type Ignore, ignoreFiles, readIgnores } from './ignores.ts';
 import { normalPlatform } from './reference.ts';
-import { prepareScanner, scanImage, writeSarif } from './scanners.ts';
+import { prepareScanner, STALE_DATABASE, scanImage, writeSarif } from './scanners.ts';
 
 const MOST_IN_EVENT = 200;
 
@@ -33,6 +33,7 @@ export const scanStep: StepKind<'scan'> = {
     const reports = join(context.folder, 'reports');
     const name = `scan-${image.name}-${platform.replaceAll('/', '-')}`;
     const reportFile = join(reports, `${name}.json`);
+    const sarifFile = join(reports, `${name}.sarif`);
     await system.files.makeFolder(reports);
     const { ignores, file: ignoreFile } = await loadIgnores(scan, context);
     const base = { type: 'scan.result' as const, image: image.name, platform, reference };
@@ -50,7 +51,7 @@ export const scanStep: StepKind<'scan'> = {
       if (!isCancelled(error)) {
         emit({
           ...base,
-          outcome: 'failed',
+          outcome: error instanceof SlipwayError && error.code === STALE_DATABASE ? 'stale-database' : 'failed',
           message: toFailure(error).message,
           counts: none,
           gating: [],
@@ -73,9 +74,7 @@ export const scanStep: StepKind<'scan'> = {
     });
     const fingerprints = report.findings.map((finding) => finding.fingerprint);
     await system.files.writeAtomic(memory, JSON.stringify(fingerprints));
-    const sarifFile = join(reports, `${name}.sarif`);
-    const hasSarif =
-      scan.engine === 'trivy' && result.gating.length > 0 && (await writeSarif(system, reportFile, sarifFile, signal));
+    const hasSarif = result.gating.length > 0 && (await writeSarif(system, scan.engine, reportFile, sarifFile, signal));
     for (const diagnostic of result.diagnostics) emit({ type: 'diagnostic', diagnostic });
     emit({
       ...base,
@@ -108,9 +107,9 @@ export const scanStep: StepKind<'scan'> = {
     if (result.outcome === 'stale-database') {
       throw new SlipwayError({
         reason: 'gate',
-        code: 'gate.stale-database',
+        code: STALE_DATABASE,
         message: `${image.name} for ${platform}: ${result.message}.`,
-        fix: 'Update the database (trivy image --download-db-only), or raise scan.databaseMaxAge.',
+        fix: `Update the database (${scan.engine === 'grype' ? 'grype db update' : 'trivy image --download-db-only'}), or raise scan.databaseMaxAge.`,
       });
     }
     return { outcome: result.outcome, reference, findings: report.findings.length };
@@ -133,14 +132,19 @@ async function loadIgnores(
   scan: ScanConfig,
   context: StepContext,
 ): Promise<{ readonly ignores: readonly Ignore[]; readonly file: string }> {
-  const usual = ['.trivyignore.yaml', '.trivyignore.yml', '.trivyignore'].map((name) => join(context.root, name));
-  for (const file of scan.ignoreFile === undefined ? usual : [scan.ignoreFile]) {
-    const text = await context.system.files.readText(file);
-    if (text === undefined) continue;
-    const { ignores, diagnostics } = readIgnores(text, file);
-    for (const diagnostic of diagnostics) context.emit({ type: 'diagnostic', diagnostic });
-    return { ignores, file };
+  const found: { readonly ignores: readonly Ignore[]; readonly file: string }[] = [];
+  for (const list of ignoreFiles(context.root, scan)) {
+    for (const file of list) {
+      const text = await context.system.files.readText(file);
+      if (text === undefined) continue;
+      const { ignores, diagnostics } = readIgnores(text, file);
+      for (const diagnostic of diagnostics) context.emit({ type: 'diagnostic', diagnostic });
+      found.push({ ignores, file });
+      break;
+    }
   }
+  const [first] = found;
+  if (first !== undefined) return { ignores: found.flatMap(({ ignores }) => ignores), file: first.file };
   if (scan.ignoreFile !== undefined) {
     throw new SlipwayError({
       reason: 'config',
@@ -150,7 +154,7 @@ async function loadIgnores(
       place: scan.place,
     });
   }
-  return { ignores: [], file: usual[0] ?? '.trivyignore.yaml' };
+  return { ignores: [], file: join(context.root, '.trivyignore.yaml') };
 }
 
 function readFingerprints(text: string | undefined): ReadonlySet<string> | undefined {

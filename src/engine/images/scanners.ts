@@ -2,19 +2,13 @@ import { join } from 'node:path';
 import { SlipwayError } from '../problems/index.ts';
 import type { ScanConfig } from '../project/model.ts';
 import type { ProcessResult, System } from '../system/index.ts';
-import { readGrypeReport, readTrivyReport, type ScanReport } from './report.ts';
+import { runGrype, STALE_DATABASE } from './grype.ts';
+import { readTrivyReport, type ScanReport } from './report.ts';
+import type { ScanTarget } from './scanTarget.ts';
 import { inLane } from './trivyLanes.ts';
 import { trivyDatabase, trivyVersion } from './trivyVersion.ts';
 
-export interface ScanTarget {
-  /** `repository@sha256:…` of one platform's manifest. */
-  readonly reference: string;
-  /** `default` when the image is for one platform only. */
-  readonly platform: string;
-  readonly isPlainHttp: boolean;
-  /** Absolute path for the report. */
-  readonly reportFile: string;
-}
+export { STALE_DATABASE };
 
 /** Asks the scanner for its version while other steps run. */
 export async function prepareScanner(system: System, scan: ScanConfig, signal: AbortSignal): Promise<undefined> {
@@ -114,43 +108,6 @@ function trivyFailure(result: ProcessResult, target: ScanTarget): SlipwayError {
   return make('scan.failed', `Trivy could not scan ${target.reference}: ${words}`, 'See the log of the step.');
 }
 
-async function runGrype(
-  system: System,
-  scan: ScanConfig,
-  target: ScanTarget,
-  signal: AbortSignal,
-  onText: (text: string) => void,
-): Promise<ScanReport> {
-  const result = await system.processes.run({
-    file: 'grype',
-    args: [
-      `registry:${target.reference}`,
-      '--output',
-      'json',
-      '--file',
-      target.reportFile,
-      ...(target.platform === 'default' ? [] : ['--platform', target.platform]),
-    ],
-    env: {
-      GRYPE_CHECK_FOR_APP_UPDATE: 'false',
-      ...(target.isPlainHttp && { GRYPE_REGISTRY_INSECURE_USE_HTTP: 'true' }),
-    },
-    timeoutMs: scan.timeoutMs,
-    signal,
-    onStderr: onText,
-  });
-  if (result.code !== 0) {
-    throw new SlipwayError({
-      reason: 'tool-failed',
-      code: result.code === 100 ? 'scan.database' : 'scan.failed',
-      message: `Grype could not scan ${target.reference}: ${result.stderr.trim().split('\n').at(-1) ?? `exit code ${result.code}`}`,
-      fix: 'See the log of the step; grype db status shows the state of its database.',
-      evidence: result.stderr.trim().split('\n').slice(-12),
-    });
-  }
-  return readGrypeReport((await system.files.readText(target.reportFile)) ?? '');
-}
-
 /** Runs `trivy config` on a file or folder and gives its JSON. Charts are rendered by Trivy itself, with the values files. */
 export async function scanConfig(
   system: System,
@@ -246,13 +203,16 @@ export async function writeSbom(
 
 const SBOM_TIMEOUT_MS = 10 * 60_000;
 
-/** Writes SARIF beside a Trivy report for code hosts and editors. Best effort: the gate does not depend on it. */
+/** Writes SARIF beside a report for code hosts and editors. Best effort: the gate does not depend on it. */
 export async function writeSarif(
   system: System,
+  engine: ScanConfig['engine'],
   reportFile: string,
   sarifFile: string,
   signal: AbortSignal,
 ): Promise<boolean> {
+  // Grype has written it along with its report.
+  if (engine === 'grype') return (await system.files.stat(sarifFile)) !== undefined;
   const result = await system.processes.run({
     file: 'trivy',
     args: ['convert', '--format', 'sarif', '--output', sarifFile, reportFile],

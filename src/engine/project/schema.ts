@@ -180,14 +180,18 @@ const scan = v.strictObject({
   ignoreFile: v.optional(
     v.pipe(
       text,
-      v.description('.trivyignore or .trivyignore.yaml. Default: the one beside this file, when there is one.'),
+      v.description(
+        '.trivyignore, .trivyignore.yaml or .grype.yaml. Default: those beside this file, when there are any.',
+      ),
     ),
   ),
   databaseMaxAge: v.optional(
     v.pipe(
       v.number(),
       v.minValue(0),
-      v.description('Days after which the database is too old for a verdict; 0 = never. Default: 0.'),
+      v.description(
+        'Days after which the database is too old for a verdict; 0 = never with Trivy, five days with Grype. Default: 0.',
+      ),
     ),
   ),
   config: v.optional(
