@@ -144,6 +144,8 @@ describe('slipway init --ci', () => {
     for (const job of deploys)
       expect([job.needs, job.environment?.name]).toEqual([['pipeline'], [job.id.replace('deploy-', '')]]);
     expect(deploys.length).toBeGreaterThan(0);
+    const hasTests = /^test:/m.test(config);
+    expect(first?.junit).toEqual(hasTests ? ['.slipway/runs/*/reports/test-*.xml'] : undefined);
   });
 
   it('stops pull requests at the gate and never deploys protected environments by a push', async () => {

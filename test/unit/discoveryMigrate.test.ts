@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { migrateWorkflow, readConfig } from '../../src/engine/project/index.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
@@ -83,14 +83,30 @@ describe('slipway init --from-workflow', () => {
   });
 
   it('reads a GitLab file wherever it lies', async () => {
-    const { project, report } = await migrate('ci/pipeline.gitlab.yml');
+    const { project, report, root } = await migrate('ci/pipeline.gitlab.yml');
     expect(project.tests[0]).toMatchObject({
       run: ['pytest', '--junitxml=report.xml'],
+      junit: [join(root, 'report.xml')],
       services: [{ name: 'db' }, { name: 'redis' }],
     });
     expect(project.tags).toEqual(['{sha:8}', '{branch}']);
     expect(project.scan).toMatchObject({ severity: ['HIGH', 'CRITICAL'], ignoreUnfixed: true });
     expect(report.workflow).toBe('ci/pipeline.gitlab.yml');
+  });
+
+  it('takes the JUnit reports that a GitHub job shows, of two tests each its own', async () => {
+    const workflow = (tests: string, step: string) =>
+      `on: push\njobs:\n  unit:\n    runs-on: ubuntu-latest\n    steps:\n${tests}      - ${step}\n`;
+    const junitOf = async (text: string) => {
+      const { project, root } = await migrate('.github/workflows/t.yml', { '.github/workflows/t.yml': text });
+      return project.tests.map((test) => test.junit.map((path) => relative(root, path).split(sep).join('/')));
+    };
+    const one = '      - run: npm test\n';
+    const two = `${one}      - run: pytest --junitxml=out/py.xml\n`;
+    const reporter = 'uses: mikepenz/action-junit-report@v5\n        with: { report_paths: "out/*.xml" }';
+    const list = `uses: EnricoMi/publish-unit-test-result-action@v2\n        with:\n          files: |\n            out/py.xml\n            out/js.xml`;
+    expect(await junitOf(workflow(one, reporter))).toEqual([['out/*.xml']]);
+    expect(await junitOf(workflow(two, list))).toEqual([[], ['out/py.xml']]);
   });
 
   it('names the workflows there are', async () => {

@@ -1,5 +1,11 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readMisconfigurations } from '../../src/engine/images/misconfiguration.ts';
+import { untar } from '../../src/engine/tests/containerFiles.ts';
+import { namedReports } from '../../src/engine/tests/namedReports.ts';
 import { readSarif } from '../../src/engine/tests/sarif.ts';
 
 const place = { file: '/repo/slipway.yaml' };
@@ -109,5 +115,50 @@ describe('readMisconfigurations', () => {
 
   it.each(['', '{}', '{"SchemaVersion":'])('does not take %j for a clean report', (text) => {
     expect(() => readMisconfigurations(text)).toThrow(/whole report/);
+  });
+});
+
+describe('namedReports', () => {
+  it.each([
+    ['pytest -q --junitxml=out/py.xml', ['out/py.xml']],
+    ['sh -c "cd api && pytest --junit-xml \'r.xml\'; exit 0"', ['r.xml']],
+    ['gotestsum --junitfile report.xml ./...', ['report.xml']],
+    ['npx vitest run --reporter=junit --outputFile.junit=v.xml', ['v.xml', 'junit.xml', 'test-results.xml']],
+    ['vendor/bin/phpunit --log-junit build/junit.xml', ['build/junit.xml']],
+    ['./mvnw -B verify', ['**/target/surefire-reports/*.xml', '**/target/failsafe-reports/*.xml']],
+    ['pytest --junitxml=$OUT/r.xml', []],
+    ['go test ./...', []],
+  ])('%s', (run, reports) => {
+    const [first = '', ...rest] = run.split(' ');
+    expect(namedReports({ run: [first, ...rest], env: {} })).toEqual(reports);
+  });
+
+  it('knows the variables of reporters', () => {
+    expect(namedReports({ run: ['python3', 'manage.py', 'test'], env: { JUNIT_FILE: 'r/j.xml' } })).toEqual([
+      'r/j.xml',
+    ]);
+  });
+});
+
+describe('untar', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'slipway-tar-'));
+  const long = `${'deep/'.repeat(24)}report.xml`;
+  mkdirSync(join(folder, 'reports', 'deep/'.repeat(24)), { recursive: true });
+  writeFileSync(join(folder, 'reports/a.xml'), '<a/>');
+  writeFileSync(join(folder, 'reports', long), 'x'.repeat(1_000));
+  writeFileSync(join(folder, 'reports/empty.xml'), '');
+
+  it.each(['gnu', 'pax', 'ustar'])('reads what tar writes as %s', (format) => {
+    const { stdout } = spawnSync('tar', ['-C', folder, `--format=${format}`, '-cf', '-', 'reports']);
+    const files = untar(stdout);
+    expect(new Map(files.map(({ name, bytes }) => [name, bytes.length]))).toEqual(
+      new Map([
+        ['reports/a.xml', 4],
+        [`reports/${long}`, 1_000],
+        ['reports/empty.xml', 0],
+      ]),
+    );
+    expect(files.every(({ mtimeMs }) => mtimeMs > 1_600_000_000_000)).toBe(true);
+    expect(untar(stdout.subarray(0, 700)).length, 'cut off').toBeLessThanOrEqual(1);
   });
 });

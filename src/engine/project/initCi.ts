@@ -44,6 +44,7 @@ export function ciPlan(project: Project, branch: string, packageSpec: string | u
     needsEmulation: platforms.some((platform) => platform !== 'linux/amd64'),
     needsHelm: project.environments.some((environment) => environment.deploy.kind === 'helm'),
     engine: project.scan.isEnabled ? project.scan.engine : 'none',
+    hasTests: project.tests.length > 0,
     hasBareTests: project.tests.some((test) => test.container === undefined),
     services: [...new Set(project.tests.flatMap((test) => test.services.map((service) => service.name)))],
     environments: project.environments.map(({ name, isProtected, deploy, context }) => {

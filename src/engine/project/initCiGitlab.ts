@@ -99,6 +99,15 @@ export function gitlabPipeline(plan: CiPlan): string {
     '      else',
     '        slipway run',
     '      fi',
+    ...(plan.hasTests
+      ? [
+          '  # Failed tests are shown with the merge request.',
+          '  artifacts:',
+          '    when: always',
+          '    reports:',
+          "      junit: '.slipway/runs/*/reports/test-*.xml'",
+        ]
+      : []),
     ...plan.environments.flatMap(deployJob),
   ];
   return `${lines.join('\n')}\n`;

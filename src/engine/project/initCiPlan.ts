@@ -17,6 +17,7 @@ export interface CiPlan {
   readonly needsEmulation: boolean;
   readonly needsHelm: boolean;
   readonly engine: 'trivy' | 'grype' | 'none';
+  readonly hasTests: boolean;
   /** Tests run on the runner itself, with its tools. */
   readonly hasBareTests: boolean;
   readonly services: readonly string[];

@@ -20,16 +20,22 @@ export async function freshFiles(
   return [...found];
 }
 
-/** The sum of all JUnit reports written since; undefined when there is none. */
-export async function readTestReports(
-  patterns: readonly string[],
-  system: System,
-  since: number,
-): Promise<TestReport | undefined> {
+export interface ReportFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** The files among these that are JUnit reports, and their sum; undefined when there is none. */
+export function sumReports(files: readonly ReportFile[]): {
+  readonly report: TestReport | undefined;
+  readonly files: readonly ReportFile[];
+} {
   let sum: TestReport | undefined;
-  for (const path of await freshFiles(patterns, system, since)) {
-    const report = readJunit((await system.files.readText(path)) ?? '');
+  const kept: ReportFile[] = [];
+  for (const file of files) {
+    const report = readJunit(file.text);
     if (report === undefined) continue;
+    kept.push(file);
     sum = {
       passed: (sum?.passed ?? 0) + report.passed,
       failed: (sum?.failed ?? 0) + report.failed,
@@ -37,7 +43,7 @@ export async function readTestReports(
       failures: [...(sum?.failures ?? []), ...report.failures],
     };
   }
-  return sum;
+  return { report: sum, files: kept };
 }
 
 async function expand(pattern: string, system: System): Promise<readonly string[]> {

@@ -1,12 +1,14 @@
-import { basename, relative, resolve, sep } from 'node:path';
+import { basename, extname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import type Docker from 'dockerode';
 import type { BuildOutputs, StepContext, StepKind } from '../plan/step.ts';
 import { CancelledError, SlipwayError } from '../problems/index.ts';
 import type { TestConfig } from '../project/model.ts';
+import { type ContainerFile, filesInside } from './containerFiles.ts';
 import { openDocker } from './dockerEndpoint.ts';
 import { readEnvFile } from './envFile.ts';
 import type { TestReport } from './junit.ts';
-import { readTestReports } from './reportFiles.ts';
+import { namedReports } from './namedReports.ts';
+import { freshFiles, type ReportFile, sumReports } from './reportFiles.ts';
 import { type RunningService, type Services, startServices } from './services.ts';
 
 const early = new WeakMap<TestConfig, Promise<Services>>();
@@ -46,14 +48,18 @@ export const testStep: StepKind<'test'> = {
       const isInside = test.container !== undefined;
       const all = { ...serviceEnv(services?.running ?? [], isInside), ...env };
       const reference = image === undefined ? test.container : referenceOf(context, image.step);
-      const code =
+      const ended =
         docker !== undefined && reference !== undefined
           ? await runInside(docker, reference, test, all, services?.network, context)
-          : await runHere(test, all, context);
-      const report = await readTestReports(test.junit, system, started);
+          : { code: await runHere(test, all, context), inside: [] };
+      const { code } = ended;
+      const report = await keepReports(test, ended.inside, context, started);
       if (code !== 0) throw failed(test, code, report, context);
-      if (report !== undefined && report.failed > 0) throw failed(test, code, report, context);
-      return report === undefined ? { code } : { code, passed: report.passed, skipped: report.skipped };
+      // A report that was named may stop the run by itself; one that was only found is told.
+      if (report !== undefined && report.failed > 0 && test.junit.length > 0) throw failed(test, code, report, context);
+      if (report === undefined) return { code };
+      const { passed, failed: bad, skipped } = report;
+      return { code, passed, skipped, ...(bad > 0 && { failed: bad }) };
     } finally {
       // Cancelled or failed: containers and network go in any case, but nothing has to wait for it.
       if (context.later === undefined) await services?.remove();
@@ -91,8 +97,9 @@ async function runInside(
   env: Readonly<Record<string, string>>,
   network: string | undefined,
   context: StepContext,
-): Promise<number> {
+): Promise<{ readonly code: number; readonly inside: readonly ContainerFile[] }> {
   const { emit, signal, system } = context;
+  const since = system.clock.now();
   await pullIfMissing(docker, image, context);
   const inside = relative(context.root, test.cwd).split(sep).join('/');
   const uid = typeof process.getuid === 'function' ? `${process.getuid()}:${process.getgid?.() ?? 0}` : undefined;
@@ -115,6 +122,7 @@ async function runInside(
       Init: true,
     },
   });
+  let isLate = false;
   const onAbort = (): void => void container.kill().catch(() => {});
   try {
     const stream = await container.attach({ stream: true, stdout: true, stderr: true });
@@ -127,15 +135,98 @@ async function runInside(
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) throw new CancelledError();
     await container.start();
-    const timer = test.timeoutMs === undefined ? undefined : setTimeout(onAbort, test.timeoutMs);
+    const onTimeout = (): void => {
+      isLate = true;
+      onAbort();
+    };
+    const timer = test.timeoutMs === undefined ? undefined : setTimeout(onTimeout, test.timeoutMs);
     const { StatusCode: code } = (await container.wait()) as { readonly StatusCode: number };
     clearTimeout(timer);
     if (signal.aborted) throw new CancelledError();
-    return code;
+    if (isLate) {
+      throw new SlipwayError({
+        reason: 'timeout',
+        code: 'test.timeout',
+        message: `Test ${test.name} was stopped after ${Math.round((test.timeoutMs ?? 0) / 1000)} s without finishing.`,
+        fix: 'See its log; raise "timeout" if it needs longer.',
+        place: test.place,
+      });
+    }
+    const outside = reportPatterns(test, context.root).filter(({ at }) => at === 'container');
+    return {
+      code,
+      inside: await filesInside(
+        container,
+        outside.map(({ pattern }) => pattern),
+        since,
+      ),
+    };
   } finally {
     signal.removeEventListener('abort', onAbort);
     await container.remove({ force: true, v: true }).catch(() => {});
   }
+}
+
+/** Where reports may be: on this machine, or, for tests in a container, in what is not the mounted workspace. */
+function reportPatterns(
+  test: TestConfig,
+  root: string,
+): readonly { readonly pattern: string; readonly at: 'machine' | 'container' }[] {
+  return [...test.junit, ...namedReports(test)].map((written) => {
+    const posixPath = written
+      .split(sep)
+      .join('/')
+      .replace(/^[A-Za-z]:(?=\/)/, '');
+    const isInside = test.container !== undefined && posixPath.startsWith('/') && !isBelow(root, written);
+    if (!isInside) return { pattern: resolve(test.cwd, written), at: 'machine' };
+    return posixPath.startsWith(`${WORKSPACE}/`)
+      ? { pattern: resolve(root, posixPath.slice(WORKSPACE.length + 1)), at: 'machine' }
+      : { pattern: posixPath, at: 'container' };
+  });
+}
+
+const isBelow = (folder: string, path: string): boolean => {
+  const inside = relative(folder, resolve(folder, path));
+  return !inside.startsWith('..') && !isAbsolute(inside);
+};
+
+/** Reads the JUnit reports and keeps a copy of each with the run, also when the test has failed. */
+async function keepReports(
+  test: TestConfig,
+  inside: readonly ContainerFile[],
+  { system, emit, folder, root }: StepContext,
+  since: number,
+): Promise<TestReport | undefined> {
+  const patterns = reportPatterns(test, root).flatMap(({ pattern, at }) => (at === 'machine' ? [pattern] : []));
+  const found: ReportFile[] = inside.map(({ path, bytes }) => ({ path, text: bytes.toString('utf8') }));
+  for (const path of await freshFiles(patterns, system, since)) {
+    found.push({ path, text: (await system.files.readText(path)) ?? '' });
+  }
+  const { report, files } = sumReports(found);
+  if (report === undefined && test.junit.length > 0) {
+    emit({
+      type: 'diagnostic',
+      diagnostic: {
+        severity: 'warning',
+        code: 'test.no-report',
+        message: `Test ${test.name} wrote no JUnit report to ${test.junit.map((path) => relative(root, path) || path).join(', ')}; only its exit code counted.`,
+        place: test.place,
+        fix: 'Correct "junit", or have the tests write the report there.',
+      },
+    });
+  }
+  const names = new Set<string>();
+  for (const { path, text } of files) {
+    const extension = extname(path);
+    const plain = `test-${test.name}-${basename(path, extension)}`.replace(/[^\w.-]+/g, '-');
+    let name = `${plain}${extension}`;
+    for (let count = 2; names.has(name); count += 1) name = `${plain}-${count}${extension}`;
+    names.add(name);
+    await system.files.makeFolder(join(folder, 'reports'));
+    await system.files.writeAtomic(join(folder, 'reports', name), text);
+    emit({ type: 'report', title: `Tests ${test.name}: ${basename(path)}`, path: `reports/${name}` });
+  }
+  return report;
 }
 
 /** The image built by this run, by digest: what is tested is what will be published. */

@@ -184,6 +184,10 @@ class Reader {
     for (const combination of matrix) this.#jobFacts(id, entry, index, combination, condition);
     const scope = this.#resolved(entry, matrix[0] ?? new Map());
     const parent = this.#parent?.job;
+    const artifacts = this.#defaulted(entry, 'artifacts');
+    const junit = (artifacts?.get('reports')?.strings('junit') ?? []).flatMap(
+      (path) => literalOf(expand(path, scope))?.replace(/^\.\//, '') ?? [],
+    );
     return {
       id,
       place: entry.keyPlace,
@@ -194,6 +198,7 @@ class Reader {
       ...(entry.conditions.length > 0 && { includedBy: entry.conditions }),
       ...(parent !== undefined && { parent }),
       variables: this.#variables(entry),
+      ...(junit.length > 0 && { junit }),
       ...(container !== undefined && image !== undefined && { container: { image, place: container.place } }),
       services: this.#services(entry),
       steps: [],

@@ -59,6 +59,8 @@ export interface Job {
   /** Image the job runs in. */
   readonly container?: { readonly image: string; readonly place: Place };
   readonly services: readonly JobService[];
+  /** Paths and globs of the JUnit reports that the host shows. */
+  readonly junit?: readonly string[];
   readonly steps: readonly Step[];
   /** Every combination of the matrix; one empty one without a matrix. */
   readonly matrix: readonly ReadonlyMap<string, unknown>[];

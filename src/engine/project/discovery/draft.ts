@@ -132,6 +132,7 @@ function draftTests(findings: Findings, notes: Note[]): NonNullable<Config['test
       run: [...test.run],
       ...(test.folder !== '.' && { cwd: test.folder }),
       ...(Object.keys(test.env).length > 0 && { env: { ...test.env } }),
+      ...(test.junit !== undefined && { junit: [...test.junit] }),
       ...(test.services.length > 0 && {
         services: Object.fromEntries(
           test.services.map((service) => [

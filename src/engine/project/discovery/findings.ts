@@ -109,6 +109,8 @@ export interface TestFinding {
   readonly run: readonly [string, ...string[]];
   readonly env: Readonly<Record<string, string>>;
   readonly services: readonly ServiceFinding[];
+  /** JUnit reports that it writes, from the root; globs. */
+  readonly junit?: readonly string[];
   readonly place: Place;
   /** In words: `package.json has a test script`. */
   readonly why: string;

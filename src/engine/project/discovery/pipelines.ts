@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import {
   type DeployFact,
   type Job,
@@ -6,6 +7,7 @@ import {
   publishedImages,
   readGithubWorkflow,
   readGitlabPipeline,
+  type Step,
   type TestFact,
   tagTemplates,
   textOf,
@@ -309,7 +311,9 @@ class Translator {
       });
       return undefined;
     }
+    const junit = this.#junit(fact);
     return {
+      ...(junit.length > 0 && { junit }),
       name: asName(fact.job.split(' / ').at(-1) ?? fact.job),
       folder,
       run: [first, ...rest],
@@ -334,9 +338,36 @@ class Translator {
     };
   }
 
+  /** The reports that its job shows: all where it is the job's only test, else those that its command writes. */
+  #junit(fact: TestFact): readonly string[] {
+    const job = this.#job(fact.job);
+    const reports = job?.junit ?? job?.steps.flatMap(junitOfStep) ?? [];
+    const others = this.#workflow.facts.filter((other) => other.kind === 'test' && other.job === fact.job);
+    if (others.length === 1) return reports;
+    const text = fact.run.join(' ');
+    return reports.filter((report) => text.includes(posix.basename(report)));
+  }
+
   #job(id: string): Job | undefined {
     return this.#workflow.jobs.find((job) => job.id === id);
   }
+}
+
+/** Actions that show JUnit reports, with the input that says where they are. */
+const REPORT_INPUTS: Readonly<Record<string, string>> = {
+  'mikepenz/action-junit-report': 'report_paths',
+  'enricomi/publish-unit-test-result-action': 'files',
+  'dorny/test-reporter': 'path',
+};
+
+function junitOfStep({ uses, with: inputs }: Step): readonly string[] {
+  const input = uses === undefined ? undefined : REPORT_INPUTS[uses.action];
+  const text = input === undefined ? undefined : inputs.get(input)?.text;
+  if (text === undefined || text.includes('${{')) return [];
+  return text.split(/[\n,]/).flatMap((line) => {
+    const path = line.trim().replace(/^\.\//, '');
+    return path === '' || path.startsWith('!') ? [] : [path];
+  });
 }
 
 /** `docker build --cache-from image` means the registry. */
