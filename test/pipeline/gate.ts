@@ -297,6 +297,68 @@ test('Grype, not scanned, stale and failed are told apart', async () => {
   assert.equal(await isPublished(tag), false);
 });
 
+test('tests in a container: matrix, env file, service; a report outside of the workspace is read and kept; nothing stays', async () => {
+  writeFileSync(join(root, 'test.env'), '# for the tests\nexport COLOUR="blue"\n');
+  writeFileSync(
+    join(root, 'unit.sh'),
+    `set -e
+sleep "\${WAIT:-0}"
+test "$COLOUR" = blue
+getent hosts redis
+echo "service at $REDIS_HOST:$REDIS_PORT"
+cat > /tmp/report.xml <<END
+<testsuite><testcase classname="t" name="$MATRIX_WORD"/>$BAD<testcase name="later"><skipped/></testcase></testsuite>
+END
+`,
+  );
+  const tests = (more: string) => `${config()}test:
+  - name: unit
+    run: [sh, unit.sh]
+    container: ${lab.registry}/base/debian:12
+    matrix: { word: [one, two] }
+    envFile: test.env
+    services: { redis: { image: "${lab.registry}/base/redis:7", health: [redis-cli, ping] } }
+    junit: [/tmp/report.xml]
+${more}`;
+  const left = () =>
+    ['ps -aq', 'network ls -q'].flatMap((what) =>
+      spawnSync('docker', [...what.split(' '), '--filter', `label=dev.slipway.run=${newest().split('/').at(-1)}`], {
+        encoding: 'utf8',
+        env,
+      })
+        .stdout.split('\n')
+        .filter((line) => line !== ''),
+    );
+  change('tests', good, tests(''));
+  const fine = slipway({}, 'test');
+  assert.equal(fine.code, 0, fine.out);
+  assert.match(fine.out, /service at redis:6379/);
+  const finished = events().flatMap((event) => (event.type === 'step.finished' ? [event] : []));
+  assert.deepEqual(finished.map(({ step, outputs }) => [step, outputs?.passed, outputs?.skipped]).sort(), [
+    ['test:unit-one', 1, 1],
+    ['test:unit-two', 1, 1],
+  ]);
+  const kept = events().flatMap((event) => (event.type === 'report' ? [event.path] : []));
+  assert.deepEqual(kept.sort(), ['reports/test-unit-one-report.xml', 'reports/test-unit-two-report.xml']);
+  assert.match(readFileSync(join(newest(), kept[1] ?? ''), 'utf8'), /name="two"/);
+  assert.deepEqual(left(), []);
+  // The exit code is 0, and yet a test has failed.
+  change(
+    'tests fail',
+    good,
+    tests(`    env: { BAD: '<testcase classname="t" name="sum"><failure message="2 != 3"/></testcase>' }\n`),
+  );
+  const bad = slipway({}, 'test');
+  assert.equal(bad.code, 1, bad.out);
+  assert.match(bad.out, /Test unit-(one|two): 1 of 2 failed, first t\.sum: 2 != 3/);
+  assert.deepEqual(left(), []);
+  change('tests late', good, tests('    timeout: 1s\n    env: { WAIT: "60" }\n'));
+  const late = slipway({}, 'test');
+  assert.notEqual(late.code, 0);
+  assert.match(late.out, /Test unit-(one|two) was stopped after 1 s without finishing/);
+  assert.deepEqual(left(), []);
+});
+
 const hasCosign = spawnSync('cosign', ['version'], { env }).status === 0;
 if (hasCosign) {
   test('signed by cosign and verified; check names a tag that is not signed, and one of another key', async () => {
