@@ -296,7 +296,7 @@ function compose(words: readonly Value[], command: ShellCommand, common: Common)
 
 /** Commands that run an app's tests; a whole command line, as slipway.yaml would have it. */
 const TESTS =
-  /^(((poetry|uv|pipenv|hatch) run )?((python3?|coverage run) -m )?(pytest|unittest)\b|((poetry|uv|pipenv) run )?(python3? )?(\.\/)?manage\.py test\b|(python3? -m )?(tox|nox)\b|npm (test|t|run test|run unit)\b|(pnpm|yarn|bun)( run)? test\b|npx (jest|vitest|mocha)\b|go test\b|cargo (test|nextest)\b|(mvn|\.\/mvnw)\b.*\b(test|verify)\b|(\.\/)?gradlew?\b.*\b(test|check)\b|make (unit-?)?tests?\b|(bundle exec )?rspec\b|dotnet test\b|(\.\/)?vendor\/bin\/phpunit\b|php artisan test\b|mix test\b|sbt test\b)/;
+  /^(((poetry|uv|pipenv|hatch) run )?((python3?|coverage run) -m )?(pytest|unittest)\b|((poetry|uv|pipenv) run )?(python3? )?(\.\/)?manage\.py test\b|(python3? -m )?(tox|nox)\b|npm (test|t|run test|run unit)\b|(pnpm|yarn|bun)( run)? test\b|npx (jest|vitest|mocha)\b|go test\b|cargo (test|nextest)\b|(mvn|\.\/mvnw)\b.*\b(test|verify)\b|(\.\/)?gradlew?\b.*\b(test|check)\b|make ([a-z]+-)?tests?(-[a-z]+)?\b|(bundle exec )?rspec\b|dotnet test\b|(\.\/)?vendor\/bin\/phpunit\b|php artisan test\b|mix test\b|sbt test\b)/;
 
 function tests(
   args: readonly Value[],

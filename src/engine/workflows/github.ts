@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import type { Diagnostic, Place } from '../problems/index.ts';
 import { readYamlDocuments, type YamlNode } from '../yaml/index.ts';
+import { factsOfCall } from './calledWorkflow.ts';
 import { factsOfCommand } from './commands.ts';
 import { resolveExpression, resolveText, type Scope } from './expressions.ts';
 import { factsOfAction } from './githubActions.ts';
@@ -33,7 +34,7 @@ export function readGithubWorkflow(text: string, file: string, options: Workflow
   };
   if (root === undefined) return { ...base, triggers: [], jobs: [], facts: [], diagnostics };
   const reader = new Reader(options, [...diagnostics]);
-  reader.workflow({ root, text, inputs: callDefaults(root), depth: 0, prefix: '' });
+  reader.workflow({ root, text, inputs: callDefaults(root, 'by itself'), depth: 0, prefix: '' });
   return {
     ...base,
     triggers: readTriggers(root),
@@ -169,6 +170,12 @@ class Reader {
   #called(uses: string, node: YamlNode, source: Source, scope: Scope, job: string): void {
     const place = node.get('uses')?.place ?? node.place;
     const path = /^(?:\.\/|\$\/)(.+)$/.exec(uses)?.[1];
+    const given = new Map<string, Value>(
+      node
+        .get('with')
+        ?.entries()
+        .map(({ key, value }) => [key, resolveText(value.text() ?? '', scope)] as const) ?? [],
+    );
     const text = path === undefined ? undefined : this.#options.readLocal?.(path);
     if (path === undefined || text === undefined || source.depth >= DEEPEST) {
       this.diagnostics.push({
@@ -177,13 +184,12 @@ class Reader {
         message: `The called workflow ${uses} is not read; what it builds or deploys is not known.`,
         place,
       });
+      if (path === undefined) this.facts.push(...factsOfCall(given, { job, order: this.#order, place }));
       return;
     }
     const root = readYamlDocuments(text, this.#localFile(place.file, path)).documents[0];
     if (root === undefined) return;
-    const inputs = callDefaults(root);
-    for (const { key, value } of node.get('with')?.entries() ?? [])
-      inputs.set(key, resolveText(value.text() ?? '', scope));
+    const inputs = new Map([...callDefaults(root, 'called'), ...given]);
     this.workflow({
       root,
       text,

@@ -151,12 +151,14 @@ function combinations(matrix: YamlNode | undefined): readonly ReadonlyMap<string
 }
 
 /** Defaults of `workflow_call` and `workflow_dispatch` inputs; one without a default differs from run to run. */
-export function callDefaults(root: YamlNode): Map<string, Value> {
+export function callDefaults(root: YamlNode, how: 'called' | 'by itself'): Map<string, Value> {
   const found = new Map<string, Value>();
   for (const event of ['workflow_dispatch', 'workflow_call']) {
     for (const { key, value } of root.at('on', event, 'inputs')?.entries() ?? []) {
       const fallback = value.string('default');
-      found.set(key, fallback === undefined ? unknown(`inputs.${key}`) : literal(fallback));
+      // A called workflow sees an empty text for what the call leaves out.
+      const missing = how === 'called' && event === 'workflow_call' ? literal('') : unknown(`inputs.${key}`);
+      found.set(key, fallback === undefined ? missing : literal(fallback));
     }
   }
   return found;

@@ -1,7 +1,7 @@
 import type { Place } from '../problems/index.ts';
 import { readFlavor, readTagRules, type TagRule } from './metadata.ts';
 import type { BuildFact, MetadataFact, Workflow } from './model.ts';
-import { literalOf, type Part, splitReference, tagTemplate, textOf, type Value } from './values.ts';
+import { type Part, splitReference, tagTemplate, textOf, type Value } from './values.ts';
 
 /** An image that a workflow builds, with everything that names it gathered from all of its steps. */
 export interface PublishedImage {
@@ -99,8 +99,14 @@ export function tagTemplates(image: PublishedImage): TagTemplates {
   }
   for (const fact of image.metadata) {
     const text = fact.tags.map(asField).join('');
-    const flavorText = literalOf(fact.flavor);
-    if (flavorText === undefined) {
+    // Whether there is a "latest" as well may be known to the run alone; prefixes and suffixes have to be known.
+    const flavorText = fact.flavor
+      .map(asField)
+      .join('')
+      .split('\n')
+      .filter((line) => !(line.includes(UNKNOWN) && /^\s*latest=/.test(line)))
+      .join('\n');
+    if (flavorText.includes(UNKNOWN)) {
       left.push({
         text: textOf(fact.tags),
         why: 'prefix or suffix of the tags are made by the run',

@@ -55,6 +55,7 @@ class Interpreter {
   #folder: string | undefined = '.';
   /** How the list went on before this command, and whether a test stands at its head. */
   #before: { readonly end: string; readonly isTest: boolean } = { end: ';', isTest: false };
+  readonly #pushed: (string | undefined)[] = [];
 
   constructor(variables: ReadonlyMap<string, Value>, expression: (source: string) => Value) {
     this.#variables = new Map(variables);
@@ -161,10 +162,15 @@ class Interpreter {
     const first = literalOf(values[0]);
     if (first === 'cd' || first === 'pushd') {
       const target = literalOf(values[1]);
+      if (first === 'pushd') this.#pushed.push(this.#folder);
       this.#folder =
         target === undefined || this.#folder === undefined || target.startsWith('/')
           ? undefined
           : joinFolder(this.#folder, target);
+      return;
+    }
+    if (first === 'popd') {
+      if (this.#pushed.length > 0) this.#folder = this.#pushed.pop();
       return;
     }
     this.#writes(command, values);
