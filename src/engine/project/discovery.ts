@@ -10,6 +10,7 @@ import type { Draft } from './discovery/draftModel.ts';
 import type {
   BuildFinding,
   ChartFinding,
+  ComposeImage,
   DockerfileFinding,
   Findings,
   KustomizationFinding,
@@ -23,6 +24,7 @@ import { isKustomizationFile, looksLikeObjects, readKustomization, readObjects }
 import { asideFolder, asName, folderOf, isBelow } from './discovery/paths.ts';
 import { isWorkflowFile, isWorkflowPart, readPipeline, readPipelines } from './discovery/pipelines.ts';
 import { servicesOfSettings } from './discovery/services.ts';
+import { isSkaffoldFile, readSkaffold } from './discovery/skaffold.ts';
 import { findTests } from './discovery/tests.ts';
 import { walkWorkspace } from './discovery/walk.ts';
 import { draftText } from './initText.ts';
@@ -141,6 +143,7 @@ class Finder {
     const dockerfiles: DockerfileFinding[] = [];
     const builds: BuildFinding[] = [];
     const services: ServiceFinding[] = [];
+    const composeImages: ComposeImage[] = [];
     const charts: ChartFinding[] = [];
     const kustomizations: KustomizationFinding[] = [];
     const chartFolders = this.#paths.filter(isChartFile).map(folderOf);
@@ -148,6 +151,7 @@ class Finder {
       (path) =>
         isDockerfile(path) ||
         isComposeFile(path) ||
+        isSkaffoldFile(path) ||
         isBakeJson(path) ||
         isBakeHcl(path) ||
         isChartFile(path) ||
@@ -175,7 +179,9 @@ class Finder {
         const found = readCompose(text, path, file);
         builds.push(...found.builds);
         services.push(...found.services);
-      } else if (isBakeJson(path)) builds.push(...readBake(text, path, file));
+        composeImages.push(...found.images);
+      } else if (isSkaffoldFile(path)) builds.push(...readSkaffold(text, path, file));
+      else if (isBakeJson(path)) builds.push(...readBake(text, path, file));
       else if (isKustomizationFile(path)) {
         const found = readKustomization(text, path, file);
         if (found !== undefined && asideFolder(path) === undefined) kustomizations.push(found);
@@ -195,6 +201,7 @@ class Finder {
       dockerfiles,
       builds,
       services,
+      composeImages,
       charts,
       kustomizations,
       objects: await this.#objects(chartFolders),
@@ -224,6 +231,7 @@ class Finder {
         !/^\.(github|gitea|forgejo|gitlab|circleci)(\/|-ci)/.test(path) &&
         !/(^|\/)(pnpm-lock|mkdocs)\.ya?ml$/.test(path) &&
         !isComposeFile(path) &&
+        !isSkaffoldFile(path) &&
         !isKustomizationFile(path) &&
         asideFolder(path) === undefined &&
         // Chart templates are not YAML before Helm has filled them.

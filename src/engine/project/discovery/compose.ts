@@ -1,6 +1,6 @@
 import type { YamlNode } from '../../yaml/index.ts';
 import { readYamlDocuments } from '../../yaml/index.ts';
-import type { BuildFinding, RelativePath, ServiceFinding } from './findings.ts';
+import type { BuildFinding, ComposeImage, RelativePath, ServiceFinding } from './findings.ts';
 import { folderOf, isRepository, lastPart, repositoryOf, resolveFrom } from './paths.ts';
 
 export const isComposeFile = (path: string): boolean => /(^|\/)(docker-)?compose([.-][\w.-]+)?\.ya?ml$/.test(path);
@@ -19,11 +19,16 @@ export function readCompose(
   text: string,
   path: RelativePath,
   file: string,
-): { readonly builds: readonly BuildFinding[]; readonly services: readonly ServiceFinding[] } {
+): {
+  readonly builds: readonly BuildFinding[];
+  readonly services: readonly ServiceFinding[];
+  readonly images: readonly ComposeImage[];
+} {
   const root = readYamlDocuments(text, file).documents[0];
   const folder = folderOf(path);
   const builds: BuildFinding[] = [];
   const services: ServiceFinding[] = [];
+  const images: ComposeImage[] = [];
   for (const { key, keyPlace, value } of root?.get('services')?.entries() ?? []) {
     const image = filled(value.string('image'));
     const build = value.get('build');
@@ -34,6 +39,15 @@ export function readCompose(
       if (dockerfile === undefined) continue;
       const target = filled(build.string('target'));
       const repository = image === undefined ? undefined : repositoryOf(image);
+      const profiles = value.strings('profiles');
+      const aside =
+        profiles.length > 0
+          ? `the compose service "${key}" runs only with the profile ${profiles.join(' or ')}`
+          : FOR_DEVELOPING.test(path)
+            ? `only ${path} builds it`
+            : undefined;
+      const args = environmentOf(build.get('args'));
+      const openArgs = argumentNames(build.get('args')).filter((name) => !(name in args));
       builds.push({
         origin: 'compose',
         name: key,
@@ -43,7 +57,9 @@ export function readCompose(
         // A name without a slash is a local label, not a place to push to.
         ...(repository?.includes('/') && isRepository(repository) && { repository }),
         platforms: [...build.strings('platforms')],
-        args: environmentOf(build.get('args')),
+        args,
+        ...(openArgs.length > 0 && { openArgs }),
+        ...(aside !== undefined && { aside }),
         cacheFrom: build.strings('cache_from'),
         cacheTo: build.strings('cache_to'),
         tags: [],
@@ -60,10 +76,20 @@ export function readCompose(
         ...(command !== undefined && { health: command }),
         place: keyPlace,
       });
+    } else if (image !== undefined && repositoryOf(image).includes('/') && isRepository(repositoryOf(image))) {
+      images.push({ service: key, repository: repositoryOf(image), path, place: keyPlace });
     }
   }
-  return { builds, services };
+  return { builds, services, images };
 }
+
+/** `compose.override.yml`, `docker-compose.dev.yml`: laid over the others on a developer's machine. */
+const FOR_DEVELOPING = /(^|\/)(docker-)?compose[.-](override|dev|development|local|debug|tests?|e2e|ci)\.ya?ml$/;
+
+const argumentNames = (args: YamlNode | undefined): readonly string[] => [
+  ...(args?.entries().map(({ key }) => key) ?? []),
+  ...(args?.items().flatMap((item) => item.text()?.split('=')[0] ?? []) ?? []),
+];
 
 function healthCommand(test: YamlNode | undefined): readonly string[] | undefined {
   if (test === undefined) return undefined;

@@ -1,25 +1,32 @@
 import { posix } from 'node:path';
 import type { Place } from '../../problems/index.ts';
+import { buildGroups, type Group, repositoriesOf, variantOf } from './buildGroups.ts';
 import { isBackingImage } from './compose.ts';
 import type { Draft, DraftImage, Note } from './draftModel.ts';
 import type { BuildFinding, DockerfileFinding, Findings, RelativePath } from './findings.ts';
-import { asideFolder, asName, folderOf, isBelow, isRepository, lastPart, repositoryOf } from './paths.ts';
+import { asName, folderOf, isBelow, isRepository, lastPart, repositoryOf } from './paths.ts';
 
-/** CI is what is published today, bake is meant for publishing, compose is for one machine. */
-const RANK = { ci: 0, bake: 1, compose: 2 } as const;
-
-interface Group {
-  readonly dockerfile: DockerfileFinding;
-  readonly builds: readonly BuildFinding[];
-  readonly target?: string;
-}
-
-/** The images to build: one for each Dockerfile and target that some file builds, else for each Dockerfile. */
+/** The images to build: those that some file builds, else one for each Dockerfile that may be published. */
 export function draftImages(findings: Findings, notes: Note[], left: Draft['left'][number][]): readonly DraftImage[] {
-  const builds = [...findings.pipelines.flatMap((pipeline) => pipeline.builds), ...findings.builds].toSorted(
-    (a, b) => RANK[a.origin] - RANK[b.origin],
-  );
-  const groups = findings.dockerfiles.flatMap((dockerfile) => groupsOf(dockerfile, builds, left));
+  const all = buildGroups(findings, left);
+  const published = all.flatMap(({ builds }) => builds.filter(({ origin }) => origin === 'ci').flatMap(repositoriesOf));
+  const used = usedRepositories(findings);
+  const groups = all.filter((group) => {
+    if (group.builds.length > 0 || published.length === 0) return true;
+    // CI says what is published. What it leaves out counts when something deploys it.
+    const name = nameOf(group, false, findings.name);
+    const isUsed = used.some(
+      ({ repository }) => !published.includes(repository) && isNamed(repository, name, findings.name),
+    );
+    if (isUsed) return true;
+    const { path, place } = group.dockerfile;
+    left.push({
+      what: `Image of ${path}`,
+      why: 'CI publishes other images and not this one, and nothing deploys it',
+      place,
+    });
+    return false;
+  });
   const perDockerfile = (path: RelativePath) => groups.filter((group) => group.dockerfile.path === path).length;
   const names = new Set<string>();
   const named = groups.map((group) => {
@@ -32,7 +39,7 @@ export function draftImages(findings: Findings, notes: Note[], left: Draft['left
   const byRepository = new Map<string, string>();
   return named.flatMap((group) => {
     const own: Note[] = [];
-    const image = draftImage(group, named.length, findings, own);
+    const image = draftImage(group, named.length, findings, used, own);
     const other = byRepository.get(image.repository);
     if (other !== undefined) {
       // Under the same tags one would replace the other.
@@ -45,84 +52,21 @@ export function draftImages(findings: Findings, notes: Note[], left: Draft['left
     }
     byRepository.set(image.repository, image.name);
     notes.push(...own);
+    for (const second of new Set(group.builds.flatMap(repositoriesOf)))
+      if (second !== image.repository)
+        left.push({
+          what: `The second repository ${second} of "${image.name}"`,
+          why: 'an image has one repository in slipway.yaml',
+          place: image.place,
+        });
     return [image];
   });
 }
 
-function groupsOf(
-  dockerfile: DockerfileFinding,
-  builds: readonly BuildFinding[],
-  left: Draft['left'][number][],
-): readonly Group[] {
-  const own = builds.filter((build) => build.dockerfile === dockerfile.path);
-  const best = own[0];
-  if (best === undefined || best.origin === 'compose') {
-    const why = sideline(dockerfile.path);
-    if (why !== undefined) {
-      left.push({ what: `Image of ${dockerfile.path}`, why, place: dockerfile.place });
-      return [];
-    }
-  }
-  if (best === undefined) return [{ dockerfile, builds: [], ...lastStage(dockerfile) }];
-  // The best source says which targets there are; the others only add what it leaves open.
-  const leading = own.filter((build) => build.origin === best.origin);
-  const targets = [...new Set(leading.map((build) => build.target))];
-  const isSplit = new Set(leading.map((build) => build.repository).filter((each) => each !== undefined)).size > 1;
-  if (isSplit && targets.length === 1) {
-    // One Dockerfile, several images: told apart by arguments.
-    const repositories = [...new Set(leading.map((build) => build.repository))];
-    return repositories.flatMap((repository) => {
-      const same = leading.filter((build) => build.repository === repository);
-      return same[0] === undefined || repository === undefined ? [] : [groupOf(dockerfile, same, same[0].target)];
-    });
-  }
-  return targets.map((target) =>
-    groupOf(
-      dockerfile,
-      own.filter((build) => build.target === target || (build.origin !== best.origin && targets.length === 1)),
-      target,
-    ),
-  );
-}
-
-const groupOf = (
-  dockerfile: DockerfileFinding,
-  builds: readonly BuildFinding[],
-  target: string | undefined,
-): Group => ({
-  dockerfile,
-  builds,
-  ...(target !== undefined && { target }),
-});
-
-/** The last stage is the one built, unless it is plainly for developing and another is plainly not. */
-function lastStage(dockerfile: DockerfileFinding): { readonly target?: string } {
-  const last = dockerfile.stages.at(-1)?.name;
-  if (last === undefined || !/^(dev|development|test|tests|debug|ci|lint)$/i.test(last)) return {};
-  const better = dockerfile.stages.findLast((stage) =>
-    /^(prod|production|release|runtime|runner|final|app)$/i.test(stage.name ?? ''),
-  );
-  return better?.name === undefined ? {} : { target: better.name };
-}
-
-/** Why a Dockerfile that nothing publishes is not an image of this project; undefined when it may be. */
-function sideline(path: RelativePath): string | undefined {
-  const aside = asideFolder(path);
-  if (aside !== undefined) return `it lies in ${aside}/, and nothing publishes it`;
-  const word = variantOf(path);
-  if (word !== undefined && /^(dev|development|devcontainer|local|tests?|testing|ci|debug|lint|builder)$/.test(word))
-    return `by its name it is for "${word}", and nothing publishes it`;
-  return undefined;
-}
-
-/** `api` of `api.Dockerfile` and `Dockerfile.api`. */
-function variantOf(path: RelativePath): string | undefined {
-  const base = posix.basename(path);
-  const [, before] = /^(.+)\.(?:Dockerfile|Containerfile)$/i.exec(base) ?? [];
-  const [, after] = /^(?:Dockerfile|Containerfile)[._-](.+)$/i.exec(base) ?? [];
-  const word = (before ?? after)?.toLowerCase();
-  return word === undefined ? undefined : asName(word);
-}
+/** `ghcr.io/acme/shop-api` and `acme/shop_api` are what `api` is called somewhere. */
+const isNamed = (repository: string, name: string, project: string): boolean =>
+  [name, `${project}-${name}`].includes(lastPart(repository)) ||
+  (/[-_]/.test(lastPart(repository).replace(name, '').slice(-1)) && lastPart(repository).endsWith(name));
 
 const GENERIC =
   /^(\.|app|apps|build|builds|ci|container|containers|deploy|deployment|docker|dockerfiles?|\.docker|images?|infra|ops|package|packaging|services?|src|hack|scripts|prod|production|alpine|debian|ubuntu|slim|linux|multi-?stage)$/i;
@@ -137,6 +81,11 @@ function nameOf(group: Group, isOneOfSeveral: boolean, project: string): string 
     if (word !== undefined) return shortName(word, project);
   }
   const variant = variantOf(group.dockerfile.path);
+  const best = group.builds[0];
+  const published = best?.origin === 'ci' && best.repository !== undefined ? lastPart(best.repository) : undefined;
+  // `Dockerfile.xx` published as `shop` is shop; `Dockerfile.base` published as `shop-base` is base.
+  if (variant !== undefined && published !== undefined && !published.includes(variant))
+    return shortName(published, project);
   if (variant !== undefined && !GENERIC.test(variant)) return variant;
   const bake = group.builds.find((build) => build.origin === 'bake' && build === chosen);
   if (bake !== undefined) return shortName(bake.name, project);
@@ -158,9 +107,10 @@ function draftImage(
   group: Group & { readonly name: string },
   count: number,
   findings: Findings,
+  used: readonly UsedRepository[],
   notes: Note[],
 ): DraftImage {
-  const { dockerfile, builds, name, target } = group;
+  const { dockerfile, builds, name, target, passedOver } = group;
   const best = builds[0];
   const path = ['images', name] as const;
   const place = best?.place ?? dockerfile.place;
@@ -184,6 +134,25 @@ function draftImage(
       certainty: 'guess',
     });
   }
+  if (passedOver !== undefined) {
+    notes.push({
+      path: [...path],
+      text: `${originText(passedOver.build)} up to the stage "${passedOver.target}"; ${target === undefined ? 'the last one' : `"${target}"`} was taken`,
+      place: passedOver.build.place,
+      certainty: 'guess',
+      fix: `Set "target" when "${passedOver.target}" is what you publish.`,
+    });
+  }
+  const open = best?.openArgs ?? [];
+  if (open.length > 0) {
+    notes.push({
+      path: [...path],
+      text: `the build ${open.length === 1 ? 'argument' : 'arguments'} ${open.join(', ')} came from the surroundings, and ${open.length === 1 ? 'is' : 'are'} not set here`,
+      place: best?.place ?? dockerfile.place,
+      certainty: 'guess',
+      fix: 'Set them under "args", unless the Dockerfile has good defaults.',
+    });
+  }
   const platforms = pick((build) => (build.platforms.length > 0 ? build.platforms : undefined));
   const args = pick((build) => (Object.keys(build.args).length > 0 ? build.args : undefined));
   const portable = (entries: readonly string[]) => entries.filter((entry) => !/type=(gha|local|inline)/.test(entry));
@@ -195,7 +164,7 @@ function draftImage(
   }
   return {
     name,
-    repository: repositoryFor(group, count, findings, notes),
+    repository: repositoryFor(group, count, findings, used, notes),
     build: {
       context,
       dockerfile: dockerfile.path,
@@ -217,6 +186,7 @@ const originText = (build: BuildFinding): string =>
   ({
     ci: `the CI job "${build.name}" builds it`,
     bake: `the bake target "${build.name}"`,
+    skaffold: `Skaffold builds it as "${build.name}"`,
     compose: `the compose service "${build.name}" builds it`,
   })[build.origin];
 
@@ -268,16 +238,28 @@ function repositoryFor(
   group: Group & { readonly name: string },
   count: number,
   findings: Findings,
+  used: readonly UsedRepository[],
   notes: Note[],
 ): string {
   const { name, builds, dockerfile } = group;
   const path = ['images', name, 'repository'];
   const said = builds.find((build) => build.repository !== undefined);
   if (said?.repository !== undefined) {
-    notes.push({ path, text: originText(said), place: said.place, certainty: 'read' });
-    return said.repository;
+    // Of several, the one that is deployed.
+    const best = builds.filter((build) => build.origin === said.origin);
+    const deployed = [used, findings.composeImages].flatMap((list) =>
+      list.flatMap(({ repository }) =>
+        best.some((build) => repositoriesOf(build).includes(repository)) ? [repository] : [],
+      ),
+    )[0];
+    const chosen = deployed ?? said.repository;
+    const from = best.find((build) => repositoriesOf(build).includes(chosen)) ?? said;
+    notes.push({ path, text: originText(from), place: from.place, certainty: 'read' });
+    return chosen;
   }
-  const used = usedRepositories(findings);
+  const run = findings.composeImages.find(({ service }) =>
+    builds.some((build) => build.origin === 'compose' && build.name === service),
+  );
   const isSame = (repository: string): boolean =>
     [name, `${findings.name}-${name}`, ...(count === 1 ? [findings.name] : [])].includes(lastPart(repository)) ||
     lastPart(repository).endsWith(`-${name}`);
@@ -287,15 +269,17 @@ function repositoryFor(
   const match =
     used.find((each) => isSame(each.repository)) ??
     (count === 1 && used.length === 1 ? used.find(isOfOwner) : undefined);
-  if (match !== undefined) {
+  const named =
+    match ?? (run === undefined ? undefined : { ...run, where: `the compose service "${run.service}" in ${run.path}` });
+  if (named !== undefined) {
     notes.push({
       path,
-      text: `${match.where} uses this image`,
-      place: match.place,
+      text: `${named.where} uses this image`,
+      place: named.place,
       certainty: 'guess',
       fix: 'Correct it when the image is pushed somewhere else.',
     });
-    return match.repository;
+    return named.repository;
   }
   const guess = remoteRepository(findings.remoteUrl, name, count, findings.name);
   notes.push({
@@ -308,10 +292,14 @@ function repositoryFor(
   return guess.repository;
 }
 
+interface UsedRepository {
+  readonly repository: string;
+  readonly where: string;
+  readonly place: Place;
+}
+
 /** Repositories that charts, manifests and Flux name, without databases and the like. */
-function usedRepositories(
-  findings: Findings,
-): readonly { readonly repository: string; readonly where: string; readonly place: Place }[] {
+function usedRepositories(findings: Findings): readonly UsedRepository[] {
   const found = [
     ...findings.objects.flatMap((object) =>
       object.refers.image === undefined

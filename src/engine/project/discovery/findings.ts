@@ -18,9 +18,9 @@ export interface DockerfileFinding {
   readonly copied: readonly string[];
 }
 
-/** A build that some file asks for: compose, bake or CI. */
+/** A build that some file asks for: compose, Skaffold, bake or CI. */
 export interface BuildFinding {
-  readonly origin: 'compose' | 'bake' | 'ci';
+  readonly origin: 'compose' | 'skaffold' | 'bake' | 'ci';
   /** Compose service, bake target or CI job: a name that a person chose. */
   readonly name: string;
   readonly context: RelativePath;
@@ -28,8 +28,14 @@ export interface BuildFinding {
   readonly target?: string;
   /** Registry and path without tag. Absent when it cannot be told. */
   readonly repository?: string;
+  /** Everywhere it is pushed, with `repository` among them. Absent: there only. */
+  readonly repositories?: readonly string[];
   readonly platforms: readonly string[];
   readonly args: Readonly<Record<string, string>>;
+  /** Arguments whose value the surroundings give. */
+  readonly openArgs?: readonly string[];
+  /** Set when it is no part of what runs by default: a profile, a file for developing. In words. */
+  readonly aside?: string;
   readonly cacheFrom: readonly string[];
   readonly cacheTo: readonly string[];
   /** Tag templates in slipway.yaml's words that it is pushed under. */
@@ -44,6 +50,14 @@ export interface ServiceFinding {
   readonly env: Readonly<Record<string, string>>;
   readonly ports: readonly number[];
   readonly health?: readonly string[];
+  readonly place: Place;
+}
+
+/** An image that a compose file runs without building it there. */
+export interface ComposeImage {
+  readonly service: string;
+  readonly repository: string;
+  readonly path: RelativePath;
   readonly place: Place;
 }
 
@@ -158,6 +172,7 @@ export interface Findings {
   readonly dockerfiles: readonly DockerfileFinding[];
   readonly builds: readonly BuildFinding[];
   readonly services: readonly ServiceFinding[];
+  readonly composeImages: readonly ComposeImage[];
   readonly charts: readonly ChartFinding[];
   readonly objects: readonly ObjectFinding[];
   readonly kustomizations: readonly KustomizationFinding[];

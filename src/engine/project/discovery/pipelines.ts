@@ -200,12 +200,6 @@ class Translator {
     if (dockerfile === undefined || !this.#surroundings.isFile(dockerfile))
       return leave(`its Dockerfile ${dockerfile ?? written} is not in this repository`);
     const known = image.repositories.flatMap((value) => literalOf(value)?.toLowerCase() ?? []).filter(isRepository);
-    for (const other of known.slice(1))
-      this.#left.push({
-        what: `The second repository ${other}`,
-        why: 'an image has one repository in slipway.yaml',
-        place: build.place,
-      });
     for (const value of image.repositories) {
       if (literalOf(value) === undefined)
         this.#left.push({
@@ -239,6 +233,7 @@ class Translator {
       dockerfile,
       ...(target !== undefined && target !== '' && { target }),
       ...(known[0] !== undefined && { repository: known[0] }),
+      ...(known.length > 1 && { repositories: known }),
       platforms: texts(build.platforms).filter((platform) => PLATFORM.test(platform)),
       args: Object.fromEntries(args),
       cacheFrom: texts(build.cacheFrom).map(cacheEntry),
@@ -312,6 +307,7 @@ class Translator {
       return undefined;
     }
     const junit = this.#junit(fact);
+    const combinations = this.#job(fact.job)?.matrix.length ?? 1;
     return {
       ...(junit.length > 0 && { junit }),
       name: asName(fact.job.split(' / ').at(-1) ?? fact.job),
@@ -333,7 +329,7 @@ class Translator {
         ];
       }),
       place: fact.place,
-      why: `the CI job "${fact.job}" runs it`,
+      why: `the CI job "${fact.job}" runs it${combinations > 1 ? `, in ${combinations} combinations of its matrix; this is the first` : ''}`,
       certainty: 'read',
     };
   }

@@ -125,7 +125,14 @@ async function python(
     read,
   );
   const has = (name: string) => paths.includes(at(name));
-  const runner: readonly string[] = has('poetry.lock') ? ['poetry', 'run'] : has('uv.lock') ? ['uv', 'run'] : [];
+  // A workspace of uv has one lock file, at its root.
+  const hasAbove = (name: string): boolean => {
+    for (let here = folder; ; here = posix.dirname(here)) {
+      if (paths.includes(here === '.' ? name : `${here}/${name}`)) return true;
+      if (here === '.') return false;
+    }
+  };
+  const runner: readonly string[] = has('poetry.lock') ? ['poetry', 'run'] : hasAbove('uv.lock') ? ['uv', 'run'] : [];
   const withRunner = (command: readonly [string, ...string[]]): readonly [string, ...string[]] => {
     const [first, ...rest] = [...runner, ...command];
     return [first ?? command[0], ...rest];
