@@ -328,6 +328,10 @@ function cut(value: Value, range: string): Value | undefined {
 function stripped(value: Value, sign: string, pattern: string): Value | undefined {
   const [only, ...rest] = value;
   if (rest.length === 0 && typeof only === 'object' && 'variable' in only) {
+    if (only.variable === 'ref' && sign.startsWith('/')) {
+      const [, kind] = /^refs\\?\/(heads|tags)\\?\/\/?$/.exec(pattern) ?? [];
+      if (kind !== undefined) return variable(kind === 'tags' ? 'tag' : 'branch');
+    }
     if (only.variable === 'ref' && sign.startsWith('#')) {
       if (pattern === 'refs/tags/') return variable('tag');
       if (pattern === 'refs/tags/v') return variable('version');

@@ -77,7 +77,9 @@ export const repositoriesOf = (build: BuildFinding): readonly string[] =>
   build.repositories ?? (build.repository === undefined ? [] : [build.repository]);
 
 function groupOf(dockerfile: DockerfileFinding, builds: readonly BuildFinding[], target: string | undefined): Group {
-  const other = builds.find((build) => build.target !== undefined && build.target !== target);
+  const other = builds.find(
+    (build) => build.target !== undefined && build.target !== target && FOR_DEVELOPING.test(build.target),
+  );
   return {
     dockerfile,
     builds,

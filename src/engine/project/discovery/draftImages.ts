@@ -14,7 +14,7 @@ export function draftImages(findings: Findings, notes: Note[], left: Draft['left
   const groups = all.filter((group) => {
     if (group.builds.length > 0 || published.length === 0) return true;
     // CI says what is published. What it leaves out counts when something deploys it.
-    const name = nameOf(group, false, findings.name);
+    const name = nameOf(group, 'alone', findings.name);
     const isUsed = used.some(
       ({ repository }) => !published.includes(repository) && isNamed(repository, name, findings.name),
     );
@@ -30,7 +30,10 @@ export function draftImages(findings: Findings, notes: Note[], left: Draft['left
   const perDockerfile = (path: RelativePath) => groups.filter((group) => group.dockerfile.path === path).length;
   const names = new Set<string>();
   const named = groups.map((group) => {
-    const base = nameOf(group, perDockerfile(group.dockerfile.path) > 1, findings.name);
+    const shares = groups.filter((other) => publishedName(other) === publishedName(group)).length > 1;
+    const among =
+      perDockerfile(group.dockerfile.path) > 1 ? 'of one Dockerfile' : shares ? 'of one repository' : 'alone';
+    const base = nameOf(group, among, findings.name);
     let name = base;
     for (let count = 2; names.has(name); count += 1) name = `${base}-${count}`;
     names.add(name);
@@ -71,20 +74,24 @@ const isNamed = (repository: string, name: string, project: string): boolean =>
 const GENERIC =
   /^(\.|app|apps|build|builds|ci|container|containers|deploy|deployment|docker|dockerfiles?|\.docker|images?|infra|ops|package|packaging|services?|src|hack|scripts|prod|production|alpine|debian|ubuntu|slim|linux|multi-?stage)$/i;
 
-function nameOf(group: Group, isOneOfSeveral: boolean, project: string): string {
+/** The last part of where CI pushes it. */
+function publishedName({ builds: [best] }: Group): string | undefined {
+  return best?.origin === 'ci' && best.repository !== undefined ? lastPart(best.repository) : undefined;
+}
+
+function nameOf(group: Group, among: 'alone' | 'of one Dockerfile' | 'of one repository', project: string): string {
   const chosen = group.builds.find(
     (build) => build.origin !== 'ci' && !/^(default|image|build|app)$/i.test(build.name),
   );
-  if (isOneOfSeveral) {
+  if (among === 'of one Dockerfile') {
     const words = [chosen?.name, group.builds[0]?.repository && lastPart(group.builds[0].repository), group.target];
     const word = words.find((each) => each !== undefined && each !== '');
     if (word !== undefined) return shortName(word, project);
   }
   const variant = variantOf(group.dockerfile.path);
-  const best = group.builds[0];
-  const published = best?.origin === 'ci' && best.repository !== undefined ? lastPart(best.repository) : undefined;
+  const published = publishedName(group);
   // `Dockerfile.xx` published as `shop` is shop; `Dockerfile.base` published as `shop-base` is base.
-  if (variant !== undefined && published !== undefined && !published.includes(variant))
+  if (variant !== undefined && published !== undefined && among === 'alone' && !published.includes(variant))
     return shortName(published, project);
   if (variant !== undefined && !GENERIC.test(variant)) return variant;
   const bake = group.builds.find((build) => build.origin === 'bake' && build === chosen);

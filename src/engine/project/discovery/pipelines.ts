@@ -14,7 +14,6 @@ import {
   type Workflow,
 } from '../../workflows/index.ts';
 import { DURATION } from '../schema.ts';
-import { isBackingImage } from './compose.ts';
 import type {
   BuildFinding,
   DeployFinding,
@@ -130,7 +129,9 @@ class Translator {
       const made = tagTemplates(image);
       builds.push({
         ...build,
-        tags: made.templates.map((tag) => ({ ...tag, template: this.#versioned(tag.template) })),
+        tags: this.#isScheduled()
+          ? []
+          : made.templates.map((tag) => ({ ...tag, template: this.#versioned(tag.template) })),
       });
       for (const each of made.left) this.#left.push({ what: `Tag ${each.text}`, why: each.why, place: each.place });
     }
@@ -165,6 +166,12 @@ class Translator {
       tests: this.#workflow.facts.flatMap((fact) => (fact.kind === 'test' ? (this.#test(fact) ?? []) : [])),
       left: this.#left,
     };
+  }
+
+  /** Runs by the clock, and otherwise only when somebody asks: its tags are not those of a push. */
+  #isScheduled(): boolean {
+    const events = this.#workflow.triggers.map(({ event }) => event);
+    return events.includes('schedule') && events.every((event) => ['schedule', 'workflow_dispatch'].includes(event));
   }
 
   /** Where only branches named like a version build, the branch is the version: `1.4.0`, `release/1.4.0`. */
@@ -316,7 +323,8 @@ class Translator {
       env: fact.env,
       services: (this.#job(fact.job)?.services ?? []).flatMap((service): ServiceFinding[] => {
         const image = literalOf(service.image);
-        if (image === undefined || !isBackingImage(image)) return [];
+        // Docker in Docker is for building; all else is there for the tests.
+        if (image === undefined || /(^|\/)docker(:|$)/.test(image)) return [];
         return [
           {
             name: service.name,
