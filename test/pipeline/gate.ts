@@ -212,28 +212,82 @@ test('SBOM and provenance are attached when asked for, and every real platform i
   assert.equal(manifest?.children.filter(({ attests }) => attests !== undefined).length, 2);
 });
 
+const hasCosign = spawnSync('cosign', ['version'], { env }).status === 0;
+if (hasCosign) {
+  test('signed by cosign and verified; check names a tag that is not signed, and one of another key', async () => {
+    for (const name of ['ours', 'theirs']) {
+      mkdirSync(join(root, 'keys', name), { recursive: true });
+      const made = spawnSync('cosign', ['generate-key-pair'], {
+        cwd: join(root, 'keys', name),
+        env: { ...env, COSIGN_PASSWORD: 'lab' },
+      });
+      assert.equal(made.status, 0);
+    }
+    writeFileSync(
+      join(root, 'k8s/app.yaml'),
+      `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: app }
+spec:
+  selector: { matchLabels: { app: app } }
+  template:
+    metadata: { labels: { app: app } }
+    spec: { containers: [{ name: app, image: "${lab.registry}/${mark}/app" }] }
+`,
+    );
+    const unsigned = `main-${git(root, ['rev-parse', '--short=7', 'HEAD'])}`;
+    const signing = (key: string) =>
+      `${config().replace('platforms: [linux/amd64]', `platforms: [linux/amd64], sign: { key: keys/${key}/cosign.key }`)}environments:\n  dev: { namespace: ${mark}, deploy: { manifests: { paths: k8s } } }\n`;
+    const tag = change('signed', `${good}LABEL round=8\n`, signing('ours'));
+    const password = { COSIGN_PASSWORD: 'lab' };
+    const made = slipway(password, 'run');
+    assert.equal(made.code, 0, made.out);
+    assert.doesNotMatch(made.out, /\blab\b/, 'the password is nowhere');
+    const digest = await registry.digestOf(`${lab.registry}/${mark}/app:${tag}`);
+    const referrers = await registry.referrers(lab.registry, `${mark}/app`, digest ?? '');
+    assert.equal(referrers.length, 1);
+    const forced = slipway(password, 'run', '--force');
+    assert.equal(forced.code, 0, forced.out);
+    assert.equal((await registry.referrers(lab.registry, `${mark}/app`, digest ?? '')).length, 1, 'signed once');
+    const fine = slipway(password, 'check', '--env', 'dev', '--tag', tag);
+    assert.equal(fine.code, 0, fine.out);
+    const missing = slipway(password, 'check', '--env', 'dev', '--tag', unsigned);
+    assert.equal(missing.code, 1, missing.out);
+    assert.match(missing.out, /image\.unsigned: .*carries no signature, and image "app" is to be signed/);
+    edit(root, 'slipway.yaml', (text) => text.replace('keys/ours', 'keys/theirs'));
+    const other = slipway(password, 'check', '--env', 'dev', '--tag', tag);
+    assert.equal(other.code, 1, other.out);
+    assert.match(other.out, /carries no signature of the configured key/);
+  });
+}
+
 const withGrype = (more = '') => config(`, engine: grype${more}`);
 
-test('Grype, clean: published; the same gate on another engine', async () => {
-  const tag = change('grype clean', `${good}LABEL round=10\n`, withGrype());
+test('Grype, clean: published; a severity that counts and has no fix stops it, unless ignoreUnfixed is set', async () => {
+  const tag = change('grype clean', `${good}LABEL round=10\n`, withGrype().replace('[HIGH, CRITICAL]', '[LOW]'));
   const { code, out } = slipway({}, 'run');
   assert.equal(code, 0, out);
   const found = result();
   assert.deepEqual([found.outcome, found.database?.engine, found.database?.version], ['clean', 'grype', '0.110.0']);
-  assert.ok(
-    found.counts.LOW + found.counts.MEDIUM + found.counts.HIGH + found.counts.CRITICAL > 0,
-    'the base has some',
-  );
+  assert.ok(found.counts.LOW > 0 && found.suppressed === found.counts.LOW, 'the base has some, and they have no fix');
   assert.ok(await isPublished(tag));
+  const strict = withGrype()
+    .replace('[HIGH, CRITICAL]', '[LOW]')
+    .replace('ignoreUnfixed: true', 'ignoreUnfixed: false');
+  change('grype unfixed', `${good}LABEL round=11\n`, strict);
+  assert.equal(slipway({}, 'run').code, 1);
+  const { gating } = result();
+  assert.ok(gating.length > 0 && gating.every(({ severity, origin }) => severity === 'LOW' && origin === 'base'));
 });
 
-test('Grype, findings: no tag, our layer with its line, SARIF; without ignoreUnfixed and HIGH those of the base count too', async () => {
+test('Grype, findings: no tag, our layer with its line, SARIF beside the report', async () => {
   const tag = change('grype findings', bad, withGrype());
   const { code, out } = slipway({}, 'run');
   assert.equal(code, 1, out);
   const found = result();
   assert.equal(found.outcome, 'findings');
-  assert.deepEqual([...new Set(found.gating.map(({ package: name }) => name))], ['PyYAML']);
+  // Grype writes names of Python as the index does.
+  assert.deepEqual([...new Set(found.gating.map(({ package: name }) => name))], ['pyyaml']);
   assert.ok(
     found.gating.every(({ origin, dockerfileLine, isNew }) => origin === 'own' && dockerfileLine === 2 && isNew),
   );
@@ -241,14 +295,6 @@ test('Grype, findings: no tag, our layer with its line, SARIF; without ignoreUnf
   const sarif = found.reports.find((path) => path.endsWith('.sarif')) ?? '';
   assert.equal(JSON.parse(readFileSync(join(newest(), sarif), 'utf8')).version, '2.1.0');
   assert.equal(await isPublished(tag), false);
-  change(
-    'grype unfixed',
-    good.replace('base/debian:12', 'base/django:3.2'),
-    withGrype().replace('ignoreUnfixed: true', 'ignoreUnfixed: false').replace('[HIGH, CRITICAL]', '[CRITICAL]'),
-  );
-  assert.equal(slipway({}, 'run').code, 1);
-  const { gating } = result();
-  assert.ok(gating.length > 0 && gating.every(({ severity, origin }) => severity === 'CRITICAL' && origin === 'base'));
 });
 
 test('Grype, accepted: with a reason and a date as for Trivy, or by a rule of .grype.yaml', async () => {
@@ -266,7 +312,7 @@ test('Grype, accepted: with a reason and a date as for Trivy, or by a rule of .g
   assert.equal(slipway({}, 'run').code, 1);
   assert.ok(events().some((event) => event.type === 'diagnostic' && event.diagnostic.code === 'ignore.expired'));
   rmSync(join(root, '.trivyignore.yaml'));
-  const rules = ids.map((id) => `  - { vulnerability: ${id}, reason: not reachable, package: { name: PyYAML } }\n`);
+  const rules = ids.map((id) => `  - { vulnerability: ${id}, reason: not reachable, package: { name: pyyaml } }\n`);
   writeFileSync(join(root, '.grype.yaml'), `only-fixed: true\nfail-on-severity: low\nignore:\n${rules.join('')}`);
   change('grype rule', bad, withGrype());
   const ruled = slipway({}, 'run');
@@ -280,7 +326,7 @@ test('Grype, not scanned, stale and failed are told apart', async () => {
   const empty = slipway({}, 'run');
   assert.equal(result().outcome, 'not-scanned', empty.out);
   assert.equal(empty.code, 0);
-  const tag = change('grype stale', `${good}LABEL round=11\n`, withGrype(', databaseMaxAge: 1'));
+  const tag = change('grype stale', `${good}LABEL round=12\n`, withGrype(', databaseMaxAge: 1'));
   const stale = slipway({}, 'run');
   assert.equal(stale.code, 1, stale.out);
   assert.equal(result().outcome, 'stale-database');
@@ -332,7 +378,7 @@ ${more}`;
   change('tests', good, tests(''));
   const fine = slipway({}, 'test');
   assert.equal(fine.code, 0, fine.out);
-  assert.match(fine.out, /service at redis:6379/);
+  assert.match(slipway({}, 'logs', 'test:unit-one').out, /service at redis:6379/);
   const finished = events().flatMap((event) => (event.type === 'step.finished' ? [event] : []));
   assert.deepEqual(finished.map(({ step, outputs }) => [step, outputs?.passed, outputs?.skipped]).sort(), [
     ['test:unit-one', 1, 1],
@@ -358,55 +404,6 @@ ${more}`;
   assert.match(late.out, /Test unit-(one|two) was stopped after 1 s without finishing/);
   assert.deepEqual(left(), []);
 });
-
-const hasCosign = spawnSync('cosign', ['version'], { env }).status === 0;
-if (hasCosign) {
-  test('signed by cosign and verified; check names a tag that is not signed, and one of another key', async () => {
-    for (const name of ['ours', 'theirs']) {
-      mkdirSync(join(root, 'keys', name), { recursive: true });
-      const made = spawnSync('cosign', ['generate-key-pair'], {
-        cwd: join(root, 'keys', name),
-        env: { ...env, COSIGN_PASSWORD: 'lab' },
-      });
-      assert.equal(made.status, 0);
-    }
-    writeFileSync(
-      join(root, 'k8s/app.yaml'),
-      `apiVersion: apps/v1
-kind: Deployment
-metadata: { name: app }
-spec:
-  selector: { matchLabels: { app: app } }
-  template:
-    metadata: { labels: { app: app } }
-    spec: { containers: [{ name: app, image: "${lab.registry}/${mark}/app" }] }
-`,
-    );
-    const unsigned = `main-${git(root, ['rev-parse', '--short=7', 'HEAD'])}`;
-    const signing = (key: string) =>
-      `${config().replace('platforms: [linux/amd64]', `platforms: [linux/amd64], sign: { key: keys/${key}/cosign.key }`)}environments:\n  dev: { namespace: ${mark}, deploy: { manifests: { paths: k8s } } }\n`;
-    const tag = change('signed', `${good}LABEL round=8\n`, signing('ours'));
-    const password = { COSIGN_PASSWORD: 'lab' };
-    const made = slipway(password, 'run');
-    assert.equal(made.code, 0, made.out);
-    assert.doesNotMatch(made.out, /\blab\b/, 'the password is nowhere');
-    const digest = await registry.digestOf(`${lab.registry}/${mark}/app:${tag}`);
-    const referrers = await registry.referrers(lab.registry, `${mark}/app`, digest ?? '');
-    assert.equal(referrers.length, 1);
-    const forced = slipway(password, 'run', '--force');
-    assert.equal(forced.code, 0, forced.out);
-    assert.equal((await registry.referrers(lab.registry, `${mark}/app`, digest ?? '')).length, 1, 'signed once');
-    const fine = slipway(password, 'check', '--env', 'dev', '--tag', tag);
-    assert.equal(fine.code, 0, fine.out);
-    const missing = slipway(password, 'check', '--env', 'dev', '--tag', unsigned);
-    assert.equal(missing.code, 1, missing.out);
-    assert.match(missing.out, /image\.unsigned: .*carries no signature, and image "app" is to be signed/);
-    edit(root, 'slipway.yaml', (text) => text.replace('keys/ours', 'keys/theirs'));
-    const other = slipway(password, 'check', '--env', 'dev', '--tag', tag);
-    assert.equal(other.code, 1, other.out);
-    assert.match(other.out, /carries no signature of the configured key/);
-  });
-}
 
 await run('gate', async () => {
   rmSync(work, { recursive: true, force: true });

@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import type { Place } from '../../problems/index.ts';
+import { literalOf } from '../../workflows/index.ts';
 import type { Config } from '../schema.ts';
 import type { Draft, DraftImage, Note } from './draftModel.ts';
 import type { ChartFinding, DeployFinding, Findings, ObjectFinding, RelativePath } from './findings.ts';
@@ -33,8 +34,11 @@ export function draftEnvironments(
 ): Environments {
   const drafter = new Drafter(findings, images, left);
   const environments: Record<string, Environment> = {};
-  for (const candidate of drafter.candidates()) {
-    const wanted = asName(candidate.name ?? 'dev');
+  const candidates = drafter.candidates();
+  const named =
+    candidates.filter(({ name }) => name === undefined).length === 1 ? onlyCiEnvironment(findings) : undefined;
+  for (const candidate of candidates) {
+    const wanted = asName(candidate.name ?? named?.name ?? 'dev');
     let name = wanted in environments ? asName(`${wanted}-${candidate.kind}`) : wanted;
     for (let count = 2; name in environments; count += 1) name = asName(`${wanted}-${candidate.kind}-${count}`);
     const { deploy, rollout, ...settings } = candidate.environment;
@@ -53,14 +57,33 @@ export function draftEnvironments(
     if (candidate.name === undefined) {
       notes.push({
         path,
-        text: `nothing names this environment; "${name}" was taken`,
-        place: candidate.place,
+        text:
+          named === undefined
+            ? `nothing names this environment; "${name}" was taken`
+            : `the CI job "${named.job}" deploys to "${named.written}", the only environment there`,
+        place: named?.place ?? candidate.place,
         certainty: 'guess',
         fix: 'Rename it as you call it.',
       });
     }
   }
   return environments;
+}
+
+/** The environment of the jobs that deploy, when all name one and no other: what they run (`kubectl set image`) says no path. */
+function onlyCiEnvironment(
+  findings: Findings,
+): { readonly name: string; readonly written: string; readonly job: string; readonly place: Place } | undefined {
+  const found = findings.pipelines.flatMap(({ workflow }) =>
+    workflow.jobs.flatMap((job) => {
+      const written = literalOf(job.environment?.name);
+      const isDeploying = workflow.facts.some((fact) => fact.kind === 'deploy' && fact.job === job.id);
+      return written === undefined || written === '' || job.environment === undefined || !isDeploying
+        ? []
+        : [{ name: knownEnvironment(written) ?? asName(written), written, job: job.id, place: job.environment.place }];
+    }),
+  );
+  return new Set(found.map(({ name }) => name)).size === 1 ? found[0] : undefined;
 }
 
 const isProduction = (name: string): boolean => /^(prod|production|live)(-|$)/.test(name);

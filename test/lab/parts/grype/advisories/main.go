@@ -32,6 +32,9 @@ type advisories struct {
 	Vulnerabilities map[string]struct{ Title, Severity string }
 }
 
+// An image says its release by number and name; Grype wants both to be the same.
+var codenames = map[string]string{"debian 12": "bookworm"}
+
 func debianRange(found advisory) []v6.Range {
 	if found.FixedVersion == "" {
 		return []v6.Range{{Version: v6.Version{Type: "dpkg"}, Fix: &v6.Fix{State: v6.NotFixedStatus}}}
@@ -81,7 +84,7 @@ func write(store v6.ReadWriter, in advisories) error {
 				}
 				if isDebian {
 					affected.Package.Ecosystem = "deb"
-					affected.OperatingSystem = &v6.OperatingSystem{Name: "debian", MajorVersion: strings.TrimPrefix(source.Bucket, "debian ")}
+					affected.OperatingSystem = &v6.OperatingSystem{Name: "debian", MajorVersion: strings.TrimPrefix(source.Bucket, "debian "), Codename: codenames[source.Bucket]}
 					affected.BlobValue.Ranges = debianRange(found)
 				}
 				if err := store.AddAffectedPackages(affected); err != nil {
