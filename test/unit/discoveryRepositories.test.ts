@@ -24,7 +24,7 @@ interface Expected {
 const EXPECTED: Readonly<Record<string, Expected>> = {
   gopod: {
     images: ['base Dockerfile.base → docker.io/acme/gopod-base [1]', 'gopod Dockerfile.xx → ghcr.io/acme/gopod [3]'],
-    tags: ['{tag}', '{branch}-{sha}', 'latest'],
+    tags: ['{branch}-{sha}', 'latest'],
     tests: ['test: make test'],
     environments: ['prod helm gopod', 'dev kustomize gopod', 'dev-manifests manifests gopod'],
     said: ['Image of Dockerfile is left out: CI publishes', 'The second repository docker.io/acme/gopod of "gopod"'],
