@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Locator } from 'playwright-core';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
 import { startServer } from './server.ts';
@@ -82,37 +83,67 @@ export const scaleSuite: Suite = {
       });
 
       await report.test('the list scrolls to its end, drawing only what is on screen', async () => {
-        const box = await rowOf(nameOf(0)).boundingBox();
-        assert.ok(box);
-        await window.page.mouse.move(box.x + 40, box.y + 5);
+        await rowOf(nameOf(0)).click();
         await startFrames(window);
-        await eventually(
-          'the last row',
-          async () => {
-            await window.page.mouse.wheel(0, 1_500);
-            return rowOf(nameOf(COUNT - 1)).isVisible();
-          },
-          (isShown) => isShown,
-        );
+        for (let page = 0; page < 10; page += 1) await window.page.keyboard.press('PageDown');
+        await rowOf(nameOf(COUNT / 5)).waitFor();
+        await window.page.keyboard.press('End');
+        await rowOf(nameOf(COUNT - 1)).waitFor();
         const frames = await endFrames(window);
         console.log(`     scrolling: ${frames.count} frames, median ${frames.median} ms, longest ${frames.longest} ms`);
         assert.ok((await rows()).length < 100);
         await window.screenshot('scale-scrolled');
       });
 
-      await report.test('a change in the cluster draws its row anew', async () => {
-        const last = nameOf(COUNT - 1);
-        kubectl('set', 'image', `deployment/${last}`, 'web=registry.example/web:2.0');
+      await report.test(
+        'a change in the cluster draws its row anew, and says that it differs from the files',
+        async () => {
+          const last = nameOf(COUNT - 1);
+          kubectl('set', 'image', `deployment/${last}`, 'web=registry.example/web:2.0');
+          await eventually(
+            `row of ${last}`,
+            () => rowOf(last).getAttribute('aria-label'),
+            (text) => /differs from the files.*\b2\.0\b/.test(text ?? ''),
+          );
+          await eventually(
+            'mark of the row',
+            () => markOf(rowOf(last)),
+            (mark) => mark.includes('≠'),
+          );
+          await rowOf(last).hover();
+          await window.page
+            .locator('.monaco-hover', { hasText: 'live registry.example/web:2.0, files registry.example/web:1.0' })
+            .first()
+            .waitFor();
+          await window.screenshot('drift-row');
+        },
+      );
+
+      await report.test('so does the file in the Explorer, until the cluster is as the files say', async () => {
+        await window.activity('Explorer');
+        await window.row('deploy').click();
+        const file = window.row('api.yaml');
         await eventually(
-          `row of ${last}`,
-          () => rowOf(last).getAttribute('aria-label'),
-          (text) => /\b2\.0\b/.test(text ?? ''),
+          'mark of the file',
+          () => markOf(file),
+          (mark) => mark.includes('≠'),
         );
+        await window.screenshot('drift-explorer');
+        kubectl('set', 'image', `deployment/${nameOf(COUNT - 1)}`, 'web=registry.example/web:1.0');
+        await eventually(
+          'mark of the file',
+          () => markOf(file),
+          (mark) => !mark.includes('≠'),
+        );
+        await window.activity('Slipway');
+        await rowOf(nameOf(COUNT - 1)).waitFor();
       });
 
       await report.test('collapsed and expanded again it needs no second look at the cluster', async () => {
         const before = times().length;
+        await rowOf(nameOf(COUNT - 1)).click();
         await window.page.keyboard.press('Home');
+        await rowOf(nameOf(0)).waitFor();
         await rowOf('dev').click();
         await eventually('collapsed', rows, (texts) => texts.length === 1);
         const clicked = Date.now();
@@ -145,6 +176,15 @@ function create(text: string, namespace: string, env: NodeJS.ProcessEnv): Promis
     child.stdin.end(text);
   });
 }
+
+/** The badge of a decoration: VS Code draws it by style. */
+const markOf = (row: Locator): Promise<string> =>
+  row
+    .locator('.monaco-icon-label')
+    .first()
+    .evaluate((label) =>
+      [label, ...label.querySelectorAll('*')].map((element) => getComputedStyle(element, '::after').content).join(' '),
+    );
 
 /** What our output channel holds, of every window of the server. */
 function logOf(data: string): string {

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { chromium as labChromium, vscodeServer } from '../lab/vscode.ts';
 import { watchServer } from './evidence.ts';
 
@@ -31,6 +31,8 @@ export interface ServerOptions {
    * `outside` (default): an ordinary window in which the extension is installed.
    */
   readonly driver?: 'inside' | 'outside';
+  /** Folders of more extensions. */
+  readonly extensions?: readonly string[];
 }
 
 /** Where the server and Chromium are: of the lab, or named by variables. Throws, saying what to run. */
@@ -57,6 +59,8 @@ const quiet = {
   'extensions.autoCheckUpdates': false,
   'extensions.autoUpdate': false,
   'extensions.ignoreRecommendations': true,
+  // A server that somebody else starts on this machine is no news of the window's.
+  'remote.autoForwardPorts': false,
   'git.openRepositoryInParentFolders': 'never',
   'files.simpleDialog.enable': true,
   'window.dialogStyle': 'custom',
@@ -74,6 +78,7 @@ export async function startServer(options: ServerOptions = {}): Promise<EditorSe
   const extensions = join(data, 'extensions');
   mkdirSync(extensions);
   if (options.driver !== 'inside') symlinkSync(root, join(extensions, 'slipway.slipway-0.1.0'));
+  for (const folder of options.extensions ?? []) symlinkSync(folder, join(extensions, basename(folder)));
   const args = [
     server,
     '--host=127.0.0.1',

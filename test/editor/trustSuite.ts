@@ -119,11 +119,65 @@ export const trustSuite: Suite = {
           assert.deepEqual(trap.caught(), []);
         }),
       );
+
+      await report.test(
+        'a virtual workspace: slipway.yaml is checked against its own files; the rest says why not',
+        () =>
+          inMemory(browser, async (window, trap) => {
+            await window.activity('Slipway');
+            await window.page.locator('.pane-body', { hasText: 'not on a disk' }).first().waitFor();
+            await window.screenshot('virtual-workspace');
+            await window.activity('Explorer');
+            await window.row('slipway.yaml').dblclick();
+            await window.page.locator('.tab[data-resource-name="slipway.yaml"]').waitFor();
+            await window.command('Problems: Focus on Problems View');
+            const problems = window.page.locator('.markers-panel .monaco-list-row');
+            await problems.filter({ hasText: 'docker/gone.Dockerfile' }).waitFor();
+            assert.equal(await problems.filter({ hasText: '[Ln ' }).count(), 1, 'the other files are found');
+            assert.deepEqual(await window.notifications(), []);
+            await window.command('Slipway: Run Pipeline');
+            const [text] = await eventually(
+              'notification',
+              () => window.notifications(),
+              (texts) => texts.length > 0,
+            );
+            assert.match(
+              text ?? '',
+              /not on a disk, so nothing can be built or deployed from it. Clone the repository/,
+            );
+            await window.screenshot('virtual-workspace-problems');
+            assert.deepEqual(trap.caught(), []);
+            assert.deepEqual(
+              window.console.filter(
+                (line) => /slipway/i.test(line) && /error/i.test(line) && !/not on a disk/.test(line),
+              ),
+              [],
+            );
+          }),
+      );
     } finally {
       await browser.close();
     }
   },
 };
+
+/** A folder that an extension of the test holds in memory. */
+async function inMemory(browser: Browser, work: (window: EditorWindow, trap: Trap) => Promise<void>): Promise<void> {
+  const trap = await setTrap();
+  const server = await startServer({
+    settings: { 'workbench.colorTheme': 'Dark 2026', 'security.workspace.trust.enabled': false },
+    env: trap.env,
+    extensions: [join(import.meta.dirname, 'samples', 'memory')],
+  });
+  try {
+    const window = await EditorWindow.open(browser, server, { open: 'slipway-memory:/shop' });
+    await work(window, trap);
+    await window.close();
+  } finally {
+    await server.stop();
+    await trap.close();
+  }
+}
 
 async function inWindow(
   browser: Browser,

@@ -7,7 +7,7 @@ import { type EditorServer, editorTools } from './server.ts';
 import type { ThemeName } from './themes/index.ts';
 
 export interface WindowOptions {
-  /** Absolute folder, or a .code-workspace file. */
+  /** Absolute folder, a .code-workspace file, or the address of a folder that is not on a disk. */
   readonly open: string;
   readonly extensionDevelopmentPath?: string;
   readonly extensionTestsPath?: string;

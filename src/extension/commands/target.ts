@@ -38,6 +38,16 @@ export async function pickRoot(workspace: Workspace, given: Partial<Target>): Pr
   if (given.root !== undefined) return given.root;
   const roots = workspace.roots.filter(({ project }) => project !== undefined);
   const [only] = roots;
+  if (only === undefined && workspace.roots.length === 0 && (vscode.workspace.workspaceFolders ?? []).length > 0) {
+    throw new SlipwayError({
+      reason: 'refused',
+      code: 'workspace.virtual',
+      message: vscode.l10n.t(
+        'The files of this workspace are not on a disk, so nothing can be built or deployed from it.',
+      ),
+      fix: vscode.l10n.t('Clone the repository and open its folder.'),
+    });
+  }
   if (only === undefined) {
     throw new SlipwayError({
       reason: 'usage',

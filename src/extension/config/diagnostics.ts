@@ -96,7 +96,7 @@ export class ConfigDiagnostics extends Owner implements vscode.CodeActionProvide
     const { version } = document;
     const language = await this.#documents.language();
     const { diagnostics } = await language.checkConfig(
-      this.#documents.system,
+      this.#documents.systemOf(document),
       document.getText(),
       document.uri.fsPath,
       this.#documents.rootOf(document),

@@ -2,6 +2,7 @@ import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
 import type { EngineLoader } from '../run/engineLoader.ts';
 import type { Root, Workspace } from '../workspace.ts';
+import { virtualFiles } from './virtualFiles.ts';
 
 type Language = Awaited<ReturnType<Awaited<ReturnType<EngineLoader['module']>>['configLanguage']>>;
 type Candidates = Awaited<ReturnType<Language['gatherCandidates']>>;
@@ -9,10 +10,11 @@ export type EngineSystem = Parameters<Language['gatherCandidates']>[0];
 
 const PATTERN = '**/slipway.{yaml,yml}';
 
-/** A proposal that is not saved yet is one of these too. */
+/** On a disk, not saved yet, or in a workspace that has no disk. Not: documents that other views make of a file. */
 export const configSelector: vscode.DocumentSelector = [
   { pattern: PATTERN, scheme: 'file' },
   { pattern: PATTERN, scheme: 'untitled' },
+  ...virtualSchemes().map((scheme) => ({ pattern: PATTERN, scheme })),
 ];
 
 export const dockerfileSelector: vscode.DocumentSelector = [
@@ -20,12 +22,18 @@ export const dockerfileSelector: vscode.DocumentSelector = [
   { pattern: '**/{Dockerfile,Containerfile,*.Dockerfile,Dockerfile.*}', scheme: 'file' },
 ];
 
+/** Of the folders that are no files: they are known when the extension starts. */
+function virtualSchemes(): readonly string[] {
+  const schemes = (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.scheme);
+  return [...new Set(schemes)].filter((scheme) => scheme !== 'file');
+}
+
 /** Candidates older than this are gathered again, for changes that no watcher told. */
 const KEEP_MS = 30_000;
 
 /** The open slipway.yaml files: their folder, the language part of the engine, and what values they may name. */
 export class ConfigDocuments {
-  readonly system: EngineSystem;
+  readonly #system: EngineSystem;
   readonly #workspace: Workspace;
   readonly #loader: EngineLoader;
   readonly #candidates = new Map<string, { readonly at: number; readonly found: Promise<Candidates> }>();
@@ -33,11 +41,19 @@ export class ConfigDocuments {
   constructor(workspace: Workspace, loader: EngineLoader, system: EngineSystem) {
     this.#workspace = workspace;
     this.#loader = loader;
-    this.system = system;
+    this.#system = system;
   }
 
   isConfig(document: vscode.TextDocument): boolean {
-    return ['file', 'untitled'].includes(document.uri.scheme) && /^slipway\.ya?ml$/.test(basename(document.uri.fsPath));
+    return (
+      ['file', 'untitled', ...virtualSchemes()].includes(document.uri.scheme) &&
+      /^slipway\.ya?ml$/.test(basename(document.uri.fsPath))
+    );
+  }
+
+  /** What reads the files around a document: those on the disk, or those of its own file system. */
+  systemOf({ uri }: vscode.TextDocument): EngineSystem {
+    return virtualSchemes().includes(uri.scheme) ? { ...this.#system, files: virtualFiles(uri) } : this.#system;
   }
 
   /** The folder that its paths start from. */
@@ -45,6 +61,7 @@ export class ConfigDocuments {
 
   /** The workspace folder whose runs it starts; undefined for a file deeper down. */
   workspaceRoot(document: vscode.TextDocument): Root | undefined {
+    if (virtualSchemes().includes(document.uri.scheme)) return undefined;
     return this.#workspace.roots.find(({ path }) => path === this.rootOf(document));
   }
 
@@ -55,12 +72,17 @@ export class ConfigDocuments {
   /** Files only. The kubeconfig lies outside of the workspace, so Restricted Mode leaves it alone. */
   async candidates(document: vscode.TextDocument): Promise<Candidates> {
     const root = this.rootOf(document);
-    const known = this.#candidates.get(root);
+    const key = document.uri.with({ path: root }).toString();
+    const known = this.#candidates.get(key);
     if (known !== undefined && Date.now() - known.at < KEEP_MS) return known.found;
     const language = await this.language();
-    const found = language.gatherCandidates(this.system, root, vscode.workspace.isTrusted ? 'read' : 'leave');
-    this.#candidates.set(root, { at: Date.now(), found });
-    found.catch(() => this.#candidates.delete(root));
+    const found = language.gatherCandidates(
+      this.systemOf(document),
+      root,
+      vscode.workspace.isTrusted ? 'read' : 'leave',
+    );
+    this.#candidates.set(key, { at: Date.now(), found });
+    found.catch(() => this.#candidates.delete(key));
     return found;
   }
 

@@ -26,7 +26,7 @@ export class ConfigDefinitions implements vscode.DefinitionProvider {
     position: vscode.Position,
   ): Promise<vscode.LocationLink[] | undefined> {
     const language = await this.#documents.language();
-    const place = await language.definitionAt(this.#documents.system, document.getText(), position, {
+    const place = await language.definitionAt(this.#documents.systemOf(document), document.getText(), position, {
       file: document.uri.fsPath,
       root: this.#documents.rootOf(document),
     });
@@ -34,12 +34,16 @@ export class ConfigDefinitions implements vscode.DefinitionProvider {
     return [
       {
         originSelectionRange: toRange(place.from),
-        targetUri: place.file === document.uri.fsPath ? document.uri : vscode.Uri.file(place.file),
+        targetUri: place.file === document.uri.fsPath ? document.uri : besides(document.uri, place.file),
         targetRange: place.range === undefined ? new vscode.Range(0, 0, 0, 0) : toRange(place.range),
       },
     ];
   }
 }
+
+/** A file of the same file system. */
+const besides = (uri: vscode.Uri, file: string): vscode.Uri =>
+  ['file', 'untitled'].includes(uri.scheme) ? vscode.Uri.file(file) : uri.with({ path: file.replaceAll('\\', '/') });
 
 /** The outline, the breadcrumbs and `Go to Symbol`. */
 export class ConfigSymbols implements vscode.DocumentSymbolProvider {

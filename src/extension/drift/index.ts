@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import * as vscode from 'vscode';
 import { Owner } from '../events.ts';
 import type { EngineLoader } from '../run/engineLoader.ts';
@@ -22,8 +23,12 @@ export function registerDrift({ workspace, loader, store, log }: DriftServices):
     store,
     compare: async ({ folder, environment }, signal) => {
       if (!isWanted(rootOf(folder))) return [];
+      const started = performance.now();
       const engine = await loader.engine(folder);
-      return engine.drift(environment, signal);
+      const drifts = await engine.drift(environment, signal);
+      const ms = (performance.now() - started).toFixed(0);
+      log.debug(`Compared ${environment} with the files in ${ms} ms: ${drifts.length} differ`);
+      return drifts;
     },
     isBusy: ({ folder, environment }) =>
       rootOf(folder)
