@@ -86,7 +86,7 @@ export const scaleSuite: Suite = {
         await rowOf(nameOf(0)).click();
         await startFrames(window);
         for (let page = 0; page < 10; page += 1) await window.page.keyboard.press('PageDown');
-        await rowOf(nameOf(COUNT / 5)).waitFor();
+        await rowOf(nameOf(0)).waitFor({ state: 'hidden' });
         await window.page.keyboard.press('End');
         await rowOf(nameOf(COUNT - 1)).waitFor();
         const frames = await endFrames(window);
