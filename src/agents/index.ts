@@ -1,9 +1,11 @@
 // What AI agents can do with Slipway: one list of operations for every host (MCP, VS Code's language-model tools).
 import { toJsonSchema } from '@valibot/to-json-schema';
+import { argocdHistory, argocdStatus, argocdSync, reconcile, resumeDelivery, suspend } from './deliveryOperations.ts';
 import { check, diagnose, diff, fluxStatus, lint, propose, revisions } from './environmentOperations.ts';
 import type { Operation } from './operation.ts';
-import { findings, history, logs, plan, project, showRun, status } from './readOperations.ts';
+import { findings, history, logs, plan, project, showRun } from './readOperations.ts';
 import { cancel, resume, rollback, run, unlock } from './runOperations.ts';
+import { status } from './statusOperation.ts';
 import { bump, policies, tags, why } from './tagOperations.ts';
 
 export { secretsOf } from '../engine/main.ts';
@@ -23,6 +25,8 @@ export const operations: readonly Operation[] = [
   diagnose,
   revisions,
   fluxStatus,
+  argocdStatus,
+  argocdHistory,
   policies,
   why,
   tags,
@@ -34,6 +38,10 @@ export const operations: readonly Operation[] = [
   cancel,
   bump,
   unlock,
+  reconcile,
+  suspend,
+  resumeDelivery,
+  argocdSync,
 ];
 
 /** Tools of every host are called so, apart from other servers' tools. */

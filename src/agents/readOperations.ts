@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import type { RunView } from '../engine/main.ts';
 import { SlipwayError } from '../engine/problems/index.ts';
 import { readLog } from '../engine/run/index.ts';
-import { type ShortRun, shortRun as shortRunOf, statusOf } from '../engine/status.ts';
+import { type ShortRun, shortRun as shortRunOf } from '../engine/status.ts';
 import { type AgentContext, operation } from './operation.ts';
 import {
   cut,
@@ -110,7 +110,7 @@ export const plan = operation({
   },
 });
 
-const shortRun = v.object({
+export const shortRun = v.object({
   run: v.string(),
   state: v.string(),
   environment: v.nullable(v.string()),
@@ -126,7 +126,7 @@ async function shorten(view: RunView, { isLive }: AgentContext): Promise<v.Infer
   return cutCause(await shortRunOf(view, isLive));
 }
 
-const cutCause = (run: ShortRun): v.InferInput<typeof shortRun> => ({
+export const cutCause = (run: ShortRun): v.InferInput<typeof shortRun> => ({
   ...run,
   cause: run.cause === undefined ? undefined : cut(run.cause),
 });
@@ -135,35 +135,6 @@ async function viewsOf({ engine }: AgentContext, most: number): Promise<readonly
   const views = await Promise.all((await engine.runs()).slice(0, most).map((run) => engine.view(run)));
   return views.filter((view) => view !== undefined);
 }
-
-export const status = operation({
-  name: 'status',
-  title: 'Show status',
-  description:
-    'For each environment: the last verified version by the journal and the newest run; and what runs now. Reads the journal of this workspace, not the cluster.',
-  effect: 'read',
-  input: v.object({}),
-  output: v.object({
-    environments: v.array(
-      v.object({
-        name: v.string(),
-        live: v.optional(v.object({ tag: v.optional(v.string()), run: v.string(), verifiedAt: v.string() })),
-        newest: v.optional(shortRun),
-      }),
-    ),
-    running: v.array(shortRun),
-  }),
-  run: async (_input, { system, engine, isLive }) => {
-    const { environments, running } = await statusOf(system, engine, isLive);
-    return {
-      environments: environments.map(({ newest, ...rest }) => ({
-        ...rest,
-        newest: newest === undefined ? undefined : cutCause(newest),
-      })),
-      running: running.map(cutCause),
-    };
-  },
-});
 
 export const showRun = operation({
   name: 'show_run',

@@ -127,7 +127,8 @@ async function answer(
   return runOf(view, view.state === 'running' && (await context.isLive(view)), context.engine.root);
 }
 
-async function asked(title: string, name: string | undefined, { engine }: AgentContext): Promise<Confirmation> {
+/** Asks with where it happens; a protected environment is named to the host. */
+export async function asked(title: string, name: string | undefined, { engine }: AgentContext): Promise<Confirmation> {
   const environment = (await engine.project()).environments.find((known) => known.name === name);
   if (environment === undefined) return { title, details: [] };
   return {

@@ -94,8 +94,24 @@ test('a run is asked for, answers before it has ended, and ends in a verified ro
 
 test('the environment is looked at in every way, changing nothing', async () => {
   const status = await answer('status');
-  const [dev] = status.environments as { name: string; live?: { run: string } }[];
+  const [dev] = status.environments as {
+    name: string;
+    live?: { run: string };
+    now?: {
+      state: string;
+      workloads: { workload: string; available: number; desired: number }[];
+      images: { name?: string; commit?: string; commitsBehind?: number; digest?: string }[];
+    };
+  }[];
   assert.equal(dev?.live?.run, first);
+  // From the cluster, not from the journal.
+  assert.equal(dev?.now?.state, 'ready', JSON.stringify(dev));
+  const [workload] = dev.now.workloads;
+  assert.equal(workload?.available, workload?.desired);
+  assert.equal(dev.now.images[0]?.name, 'hello');
+  assert.equal(dev.now.images[0]?.commitsBehind, 0, JSON.stringify(dev.now.images));
+  assert.match(dev.now.images[0]?.digest ?? '', /^sha256:/);
+  assert.ok(JSON.stringify(status).length < 4_000, 'small');
   assert.equal((await answer('diff', { environment: 'dev' })).changed, 0);
   assert.equal((await answer('check', { environment: 'dev' })).isClear, true);
   const tags = await answer('tags', { image: 'hello' });
@@ -107,6 +123,25 @@ test('the environment is looked at in every way, changing nothing', async () => 
   assert.ok((logs.lines as string[]).length > 0);
   const plan = await answer('plan', { environment: 'dev' });
   assert.ok((plan.steps as { id: string; action: string }[]).some(({ action }) => action === 'skip'));
+});
+
+test('status is of the cluster: what somebody else changes is told', async () => {
+  const replicas = (count: number) =>
+    spawnSync('kubectl', ['-n', namespace, 'scale', 'deployment', '--all', `--replicas=${count}`], { env });
+  const desired = async () => {
+    const { environments } = (await answer('status', { environment: 'dev' })) as {
+      environments: { now: { workloads: { desired: number }[] } }[];
+    };
+    return environments[0]?.now.workloads[0]?.desired;
+  };
+  const before = await desired();
+  replicas(0);
+  assert.equal(await desired(), 0);
+  replicas(before ?? 1);
+  assert.equal(await desired(), before);
+  const { environments } = (await answer('status', { journalOnly: true })) as { environments: object[] };
+  assert.ok(environments.every((each) => !('now' in each)));
+  await assert.rejects(answer('reconcile', { environment: 'dev' }), /is deployed by manifests/);
 });
 
 test('sizes of the image are in the journal', async () => {

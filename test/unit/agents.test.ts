@@ -49,7 +49,9 @@ const rolledBack = rolledBackRun('20200103T000000Z-cccccc', '2020-01-03T00:00:00
 for (const run of [succeeded, gated, rolledBack]) writeRun(root, run);
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-const system = createSystem({ env: { ...process.env, TEST_PASSWORD: SECRET } });
+const system = createSystem({
+  env: { ...process.env, TEST_PASSWORD: SECRET, KUBECONFIG: join(root, 'no-such-kubeconfig') },
+});
 
 /** A client of the real protocol; `answer` makes it one that can ask its person. */
 async function connect(
@@ -107,7 +109,12 @@ describe('tools', () => {
     }
     const changing = tools.filter(({ annotations }) => annotations?.readOnlyHint === false).map(({ name }) => name);
     expect(changing.sort()).toEqual(
-      ['run', 'resume', 'rollback', 'cancel', 'bump', 'unlock'].map((name) => `slipway_${name}`).sort(),
+      [
+        ...['run', 'resume', 'rollback', 'cancel', 'bump', 'unlock'],
+        ...['reconcile', 'suspend', 'resume_delivery', 'argocd_sync'],
+      ]
+        .map((name) => `slipway_${name}`)
+        .sort(),
     );
     expect(tools.find(({ name }) => name === 'slipway_run')?.inputSchema.properties).toHaveProperty('confirm');
     expect(tools.find(({ name }) => name === 'slipway_plan')?.inputSchema.properties).not.toHaveProperty('confirm');
@@ -126,10 +133,38 @@ describe('tools', () => {
     expect(plan.steps.map(({ id }) => id)).toContain('build:api');
     const history = (await call('history')).structuredContent as { runs: { cause?: string }[] };
     expect(history.runs).toHaveLength(3);
-    const status = (await call('status')).structuredContent as {
-      environments: { name: string; live?: { run: string } }[];
+    const status = (await call('status', { journalOnly: true })).structuredContent as {
+      environments: { name: string; live?: { run: string }; now?: object }[];
     };
-    expect(status.environments.find(({ name }) => name === 'dev')?.live?.run).toBe(succeeded.id);
+    const dev = status.environments.find(({ name }) => name === 'dev');
+    expect(dev?.live?.run).toBe(succeeded.id);
+    expect(dev).not.toHaveProperty('now');
+    await end();
+  });
+
+  it('tell of a cluster that cannot be asked beside what the journal knows', async () => {
+    const { call, end } = await connect();
+    const { environments } = (await call('status', { environment: 'dev' })).structuredContent as {
+      environments: { name: string; live?: { run: string }; now?: { state: string; failure?: { message: string } } }[];
+    };
+    expect(environments.map(({ name }) => name)).toEqual(['dev']);
+    expect(environments[0]?.live?.run).toBe(succeeded.id);
+    expect(environments[0]?.now?.state).toBe('unknown');
+    expect(environments[0]?.now?.failure?.message).toMatch(/no-such-kubeconfig/);
+    await end();
+  });
+
+  it.each([
+    ['reconcile', { environment: 'dev' }, /dev is deployed by manifests; this is for Flux and Argo CD/],
+    ['suspend', { environment: 'dev', object: 'kustomization/apps', why: 'x' }, /this is for Flux\./],
+    ['resume_delivery', { environment: 'nowhere' }, /There is no environment nowhere/],
+    ['argocd_sync', { environment: 'dev' }, /does not deploy with Argo CD/],
+    ['suspend', { environment: 'dev', object: 'kustomization/apps' }, /why/],
+  ])('%s of what it is not for says what it is for', async (name, input, words) => {
+    const { call, end } = await connect({ changes: 'allow' });
+    const result = await call(name, input);
+    expect(result.isError).toBe(true);
+    expect(JSON.stringify(result.content)).toMatch(words);
     await end();
   });
 
