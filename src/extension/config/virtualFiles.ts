@@ -53,6 +53,8 @@ export function virtualFiles(near: vscode.Uri): Files {
     touch: refuse,
     makeFolder: refuse,
     remove: refuse,
+    writeStream: refuse,
+    unzip: refuse,
     watch: () => {},
   };
 }
