@@ -436,6 +436,9 @@ export const loadMarkers = () => import('./markers/index.ts');
 /** Mistakes of workflows and feedback loops, for files that are open. */
 export const loadLint = () => import('./lint/index.ts');
 
+/** Workflows in the editor. */
+export const loadWorkflowEditor = () => import('./workflowEditor.ts');
+
 export const loadCi = () => import('./ciHost.ts');
 
 /** Argo CD's Applications outside of a run. */

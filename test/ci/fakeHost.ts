@@ -74,6 +74,8 @@ export interface FakeHost {
   /** What the store of artifacts was asked, which is another host: the path and the token that came along. */
   readonly stored: { readonly path: string; readonly authorization: string | undefined }[];
   store: string;
+  /** Refs of any repository below this host, as `git ls-remote` reads them over plain HTTP. */
+  refs: Readonly<Record<string, string>>;
   readonly dispatched: { readonly path: string; readonly body: Record<string, unknown>; readonly query: string }[];
   close(): Promise<void>;
 }
@@ -92,6 +94,7 @@ export async function startFakeHost(kind: CiKind): Promise<FakeHost> {
     pageSize: 100,
     stored: [],
     store: '',
+    refs: {},
     dispatched: [],
     close: async () => {},
   };
@@ -187,6 +190,12 @@ function handle(host: FakeHost, kind: CiKind, request: IncomingMessage, response
     const log = host.runs.flatMap(({ jobs }) => jobs).find(({ id }) => id === Number(stored))?.log ?? '';
     response.writeHead(200, { 'content-type': 'text/plain' });
     response.end(log);
+    return;
+  }
+  if (/\.git\/(info\/refs|HEAD)$/.test(url.pathname)) {
+    response.writeHead(200, { 'content-type': 'text/plain' });
+    const list = Object.entries(host.refs).map(([name, sha]) => `${sha}\t${name}\n`);
+    response.end(url.pathname.endsWith('HEAD') ? 'ref: refs/heads/main\n' : list.join(''));
     return;
   }
   const token = /^(?:Bearer|token) (.+)$/.exec(request.headers.authorization ?? '')?.[1];

@@ -2,7 +2,7 @@
 // and steered by the command line.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkBy } from '../ci/schemas.ts';
@@ -203,6 +203,10 @@ jobs:
         run: |
           echo "greeting is \${{ inputs.greeting }}"
           echo "::error file=hello,line=1,title=Greeting::not friendly enough"
+          echo "\${{ inputs.greeting }}" > note.txt
+      - name: Keep
+        uses: actions/upload-artifact@v4
+        with: { name: greeting, path: note.txt }
       - name: Judge
         run: test "\${{ inputs.greeting }}" = friendly
       - name: Never
@@ -313,6 +317,20 @@ test('a workflow is started with inputs, fails, and says where', async () => {
     [{ path: 'hello', line: 1, severity: 'error', title: 'Greeting', message: 'not friendly enough', job: '' }],
   );
   assert.match(await ok(slipway(['ci', 'logs'])), /greeting is hello/);
+});
+
+test('what the run left behind is listed, fetched and unpacked', async () => {
+  assert.match(await ok(slipway(['ci', 'artifacts'])), /^greeting 1 KiB$/m);
+  const { id } = await newest();
+  checkBy('gitea', 'artifacts', await raw(`runs/${id}/artifacts`));
+  const [saved] = jsonLines<{ readonly folder: string; readonly files: readonly string[] }>(
+    await ok(slipway(['--json', 'ci', 'artifacts', '--get', 'greeting', '--dir', 'out'])),
+  );
+  assert.deepEqual(saved?.files, ['note.txt']);
+  assert.equal(readFileSync(join(root, 'out/greeting/note.txt'), 'utf8'), 'hello\n');
+  const again = await slipway(['ci', 'artifacts', '--get', 'greeting', '--dir', 'out']);
+  assert.match(again.err, /stands there already/);
+  assert.match((await slipway(['ci', 'artifacts', '--get', 'other'])).err, /has no artifact other[\s\S]*greeting/);
 });
 
 test('its failed jobs run again, in a second attempt', async () => {

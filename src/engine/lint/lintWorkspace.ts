@@ -5,6 +5,7 @@ import type { System } from '../system/index.ts';
 import { lintWorkflow } from '../workflows/index.ts';
 import type { LintFinding, LintFix } from './findings.ts';
 import { loopFindings } from './loopFindings.ts';
+import { workflowFixes } from './workflowFixes.ts';
 import { readWorkspace, type WorkspaceFiles } from './workspaceFiles.ts';
 
 /**
@@ -30,11 +31,15 @@ export function lintWorkflows(files: WorkspaceFiles): readonly LintFinding[] {
 }
 
 function workflowFindings(files: WorkspaceFiles): readonly LintFinding[] {
-  const plain = files.findings.pipelines.flatMap(({ workflow }) => lintWorkflow(workflow));
-  return [
-    ...loopFindings(files),
-    ...plain.map((diagnostic) => ({ ...diagnostic, fixes: replacementFix(diagnostic, files.texts) })),
-  ];
+  const { findings, texts } = files;
+  const plain = findings.pipelines.flatMap(({ workflow }) =>
+    lintWorkflow(workflow).map((diagnostic) => {
+      const text = texts.get(diagnostic.place.file);
+      const own = text === undefined ? [] : workflowFixes(diagnostic, workflow, text);
+      return { ...diagnostic, fixes: [...replacementFix(diagnostic, texts), ...own] };
+    }),
+  );
+  return [...loopFindings(files), ...plain];
 }
 
 function sorted(found: readonly LintFinding[]): readonly LintFinding[] {

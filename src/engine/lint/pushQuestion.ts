@@ -28,9 +28,12 @@ export interface PushAnswer {
 }
 
 export async function askPush(system: System, root: string, question: PushQuestion): Promise<readonly PushAnswer[]> {
-  const files = await readWorkspace(system, root);
-  return files.findings.pipelines.map((pipeline) => answer(files, pipeline, question));
+  return answerPush(await readWorkspace(system, root), question);
 }
+
+/** In the order of the workspace's pipelines. */
+export const answerPush = (files: WorkspaceFiles, question: PushQuestion): readonly PushAnswer[] =>
+  files.findings.pipelines.map((pipeline) => answer(files, pipeline, question));
 
 function answer(
   { texts, defaultBranch, findings }: WorkspaceFiles,

@@ -15,4 +15,6 @@ export const ciCommandIds = [
   'slipway.ci.cancel',
   'slipway.ci.dispatch',
   'slipway.ci.artifacts',
+  'slipway.ci.askPush',
+  'slipway.ci.pin',
 ] as const;

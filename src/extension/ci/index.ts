@@ -10,6 +10,8 @@ import { CiLogs } from './ciLogs.ts';
 import { CiProblems } from './ciProblems.ts';
 import { CiSources } from './ciSources.ts';
 import { CiTree } from './ciTree.ts';
+import { PushAnswers } from './pushAnswers.ts';
+import { pushCommands } from './pushCommands.ts';
 
 export interface CiParts {
   readonly system: System;
@@ -33,5 +35,10 @@ export function registerCi({
   owner.own(new CiTree(sources));
   owner.own(new CiLogs(sources, system, loader));
   owner.own(new CiProblems(sources, log));
-  return Object.assign(owner, { commands: ciCommands({ sources, accounts, system }) });
+  const answers = owner.own(new PushAnswers({ system, loader, log }));
+  const commands = [
+    ...ciCommands({ sources, accounts, system }),
+    ...pushCommands({ answers, workspace, system, loader }),
+  ];
+  return Object.assign(owner, { commands });
 }

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { LintFinding, LintFix } from '../../engine/main.ts';
 import type { System } from '../../engine/system/index.ts';
+import type { PinRequest } from '../ci/pushCommands.ts';
 import { Owner } from '../events.ts';
 import { addEdits } from '../markers/edits.ts';
 import { toRange } from '../markers/lenses.ts';
@@ -108,6 +109,14 @@ export class LintProblems extends Owner implements vscode.CodeActionProvider {
         const about = context.diagnostics.filter(
           (one) => one.code === finding.code && one.range.isEqual(rangeOf(finding)),
         );
+        const uses = /^(\S+@\S+) can change/.exec(finding.message)?.[1];
+        if (finding.code === 'ci.unpinned-action' && uses !== undefined) {
+          const action = new vscode.CodeAction(vscode.l10n.t('Pin {0} by its commit', uses), QUICK_FIX);
+          const pin = { file: document.uri.fsPath, line: rangeOf(finding).start.line, uses } satisfies PinRequest;
+          action.command = { title: action.title, command: 'slipway.ci.pin', arguments: [pin] };
+          action.diagnostics = about;
+          actions.push(action);
+        }
         for (const [index, fix] of finding.fixes.entries()) {
           const edit = await editOf(fix, texts);
           if (edit === undefined) continue;

@@ -1,10 +1,12 @@
 // A runner of Gitea Actions, played over its published protocol (runner.v1 of actions-proto, Connect with JSON). It runs
 // the `run` steps of a job on this machine; of actions it knows those that the generated workflow uses.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { zipOf } from '../../ci/zip.ts';
 
 interface Task {
   readonly id: string;
@@ -152,6 +154,11 @@ export class GiteaRunner {
   /** Of the actions, checkout is done; the others bring tools that this machine has. */
   async #action(step: Step, folder: string, task: Task, line: (text: string) => Promise<void>): Promise<number> {
     await line(`uses ${step.uses}`);
+    if (/actions\/upload-artifact@v4/.test(step.uses ?? '')) {
+      const { name = 'artifact', path = '' } = step.with ?? {};
+      await this.#upload(task, name, zipOf([{ name: path, text: readFileSync(join(folder, path), 'utf8') }]));
+      return 0;
+    }
     if (!/actions\/checkout@/.test(step.uses ?? '')) return 0;
     const { repository, sha, token } = task.context as Readonly<Record<string, string>>;
     const url = new URL(`${repository}.git`, `${this.#url}/`);
@@ -159,6 +166,29 @@ export class GiteaRunner {
     url.password = token ?? '';
     const script = `git init -q . && git fetch -q --tags "${url.href}" '+refs/heads/*:refs/remotes/origin/*' && git checkout -q -B "${task.context.ref_name}" ${sha}`;
     return this.#script(script, folder, {}, task, line);
+  }
+
+  /** Artifacts of version 4: announced, sent to a signed address, and declared whole. */
+  async #upload(task: Task, name: string, zip: Buffer): Promise<void> {
+    const { run_id: run, gitea_runtime_token: token } = task.context as Readonly<Record<string, string>>;
+    const service = `${this.#url}/twirp/github.actions.results.api.v1.ArtifactService`;
+    const ids = { workflow_run_backend_id: run, workflow_job_run_backend_id: task.id, name };
+    const call = async (method: string, body: object): Promise<Readonly<Record<string, unknown>>> => {
+      const answer = await fetch(`${service}/${method}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+        body: JSON.stringify(body),
+      });
+      const text = await answer.text();
+      if (!answer.ok) throw new Error(`${method}: ${answer.status} ${text}`);
+      return JSON.parse(text) as Readonly<Record<string, unknown>>;
+    };
+    const made = await call('CreateArtifact', { ...ids, version: 4 });
+    const address = String(made.signedUploadUrl ?? made.signed_upload_url);
+    const sent = await fetch(`${address}&comp=block`, { method: 'PUT', body: new Uint8Array(zip) });
+    if (!sent.ok) throw new Error(`upload: ${sent.status} ${await sent.text()}`);
+    const hash = `sha256:${createHash('sha256').update(zip).digest('hex')}`;
+    await call('FinalizeArtifact', { ...ids, size: String(zip.length), hash });
   }
 
   #script(
