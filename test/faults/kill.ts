@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Registry } from '../../src/engine/images/index.ts';
 import type { RunEvent } from '../../src/engine/main.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
+import { bundledCli } from '../bundle.ts';
 import { commit, git } from '../lab/examples.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { pushActor } from '../pipeline/support/actor.ts';
@@ -24,7 +25,7 @@ const random = (): number => {
 
 const lab = labEnvironment();
 const env = { ...process.env, ...lab.env };
-const cli = join(import.meta.dirname, '../../src/cli/main.ts');
+const cli = bundledCli();
 const folder = mkdtempSync(join(tmpdir(), 'slipway-kill-'));
 const namespace = 'faults-kill';
 const repository = `${lab.registry}/faults-kill-${process.pid}/app`;

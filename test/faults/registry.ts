@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Registry } from '../../src/engine/images/index.ts';
 import { SlipwayError } from '../../src/engine/problems/index.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
+import { bundledCli } from '../bundle.ts';
 import { commit, git } from '../lab/examples.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { pushActor } from '../pipeline/support/actor.ts';
@@ -217,7 +218,7 @@ test('named: content that was damaged on the way', async () => {
 
 // Whole pipelines. Docker pushes to the proxy as to any registry of this machine.
 const folder = mkdtempSync(join(tmpdir(), 'slipway-faults-'));
-const cli = join(import.meta.dirname, '../../src/cli/main.ts');
+const cli = bundledCli();
 const pushed = `${proxy.host}/faults-registry-${process.pid}/pushed`;
 writeFileSync(join(folder, 'Dockerfile'), `FROM ${lab.registry}/${name}:1.0.0\nCOPY round /round\n`);
 writeFileSync(join(folder, '.gitignore'), '.slipway/\n');

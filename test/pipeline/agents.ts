@@ -8,15 +8,13 @@ import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { type CallToolResult, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
-import { buildBundle } from '../bundle.ts';
+import { bundledCli } from '../bundle.ts';
 import { commit, edit, materialise } from '../lab/examples.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { run, test } from './support/suite.ts';
 
 const lab = labEnvironment();
 const env = { ...process.env, ...lab.env, SLIPWAY_TEST_TOKEN: 'never-told-to-anyone' };
-const top = join(import.meta.dirname, '../..');
-buildBundle();
 const work = mkdtempSync(join(tmpdir(), 'slipway-agents-'));
 const namespace = `agents-${process.pid}`;
 const repository = `${lab.registry}/agents-${process.pid}/hello`;
@@ -45,7 +43,7 @@ interface Session {
 async function connect(...flags: readonly string[]): Promise<Session> {
   const transport = new StdioClientTransport({
     command: process.execPath,
-    args: [join(top, 'dist/cli.mjs'), '-C', hello, 'mcp', ...flags],
+    args: [bundledCli(), '-C', hello, 'mcp', ...flags],
     env: Object.fromEntries(Object.entries(env).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))),
     stderr: 'inherit',
   });

@@ -5,6 +5,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bundledCli } from '../bundle.ts';
 import { moduleFolder } from '../lab/gobuild.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { pushActor } from './support/actor.ts';
@@ -19,7 +20,7 @@ const env = { ...own, ...lab.env };
 const namespace = `argo-e2e-${process.pid}`;
 const repository = `${lab.registry}/argo/app`;
 const root = mkdtempSync(join(tmpdir(), 'slipway-argocd-e2e-'));
-const cli = join(import.meta.dirname, '../../src/cli/main.ts');
+const cli = bundledCli();
 for (const version of ['1.0.0', '1.1.0', '1.2.0', '1.3.0']) await pushActor(env, repository, version);
 const gitea = await giteaRepository(namespace);
 

@@ -5,13 +5,14 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { bundledCli } from '../bundle.ts';
 import { moduleFolder } from '../lab/gobuild.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { run, test } from './support/suite.ts';
 
 const lab = labEnvironment();
 const env = { ...process.env, ...lab.env };
-const cli = join(import.meta.dirname, '../../src/cli/main.ts');
+const cli = bundledCli();
 const namespace = `argo-init-${process.pid}`;
 const folders: string[] = [];
 

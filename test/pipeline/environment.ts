@@ -4,10 +4,12 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bundledCli } from '../bundle.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { pushActor } from './support/actor.ts';
 import { run, test } from './support/suite.ts';
 
+const main = bundledCli();
 const lab = labEnvironment();
 const env = { ...process.env, ...lab.env };
 const repository = `${lab.registry}/deploy/app`;
@@ -52,7 +54,6 @@ interface Output {
 const slipway = (...args: readonly string[]): Output => slipwayWith({}, ...args);
 
 function slipwayWith(more: NodeJS.ProcessEnv, ...args: readonly string[]): Output {
-  const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
   const result = spawnSync(process.execPath, [main, ...args], {
     cwd: root,
     env: { ...env, CI: '1', ...more },

@@ -6,6 +6,7 @@ import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSystem, Engine, type LogLine, type LogNote } from '../../src/engine/main.ts';
+import { bundledCli } from '../bundle.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { pushActor } from './support/actor.ts';
 import { actorPort, deployment } from './support/deployment.ts';
@@ -30,7 +31,7 @@ interface Output {
   readonly out: string;
   readonly err: string;
 }
-const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
+const main = bundledCli();
 function slipway(...args: readonly string[]): Output {
   const result = spawnSync(process.execPath, [main, ...args], { cwd: root, env, encoding: 'utf8' });
   return { code: result.status ?? -1, out: result.stdout, err: result.stderr };

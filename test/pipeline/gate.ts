@@ -17,13 +17,14 @@ import { delimiter, join } from 'node:path';
 import { Registry } from '../../src/engine/images/index.ts';
 import type { RunEvent } from '../../src/engine/main.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
+import { bundledCli } from '../bundle.ts';
 import { commit, edit, git } from '../lab/examples.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { run, test } from './support/suite.ts';
 
 const lab = labEnvironment();
 const env: NodeJS.ProcessEnv = { ...process.env, ...lab.env };
-const cli = join(import.meta.dirname, '../../src/cli/main.ts');
+const cli = bundledCli();
 const work = mkdtempSync(join(tmpdir(), 'slipway-gate-'));
 const mark = `gate-${process.pid}`;
 const root = join(work, 'app');

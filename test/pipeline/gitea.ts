@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bundledCli } from '../bundle.ts';
 import { checkBy } from '../ci/schemas.ts';
 import { labEnv } from '../lab/lab.ts';
 import { GiteaRunner } from './support/giteaRunner.ts';
@@ -21,7 +22,7 @@ const user = `ci-${process.pid}`;
 const password = `Pw-${process.pid}-for-the-lab`;
 const root = mkdtempSync(join(tmpdir(), 'slipway-gitea-'));
 const home = mkdtempSync(join(tmpdir(), 'slipway-gitea-home-'));
-const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
+const main = bundledCli();
 const base = { ...process.env, ...lab.env, HOME: home, DOCKER_CONFIG: join(home, 'docker'), CI: '1' };
 const tokens = { full: '', read: '' };
 const runner = new GiteaRunner(url, {

@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunEvent } from '../../src/engine/main.ts';
+import { bundledCli } from '../bundle.ts';
 import { commit, git } from '../lab/examples.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { pushActor } from './support/actor.ts';
@@ -14,7 +15,7 @@ import { run, test } from './support/suite.ts';
 
 const lab = labEnvironment();
 const env = { ...process.env, ...lab.env };
-const cli = join(import.meta.dirname, '../../src/cli/main.ts');
+const cli = bundledCli();
 const work = mkdtempSync(join(tmpdir(), 'slipway-locks-'));
 const mark = `locks-${process.pid}`;
 const repository = `${lab.registry}/locks/app`;

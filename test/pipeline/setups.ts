@@ -8,13 +8,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from '../../src/engine/images/index.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
+import { bundledCli } from '../bundle.ts';
 import { commit, edit, git } from '../lab/examples.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { run, test } from './support/suite.ts';
 
 const lab = labEnvironment();
 const env = { ...process.env, ...lab.env };
-const cli = join(import.meta.dirname, '../../src/cli/main.ts');
+const cli = bundledCli();
 const work = mkdtempSync(join(tmpdir(), 'slipway-setups-'));
 const mark = `setups-${process.pid}`;
 const registry = new Registry(createSystem({ env }));

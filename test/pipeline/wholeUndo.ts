@@ -5,11 +5,13 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bundledCli } from '../bundle.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { pushActor } from './support/actor.ts';
 import { actorPort, deployment } from './support/deployment.ts';
 import { run, test } from './support/suite.ts';
 
+const main = bundledCli();
 const lab = labEnvironment();
 const env: NodeJS.ProcessEnv = { ...process.env, ...lab.env, CI: '1' };
 const repository = `${lab.registry}/undo/app`;
@@ -107,7 +109,6 @@ interface Output {
   readonly text: string;
 }
 function slipway(...args: readonly string[]): Output {
-  const main = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
   const result = spawnSync(process.execPath, [main, ...args], { cwd: root, env, encoding: 'utf8' });
   return { code: result.status ?? -1, text: `${result.stdout}\n${result.stderr}` };
 }

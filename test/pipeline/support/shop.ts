@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunEvent } from '../../../src/engine/main.ts';
-import { buildBundle } from '../../bundle.ts';
+import { bundledCli } from '../../bundle.ts';
 import { commit, edit, materialise } from '../../lab/examples.ts';
 import { environment as labEnvironment } from '../../lab/lab.ts';
 
@@ -41,9 +41,7 @@ export interface Shop {
 export function openShop(name: string): Shop {
   const lab = labEnvironment();
   const env = { ...process.env, ...lab.env };
-  // The bundle that ships, not the sources: what a bundler breaks is seen here.
-  buildBundle();
-  const cli = join(import.meta.dirname, '../../../dist/cli.mjs');
+  const cli = bundledCli();
   const work = mkdtempSync(join(tmpdir(), `slipway-${name}-`));
   const prefix = `${lab.registry}/${name}-${process.pid}`;
   const folder = materialise('shop', join(work, 'shop'));
