@@ -61,7 +61,7 @@ export async function takeBaseline(
           uid: object.metadata.uid ?? '',
           generation: object.metadata.generation ?? 0,
           template: hashOf(object),
-          isHealthy: standing({ ...attributed, object }, () => true).state === 'ready',
+          isHealthy: standing({ ...attributed, object }, []).state === 'ready',
           ...(attributed.revision !== undefined && { revision: attributed.revision }),
           conditions: Object.fromEntries(conditionsOf(object).map(({ type, time }) => [type, time])),
         };

@@ -38,10 +38,10 @@ export function conditionsOf(object: KubeObject): readonly Condition[] {
 export const conditionOf = (object: KubeObject, type: string): Condition | undefined =>
   conditionsOf(object).find((condition) => condition.type === type);
 
-/** `isNodeFit` says whether a DaemonSet's pod can be expected to run on a node. */
+/** Where a target stands by its own status. `nodes` say which pods of a DaemonSet nobody can expect to run. */
 export function standing(
   attributed: Attributed & { readonly object: KubeObject },
-  isNodeFit: (node: string) => boolean,
+  nodes: readonly KubeObject[],
 ): Standing {
   const { object } = attributed;
   switch (object.kind) {
@@ -50,7 +50,7 @@ export function standing(
     case 'StatefulSet':
       return statefulSet(attributed);
     case 'DaemonSet':
-      return daemonSet(attributed, isNodeFit);
+      return daemonSet(attributed, nodes);
     case 'Job':
       return job(object);
     case 'CronJob':
@@ -153,7 +153,7 @@ function statefulSet({ object, isObserved, newPods }: Attributed & { readonly ob
 
 function daemonSet(
   { object, isObserved, newPods }: Attributed & { readonly object: KubeObject },
-  isNodeFit: (node: string) => boolean,
+  nodes: readonly KubeObject[],
 ): Standing {
   const status = fieldsOf(object.status);
   const desired = count(status, 'desiredNumberScheduled');
@@ -173,7 +173,8 @@ function daemonSet(
     };
   }
   // Pods on nodes that are down cannot become ready by anything this deploy does (krane counts the same way).
-  const excused = newPods.filter((one) => !isPodReady(one) && !isNodeFit(textOf(at(one, 'spec', 'nodeName')) ?? ''));
+  const down = new Set(nodes.filter(isDown).map(({ metadata }) => metadata.name));
+  const excused = newPods.filter((one) => !isPodReady(one) && down.has(textOf(at(one, 'spec', 'nodeName')) ?? ''));
   const missing = Math.max(desired - updated, desired - available) - excused.length;
   if (missing > 0) {
     return {
@@ -187,6 +188,12 @@ function daemonSet(
   }
   const note = excused.length > 0 ? `, without ${pods(excused.length)} on nodes that are down` : '';
   return { state: 'ready', message: `${allPods(desired)} available${note}.`, ...numbers };
+}
+
+/** A node that says nothing of its readiness is taken to be up. */
+function isDown(node: KubeObject): boolean {
+  const ready = conditionOf(node, 'Ready')?.status;
+  return ready === 'False' || ready === 'Unknown';
 }
 
 function job(object: KubeObject): Standing {

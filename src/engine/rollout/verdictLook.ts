@@ -5,7 +5,7 @@ import { type Attributed, attribute, type Index } from './attribution.ts';
 import type { ContainerScene } from './causes.ts';
 import { podRef } from './causesScheduling.ts';
 import type { Draft } from './memory.ts';
-import { conditionOf, type Standing, standing } from './readiness.ts';
+import { type Standing, standing } from './readiness.ts';
 import type { Baseline, EvaluateOptions, Mark, Snapshot } from './snapshot.ts';
 
 /** A pull that goes on counts as progress for so long. */
@@ -37,7 +37,7 @@ export function look(
     return { target, standing: undefined, mark, containers: [] };
   }
   const containers = target.newPods.flatMap(containersOf);
-  const raw = standing({ ...target, object }, (node) => isNodeFit(snapshot, node));
+  const raw = standing({ ...target, object }, snapshot.nodes);
   const standingNow = refine(raw, object, index);
   const restarts = containers.reduce((sum, one) => sum + restartsOf(one, baseline), 0);
   const score = progressScore(target, standingNow, containers);
@@ -72,12 +72,6 @@ function refine(raw: Standing, object: KubeObject, index: Index): Standing {
   return events.some(({ reason }) => reason === 'WaitForFirstConsumer')
     ? { ...raw, state: 'ready', message: 'The claim is bound when a pod uses it.' }
     : raw;
-}
-
-function isNodeFit(snapshot: Snapshot, name: string): boolean {
-  const node = snapshot.nodes.find((one) => one.metadata.name === name);
-  if (node === undefined) return true;
-  return conditionOf(node, 'Ready')?.status !== 'False' && conditionOf(node, 'Ready')?.status !== 'Unknown';
 }
 
 /** Counts that only grow when the rollout comes further. Restarts and repeated events are not among them. */
