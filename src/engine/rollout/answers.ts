@@ -6,6 +6,7 @@ import { isCancelled } from '../problems/index.ts';
 import type { Clock } from '../system/index.ts';
 import type { AskRegistry } from './askRegistry.ts';
 import { closest } from './closest.ts';
+import { linesOfRun, logOf } from './runLogs.ts';
 import type { Answer, Question } from './snapshot.ts';
 
 const TAIL_LINES = 60;
@@ -170,12 +171,25 @@ export class Answerer {
     return found.find((one) => one !== undefined);
   }
 
-  /** The runtime may still be writing the last lines, and a previous container's log appears a moment late. */
+  /**
+   * The log of that run and of no other: the pod says before and after the reading that the kubelet gives it, and its lines
+   * were written while it ran. The runtime may still be writing the last of them, and a previous container's log appears a
+   * moment late. Undefined when it is gone.
+   */
   async #log(question: Extract<Question, { readonly kind: 'logs' }>, signal: AbortSignal): Promise<string | undefined> {
-    const { namespace, pod, container, isPrevious } = question;
+    const { namespace, pod: name, container, containerId, span } = question;
+    const which = async (): Promise<ReturnType<typeof logOf>> => {
+      const pod = await this.#cluster.get({ apiVersion: 'v1', kind: 'Pod', name, namespace }, signal);
+      return pod === undefined ? undefined : logOf(pod, container, containerId);
+    };
     for (let attempt = 1; ; attempt += 1) {
-      const text = await findPodLog(this.#cluster, { namespace, pod, container, isPrevious, tail: TAIL_LINES }, signal);
-      if ((text !== undefined && text !== '') || attempt === 3) return text;
+      const before = await which();
+      const isPrevious = before === 'previous';
+      const query = { namespace, pod: name, container, isPrevious, tail: TAIL_LINES, hasTimestamps: true };
+      const text = before === undefined ? undefined : await findPodLog(this.#cluster, query, signal);
+      const own = text === undefined ? undefined : linesOfRun(text, span);
+      const isCertain = own !== undefined && own !== '' && (await which()) === before;
+      if (isCertain || attempt === 3) return isCertain || own === '' ? own : undefined;
       await this.#clock.sleep(300, signal);
     }
   }

@@ -90,8 +90,7 @@ interface CrashFacts {
 }
 
 function crashFacts(scene: Scene, container: ContainerScene, exits: readonly Exit[]): CrashFacts {
-  const isTerminatedNow = at(container.status, 'state', 'terminated') !== undefined;
-  const logs = exits.map((exit, index) =>
+  const logs = exits.map((exit) =>
     scene.ask(
       {
         kind: 'logs',
@@ -99,7 +98,9 @@ function crashFacts(scene: Scene, container: ContainerScene, exits: readonly Exi
         pod: container.pod.metadata.name,
         container: container.name,
         containerId: exit.id,
-        isPrevious: !(isTerminatedNow && index === exits.length - 1),
+        ...(exit.finishedAt > 0 && {
+          span: { from: exit.finishedAt * 1000 - exit.ranMs, to: exit.finishedAt * 1000 },
+        }),
       },
       Number.POSITIVE_INFINITY,
     ),
@@ -127,16 +128,11 @@ function crashFacts(scene: Scene, container: ContainerScene, exits: readonly Exi
 }
 
 /**
- * Whether the ends say the same. The first restart comes at once (kubelet, all versions), so the log asked for one end may
- * already be the empty or half-written one of the next run: one that differs from all others proves nothing.
+ * Whether the ends say the same. Each text is the log of the very container that ended, so one that differs counts. An
+ * empty one may be a log that is not readable yet, and says nothing.
  */
 export function sayTheSame(texts: readonly string[]): boolean {
-  const spoken = texts.map(logSignature).filter((signature) => signature !== '');
-  if (spoken.length === 0) return true;
-  const counts = new Map<string, number>();
-  for (const signature of spoken) counts.set(signature, (counts.get(signature) ?? 0) + 1);
-  const most = Math.max(...counts.values());
-  return most === spoken.length || (most >= 2 && spoken.length - most <= 1);
+  return new Set(texts.map(logSignature).filter((signature) => signature !== '')).size < 2;
 }
 
 type Due = Pick<Finding, 'strength' | 'dueAt'>;

@@ -2,6 +2,7 @@
 // to be asked, and the result. All are plain data, so that a judgement can be recorded and played again.
 import type { KubeObject } from '../cluster/object.ts';
 import type { CauseView, ObjectRef, WorkloadView } from '../events/index.ts';
+import type { RunSpan } from './runLogs.ts';
 
 /** The live objects at one moment. Objects that are not visible to us (missing rights) are absent, not an error. */
 export interface Snapshot {
@@ -133,8 +134,10 @@ export type Question =
       readonly namespace: string;
       readonly pod: string;
       readonly container: string;
+      /** As the status names it: which of its runs is meant. */
       readonly containerId: string;
-      readonly isPrevious: boolean;
+      /** When that run was; absent where the status does not say. */
+      readonly span?: RunSpan;
     }
   /** Can this cluster grow nodes by itself. */
   | { readonly kind: 'autoscaler' };
@@ -165,7 +168,7 @@ export type Answer =
       readonly similar: readonly string[];
       readonly at: number;
     }
-  /** `text` absent = the log cannot be read. */
+  /** `text` absent = the log of that run cannot be had any more. */
   | { readonly kind: 'logs'; readonly text?: string; readonly at: number }
   | { readonly kind: 'autoscaler'; readonly state: 'present' | 'absent' | 'unknown'; readonly at: number };
 
