@@ -1,4 +1,4 @@
-import type { Answer, ObjectDiff } from './deploy/index.ts';
+import type { Answer, DeployRequest, ObjectDiff } from './deploy/index.ts';
 import { checkWith, deploySpec, openedFor } from './environments.ts';
 import type { Secrets } from './events/secrets.ts';
 import type { DeployedImage, Plan, PublishOutputs } from './plan/step.ts';
@@ -11,6 +11,8 @@ export interface DryRunImage {
   readonly reference: string;
   /** `built`: the run makes it, so its digest is not known yet. `missing`: the registry has no such tag. */
   readonly state: 'present' | 'built' | 'missing' | 'unknown';
+  /** What the tag points to in the registry now, where the reference does not hold it. */
+  readonly digest?: string;
 }
 
 /** What a run would bring into the cluster. */
@@ -45,15 +47,16 @@ export async function dryRunOf(
   const { deploy, access } = await openedFor(environment, asking);
   const registry = deploy.registryLookUp(system, secrets);
   const images = await Promise.all(
-    spec.images.map(async (deployed) => {
+    spec.images.map(async (deployed): Promise<Looked> => {
       const { image, tag } = deployed;
       const known = publishedDigest(plan, deployed);
       const own = { name: image.name, repository: image.repository, tag };
-      if (known === 'later') return { own, state: 'built' as const };
-      if (known !== undefined) return { own: { ...own, digest: known }, state: 'present' as const };
+      if (known === 'later') return { own, state: 'built' };
+      if (known !== undefined) return { own: { ...own, digest: known }, state: 'present' };
       const found = await registry.lookUp(`${image.repository}:${tag}`, signal);
-      if (found.state === 'present') return { own: { ...own, digest: found.digest }, state: 'present' as const };
-      return { own, state: found.state === 'absent' ? ('missing' as const) : ('unknown' as const) };
+      // A tag that exists is deployed as the tag it is; its digest is only said.
+      if (found.state === 'present') return { own, now: found.digest, state: 'present' };
+      return { own, state: found.state === 'absent' ? 'missing' : 'unknown' };
     }),
   );
   const request = { environment, images: images.map(({ own }) => own) };
@@ -70,10 +73,11 @@ export async function dryRunOf(
     deployer: deployer.kind,
     context: access.context,
     namespace: environment.namespace,
-    images: images.map(({ own, state }) => ({
+    images: images.map(({ own, state, now }) => ({
       name: own.name,
-      reference: `${own.repository}:${own.tag}${'digest' in own ? `@${own.digest}` : ''}`,
+      reference: `${own.repository}:${own.tag}${own.digest === undefined ? '' : `@${own.digest}`}`,
       state,
+      ...(now !== undefined && { digest: now }),
     })),
     diffs,
     hooks: rendered.hooks.flatMap((hook) => {
@@ -84,6 +88,12 @@ export async function dryRunOf(
     answers,
     unchecked,
   } as unknown as DryRun);
+}
+
+interface Looked {
+  readonly own: DeployRequest['images'][number];
+  readonly state: DryRunImage['state'];
+  readonly now?: string;
 }
 
 /** What the publish step of the plan gives: a digest when it is skipped as unchanged, `later` when it runs. */

@@ -99,11 +99,13 @@ export async function checkWith(
 /** What the planned deploy would change in the cluster, secrets masked. */
 export async function diffEnvironment(plan: Plan, asking: Asking): Promise<readonly ObjectDiff[]> {
   const { deploy, access } = await opened(plan, asking);
-  const request = requestOf(deploySpec(plan));
+  const spec = deploySpec(plan);
+  const request = requestOf(spec);
   const registry = deploy.registryLookUp(asking.system, asking.secrets);
-  // A deploy pins digests, so an image that is there already is compared with its digest.
+  // What a run publishes is deployed with its digest, so it is compared with it; an existing tag is deployed as it is.
   const images = await Promise.all(
-    request.images.map(async (image) => {
+    request.images.map(async (image, index) => {
+      if (spec.images[index]?.publish === undefined) return image;
       const found = await registry.lookUp(`${image.repository}:${image.tag}`, asking.signal);
       return found.state === 'present' ? { ...image, digest: found.digest } : image;
     }),

@@ -111,6 +111,66 @@ test('diff, run, diff, and going back by command', async () => {
   assert.match(said(missing), /no earlier revision 99/);
 });
 
+/** Everything that a write would change in these namespaces: objects by version, Leases and Helm records among them. */
+function state(...places: readonly string[]): string {
+  return places
+    .map(
+      (place) =>
+        kubectl(
+          ...['-n', place, 'get', 'deploy,rs,pods,services,configmaps,secrets,leases,serviceaccounts'],
+          ...['-o', 'jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion}{"\\n"}{end}'],
+        ).stdout,
+    )
+    .join('');
+}
+
+test('dry run: what would be deployed by Helm, and nothing is changed, locked or noted', async () => {
+  const journal = () =>
+    readdirSync(join(root, '.slipway', 'runs'))
+      .sort()
+      .join();
+  const before = { cluster: state('deploy-cli'), journal: journal() };
+  assert.match(before.cluster, /Secret\/sh\.helm\.release\.v1\.web\.v\d+ \d+/);
+  const dry = slipway('deploy', '--env', 'dev', '--tag', '1.1.0', '--dry-run');
+  assert.equal(dry.code, 0, said(dry));
+  assert.match(dry.out, /image web: \S+\/deploy\/app:1\.1\.0 {2}\(now sha256:[0-9a-f]{12}\)/);
+  assert.match(dry.out, /containers\[web\]\.image: \S*:1\.0\.0 → \S*:1\.1\.0$/m);
+  assert.match(dry.out, /1 of \d+ objects would change/);
+  assert.match(dry.out, /Dry run: nothing was built, tagged, written or locked/);
+  assert.ok(!dry.out.includes('changeme') && !dry.out.includes(Buffer.from('changeme').toString('base64')));
+  const same = slipway('run', '--env', 'dev', '--tag', '1.0.0', '--dry-run');
+  assert.match(same.out, /0 of \d+ objects would change/, said(same));
+  const bad = slipway('deploy', '--env', 'dev', '--tag', '1.0.7', '--dry-run');
+  assert.equal(bad.code, 1, said(bad));
+  assert.match(bad.out, /1\.0\.7 {2}\(not in the registry\)[\s\S]*wrong .*image\.missing/);
+  assert.deepEqual({ cluster: state('deploy-cli'), journal: journal() }, before);
+});
+
+test('dry run: manifests by the server itself, also where nothing is yet; a protected environment is not asked about', async () => {
+  const first = slipway('run', '--env', 'live', '--tag', '1.0.0', '--dry-run');
+  assert.equal(first.code, 0, said(first));
+  assert.match(first.out, /\+ Namespace deploy-cli-live[\s\S]*\+ Deployment deploy-cli-live\/web/);
+  assert.equal(kubectl('get', 'namespace', 'deploy-cli-live').status, 1, 'nothing was made');
+  assert.equal(slipway('deploy', '--env', 'live', '--tag', '1.0.0', '--yes').code, 0);
+  const next = slipway('--json', 'deploy', '--env', 'live', '--tag', '1.1.0', '--dry-run');
+  assert.equal(next.code, 0, said(next));
+  const { deploy } = JSON.parse(next.out);
+  const changed = deploy.diffs.filter(({ action }: { action: string }) => action !== 'none');
+  assert.deepEqual(
+    changed.map(({ object, changes }: { object: { kind: string }; changes: { path: string }[] }) => [
+      object.kind,
+      changes.map(({ path }) => path),
+    ]),
+    [['Deployment', ['spec.template.spec.containers[web].image']]],
+  );
+  // Another controller owns a field that the manifests set: the write would be refused, and so it is said.
+  const patch = '--patch={"spec":{"template":{"spec":{"containers":[{"name":"web","image":"other/app:1"}]}}}}';
+  kubectl('-n', 'deploy-cli-live', 'patch', 'deploy', 'web', '--field-manager=image-bot', patch);
+  const refused = slipway('deploy', '--env', 'live', '--tag', '1.1.0', '--dry-run');
+  assert.equal(refused.code, 1, said(refused));
+  assert.match(refused.out, /wrong .*apply\.conflict: .*image of image-bot/);
+});
+
 test('unlock says what it did, and that there is nothing to do', async () => {
   const none = slipway('unlock', '--env', 'dev');
   assert.match(none.out, /Nothing of dev is locked/, said(none));

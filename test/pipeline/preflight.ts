@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openCluster } from '../../src/engine/cluster/index.ts';
+import { at, openCluster } from '../../src/engine/cluster/index.ts';
 import { createDeployer } from '../../src/engine/deploy/index.ts';
 import { failureOf, type Preflight, preflight } from '../../src/engine/deploy/preflight.ts';
 import { registryLookUp } from '../../src/engine/deploy/registryLookUp.ts';
@@ -284,6 +284,50 @@ finds(
   ],
   { code: 'quota', certainty: 'suspicious', says: /exceeded quota: small/ },
 );
+finds(
+  'a port of the node that another pod has',
+  () => [deployment({}, { ports: [{ name: 'http', containerPort: 8080, hostPort: 18473 }] })],
+  { code: 'schedule.ports', certainty: 'suspicious', says: /port 18473\/TCP .*holder/, fix: /another hostPort/ },
+);
+finds(
+  'an update that would wait for the port its old pod has',
+  () =>
+    [
+      {
+        ...deployment({}, { ports: [{ name: 'http', containerPort: 8080, hostPort: 18473 }] }),
+        metadata: { name: 'holder' },
+      },
+    ].map((object) => {
+      object.spec.selector = { matchLabels: { app: 'holder' } };
+      object.spec.template.metadata = { labels: { app: 'holder' } };
+      return object;
+    }),
+  {
+    code: 'schedule.ports',
+    certainty: 'suspicious',
+    says: /holds port 18473\/TCP on the only node/,
+    fix: /maxSurge: 0/,
+  },
+);
+finds(
+  'a claim for one pod that another pod has',
+  () => [deployment({ volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'single' } }] })],
+  {
+    code: 'volume.attach',
+    certainty: 'suspicious',
+    says: /claim single, which is ReadWriteOncePod and mounted by .*keeper/,
+  },
+);
+finds(
+  'a field that a controller has',
+  () =>
+    [{ ...deployment({}, {}, { replicas: 3 }), metadata: { name: 'scaled' } }].map((object) => {
+      object.spec.selector = { matchLabels: { app: 'scaled' } };
+      object.spec.template.metadata = { labels: { app: 'scaled' } };
+      return object;
+    }),
+  { code: 'apply.conflict', says: /spec\.replicas of keda-operator/, fix: /Leave `spec.replicas` out/ },
+);
 finds('a paused Deployment', () => [{ ...deployment(), metadata: { name: 'paused' } }], {
   code: 'paused',
   says: /is paused/,
@@ -338,6 +382,35 @@ async function prepare(): Promise<void> {
   await live('live', {}, `${repository}:1.0.0`);
   await live('paused', { paused: true, replicas: 0 }, `${repository}:1.0.0`);
   await live('sick', {}, `${repository}:never`);
+  const labelled = (name: string, spec: object, container: object, own: object = {}) => {
+    const object = deployment(spec, { image: `${repository}:1.0.0`, ...container }, own);
+    object.spec.selector = { matchLabels: { app: name } };
+    object.spec.template.metadata = { labels: { app: name } };
+    return apply({ ...object, metadata: { name, namespace } });
+  };
+  await labelled('holder', {}, { ports: [{ name: 'http', containerPort: 8080, hostPort: 18473 }] });
+  await labelled('scaled', {}, {});
+  await system.processes.check({
+    file: 'kubectl',
+    args: [
+      ...['--context', access.context, '-n', namespace, 'patch', 'deployment', 'scaled'],
+      ...['--field-manager=keda-operator', '--patch={"spec":{"replicas":0}}'],
+    ],
+  });
+  // Nobody binds the claim here: that a pod names it and has a node is what counts.
+  await apply(
+    v1('PersistentVolumeClaim', 'single', {
+      spec: { accessModes: ['ReadWriteOncePod'], resources: { requests: { storage: '1Mi' } }, storageClassName: '' },
+    }),
+  );
+  const keeper = deployment({
+    nodeName: 'other-arch',
+    volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'single' } }],
+  });
+  await apply({
+    ...v1('Pod', 'keeper'),
+    spec: { ...keeper.spec.template.spec, containers: [{ name: 'web', image: `${repository}:1.0.0` }] },
+  });
   // A node of another architecture: an object is enough, nothing is scheduled there.
   await access.create(
     {
@@ -363,7 +436,9 @@ async function prepare(): Promise<void> {
     );
     const account = await access.get({ apiVersion: 'v1', kind: 'ServiceAccount', name: 'default', namespace }, signal);
     const status = quota?.status as { readonly hard?: object } | undefined;
-    if (status?.hard !== undefined && account !== undefined) break;
+    const pods = await access.list({ apiVersion: 'v1', kind: 'Pod', namespace, labels: 'app=holder' }, signal);
+    const isHeld = pods.some((pod) => at(pod, 'spec', 'nodeName') !== undefined);
+    if (status?.hard !== undefined && account !== undefined && isHeld) break;
     await system.clock.sleep(100);
   }
 }

@@ -4,6 +4,7 @@ import { ApplyConflict, type ClusterAccess } from '../../src/engine/deploy/acces
 import { nearMatches } from '../../src/engine/deploy/answers.ts';
 import { refusal } from '../../src/engine/deploy/checkAdmission.ts';
 import { checkImages, checkPullSecrets, type LookUp } from '../../src/engine/deploy/checkImages.ts';
+import { checkPlacement } from '../../src/engine/deploy/checkPlacement.ts';
 import { checkConflicts } from '../../src/engine/deploy/conflicts.ts';
 import { withoutSecrets } from '../../src/engine/deploy/diagnose.ts';
 import { podStates } from '../../src/engine/deploy/diagnoseFacts.ts';
@@ -69,6 +70,100 @@ describe('fields of others', () => {
     ]);
     expect(await look('kubectl-client-side-apply')).toEqual([]);
     expect(asked).toEqual([true, true]);
+  });
+});
+
+describe('a place for the pods', () => {
+  const node = (name: string): KubeObject => object('Node', name, { spec: {}, status: {} });
+  const pod = (name: string, spec: object, app = 'other', phase = 'Running'): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: 'shop', labels: { app } },
+    spec,
+    status: { phase },
+  });
+  const claim = (mode: string): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'data', namespace: 'shop' },
+    spec: { accessModes: [mode] },
+  });
+  const web = (spec: object, own: object = {}, port: object = {}): KubeObject => ({
+    ...deployment({}),
+    spec: {
+      selector: { matchLabels: { app: 'web' } },
+      ...own,
+      template: {
+        metadata: { labels: { app: 'web' } },
+        spec: { containers: [{ name: 'web', image: 'acme/web:1', ports: [port] }], ...spec },
+      },
+    },
+  });
+  const onPort = (own: object = {}, port: object = { containerPort: 80, hostPort: 80 }) => web({}, own, port);
+  const withClaim = (own: object = {}) =>
+    web({ volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] }, own);
+  const holding = (name: string, at: string, port: object = { hostPort: 80 }, app = 'other', phase = 'Running') =>
+    pod(name, { nodeName: at, containers: [{ ports: [port] }] }, app, phase);
+  const using = (name: string, at: string, app = 'other') =>
+    pod(name, { nodeName: at, volumes: [{ persistentVolumeClaim: { claimName: 'data' } }] }, app);
+
+  test.each([
+    ['nobody has the port', onPort(), [], undefined],
+    [
+      'it is taken on the only node',
+      onPort(),
+      [holding('x', 'a')],
+      /port 80\/TCP .*every node .*Pod shop\/x on node a/,
+    ],
+    ['by another protocol', onPort(), [holding('x', 'a', { hostPort: 80, protocol: 'UDP' })], undefined],
+    [
+      'on another address',
+      onPort({}, { hostPort: 80, hostIP: '10.0.0.1' }),
+      [holding('x', 'a', { hostPort: 80, hostIP: '10.0.0.2' })],
+      undefined,
+    ],
+    ['by a pod that has ended', onPort(), [holding('x', 'a', { hostPort: 80 }, 'other', 'Succeeded')], undefined],
+    ['on one of two nodes', onPort(), [node('b'), holding('x', 'a')], undefined],
+    ['more pods than nodes', onPort({ replicas: 3 }), [node('b')], /3 pods .* may run on 2: one pod a node/],
+    ['an update that adds first', onPort(), [holding('old', 'a', { hostPort: 80 }, 'web')], /wait for ever/],
+    [
+      'an update that takes first',
+      onPort({ strategy: { type: 'Recreate' } }),
+      [holding('old', 'a', { hostPort: 80 }, 'web')],
+      undefined,
+    ],
+    ['a claim for one node, nobody else', withClaim(), [node('b'), claim('ReadWriteOnce')], undefined],
+    [
+      'a claim that another pod has on another node',
+      withClaim(),
+      [node('b'), claim('ReadWriteOnce'), using('x', 'b')],
+      /mounted by Pod shop\/x on node b/,
+    ],
+    ['one node only', withClaim({ replicas: 2 }), [claim('ReadWriteOnce'), using('x', 'a')], undefined],
+    [
+      'one pod only',
+      withClaim(),
+      [claim('ReadWriteOncePod'), using('x', 'a')],
+      /ReadWriteOncePod .*a second pod waits/,
+    ],
+    [
+      'two pods and a claim for one node',
+      withClaim({ replicas: 2 }),
+      [node('b'), claim('ReadWriteOnce')],
+      /2 pods and one claim/,
+    ],
+    ['many may have it', withClaim({ replicas: 2 }), [node('b'), claim('ReadWriteMany'), using('x', 'b')], undefined],
+    [
+      'a rolling update with it',
+      withClaim(),
+      [node('b'), claim('ReadWriteOnce'), using('old', 'a', 'web')],
+      /replaces its pod by making a new one first/,
+    ],
+  ])('%s', async (_name, wanted, live, says) => {
+    const answers = await checkPlacement([place(wanted)], cluster([node('a'), ...live]), 'shop', never);
+    expect(answers.map(({ certainty, message }) => `${certainty} ${message}`)).toEqual(
+      says === undefined ? [] : [expect.stringMatching(says)],
+    );
   });
 });
 

@@ -27,7 +27,10 @@ function deployLines(deploy: DryRun): readonly string[] {
   return [
     '',
     `Would deploy to namespace ${deploy.namespace} of ${deploy.context} (${deploy.deployer}):`,
-    ...deploy.images.map(({ name, reference, state }) => `  image ${name}: ${reference}${states[state]}`),
+    ...deploy.images.map(
+      ({ name, reference, state, digest }) =>
+        `  image ${name}: ${reference}${states[state]}${digest === undefined ? '' : `  (now ${digest.slice(0, 19)})`}`,
+    ),
     ...deploy.hooks.map((hook) => `  hook ${hook}`),
     ...deploy.diffs.flatMap(diffLines).map((line) => `  ${line}`),
     `${changed} of ${deploy.diffs.length} objects would change.`,

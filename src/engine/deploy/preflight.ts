@@ -5,6 +5,7 @@ import type { Answer } from './answers.ts';
 import { checkAdmission } from './checkAdmission.ts';
 import { checkImages, checkPullSecrets, type Registry } from './checkImages.ts';
 import { checkLive } from './checkLive.ts';
+import { checkPlacement } from './checkPlacement.ts';
 import type { Deployer, DeployRequest } from './deployer.ts';
 import type { PlacedObject } from './objects.ts';
 import { refuseObstacles } from './ownership.ts';
@@ -67,6 +68,7 @@ export async function preflight(options: {
     }),
     look('delivery', async () => (await deployer.concerns?.(limit)) ?? []),
     look('ports', async () => checkPorts(objects)),
+    look('placement', () => checkPlacement(objects, access, namespace, limit)),
   ]);
   const order = { wrong: 0, suspicious: 1 } as const;
   const answers = found.flat().sort((a, b) => order[a.certainty] - order[b.certainty]);

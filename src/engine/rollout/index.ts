@@ -7,6 +7,7 @@
 export { type AskRegistry, type RegistryAnswer, registryAsker } from './askRegistry.ts';
 export { readBaseline, takeBaseline } from './baseline.ts';
 export { closest } from './closest.ts';
+export { obstacle } from './fits.ts';
 export { type LiveState, type LiveWorkload, type LiveWorkloadView, liveViews, readLive, watchLive } from './live.ts';
 export { rolloutFailure, rolloutStep } from './rolloutStep.ts';
 export {
