@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { CiKind, CiRepository } from '../../src/engine/ci/index.ts';
-import { answerBy } from './schemas.ts';
+import { answerBy, checkRequest } from './schemas.ts';
 
 export interface FakeStep {
   name: string;
@@ -198,6 +198,15 @@ function handle(host: FakeHost, kind: CiKind, request: IncomingMessage, response
     response.end(url.pathname.endsWith('HEAD') ? 'ref: refs/heads/main\n' : list.join(''));
     return;
   }
+  const below = {
+    github: `/api/v3/repos/${PATH}/`,
+    gitea: `/api/v1/repos/${PATH}/`,
+    gitlab: `/api/v4/projects/${encodeURIComponent(PATH)}/`,
+  }[kind];
+  // Gitea 28 cancels; its document is not among the sources yet.
+  const isNewer = kind === 'gitea' && url.pathname.endsWith('/cancel');
+  if (url.pathname.startsWith(below) && !isNewer)
+    checkRequest(kind, request.method ?? '', url.pathname.slice(below.length), url.searchParams, body);
   const token = /^(?:Bearer|token) (.+)$/.exec(request.headers.authorization ?? '')?.[1];
   if (token !== undefined && !host.tokens.has(token)) {
     send(401, {

@@ -46,6 +46,43 @@ export function checkBy(kind: CiKind, name: string, value: unknown): void {
   if (!validate(value)) throw new Error(`${key}: ${ajv.errorsText(validate.errors)}`);
 }
 
+/** Gitea's document leaves them out of this list; its code reads them (routers/api/v1/repo/action.go, seen in 1.26). */
+const PAGES: readonly string[] = ['page', 'limit'];
+
+interface SentRequest {
+  readonly method: string;
+  /** Below the repository (GitHub, Gitea) or the project (GitLab), with `{name}` for what differs. */
+  readonly path: string;
+  readonly query: readonly string[];
+  readonly body?: Schema;
+}
+
+/**
+ * Throws when a request is not one that the host publishes: an address it does not have, a parameter it does not know, a body of
+ * another shape.
+ */
+export function checkRequest(kind: CiKind, method: string, path: string, query: URLSearchParams, body: string): void {
+  schemaOf(kind, 'run');
+  const known = (schemas.get(kind) as unknown as { readonly requests: readonly SentRequest[] }).requests;
+  const fits = (template: string): boolean => {
+    const [wanted, given] = [template.replace(/^\//, '').split('/'), path.split('/')];
+    return wanted.length === given.length && wanted.every((part, at) => part.startsWith('{') || part === given[at]);
+  };
+  const request = known.find((each) => each.method === method && fits(each.path));
+  if (request === undefined) throw new Error(`${kind} publishes no ${method} ${path}`);
+  const also = kind === 'gitea' && request.path === 'actions/runs/{run}/artifacts' ? PAGES : [];
+  const strange = [...query.keys()].filter((name) => !request.query.includes(name) && !also.includes(name));
+  if (strange.length > 0) throw new Error(`${kind} knows no ${strange.join(', ')} of ${method} ${path}`);
+  if (request.body === undefined) {
+    if (body !== '') throw new Error(`${kind} takes no body for ${method} ${path}`);
+    return;
+  }
+  const key = `${kind} ${method} ${request.path}`;
+  const validate = compiled.get(key) ?? ajv.compile(request.body);
+  compiled.set(key, validate);
+  if (body !== '' && !validate(JSON.parse(body))) throw new Error(`${key}: ${ajv.errorsText(validate.errors)}`);
+}
+
 function fill(schema: Schema, value: unknown): unknown {
   if (Array.isArray(value))
     return schema.items === undefined ? value : value.map((item) => fill(schema.items as Schema, item));

@@ -4,6 +4,7 @@ import { Secrets } from '../../src/engine/events/secrets.ts';
 import { CancelledError, SlipwayError } from '../../src/engine/problems/index.ts';
 import { createSystem, type System } from '../../src/engine/system/index.ts';
 import { type FakeHost, type FakeRun, startFakeHost } from '../ci/fakeHost.ts';
+import { answerBy, checkRequest } from '../ci/schemas.ts';
 
 const TOKEN = 'tok-0123456789abcdef';
 const hosts: FakeHost[] = [];
@@ -547,5 +548,22 @@ describe('gitea alone', () => {
     const [job] = await client.jobs('9000000001', signal);
     expect(job?.startedAt).toBeUndefined();
     expect(job?.finishedAt).toBeUndefined();
+  });
+});
+
+describe('the protocol servers', () => {
+  it.each([
+    ['github', 'GET', 'actions/runz', '', '', /publishes no GET actions\/runz/],
+    ['github', 'GET', 'actions/runs', 'brnch=main', '', /knows no brnch/],
+    ['github', 'POST', 'actions/workflows/x.yml/dispatches', '', '{"inputs":{}}', /required property 'ref'/],
+    ['github', 'POST', 'actions/runs/1/cancel', '', '{}', /takes no body/],
+    ['gitlab', 'POST', 'pipeline', '', '{"refs":"main"}', /additional properties/],
+    ['gitea', 'GET', 'actions/runs', 'per_page=10', '', /knows no per_page/],
+  ] as const)('of %s would hear of a wrong %s %s?%s %s', (kind, method, path, query, body, words) => {
+    expect(() => checkRequest(kind, method, path, new URLSearchParams(query), body)).toThrow(words);
+  });
+
+  it.each(['github', 'gitlab', 'gitea'] as const)('of %s would not give an answer that it never gives', (kind) => {
+    expect(() => answerBy(kind, 'run', { id: 'one', status: 7 })).toThrow(/must be/);
   });
 });

@@ -122,7 +122,8 @@ export const refOf = ({ ref }: Question): string => ('branch' in ref ? ref.branc
 
 /** The lens: one line. */
 export function words({ runs, reason }: Pick<Answer, 'runs' | 'reason'>, ref: string): string {
-  const why = reason.replace(/\.$/, '');
+  const plain = reason.replace(/\.$/, '');
+  const why = /^Git(Hub|Lab)/.test(plain) ? plain : `${plain.slice(0, 1).toLowerCase()}${plain.slice(1)}`;
   if (runs === 'yes') return vscode.l10n.t('$(play-circle) A push of {0} starts it: {1}', ref, why);
   return runs === 'no'
     ? vscode.l10n.t('$(circle-slash) A push of {0} does not start it: {1}', ref, why)
