@@ -9,6 +9,7 @@ import { bundledCli } from '../bundle.ts';
 import { moduleFolder } from '../lab/gobuild.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { pushActor } from './support/actor.ts';
+import { agentOf } from './support/agent.ts';
 import { playArgoCd } from './support/argocdPlayer.ts';
 import { actorPort, deployment } from './support/deployment.ts';
 import { giteaRepository } from './support/giteaRepository.ts';
@@ -35,6 +36,7 @@ const git = (...args: readonly string[]): string => {
   if (result.status !== 0) throw new Error(`git ${args.join(' ')}: ${result.stderr}`);
   return result.stdout.trim();
 };
+const agent = agentOf(root, env);
 interface Output {
   readonly code: number | null;
   readonly text: string;
@@ -279,11 +281,36 @@ test('rollback in the cluster: refused under automation, or automation is paused
   assert.match(live(), /:1\.0\.0$/, 'nothing goes forward again');
   const status = await slipway('argocd', 'status');
   assert.match(status.out, /Automatic sync is paused: rolled back to .*Resume it with/, status.text);
+  const seen = (await agent.call('argocd_status', { environment: 'dev' })) as {
+    applications: { state: string; paused?: string; images: string[] }[];
+  };
+  assert.match(seen.applications[0]?.paused ?? '', /rolled back to/, JSON.stringify(seen));
+  assert.ok(JSON.stringify(seen).length < 4_000, 'small');
+  const { entries } = (await agent.call('argocd_history', { environment: 'dev' })) as {
+    entries: { isLive: boolean }[];
+  };
+  assert.equal(entries.filter(({ isLive }) => isLive).length, 1);
+  assert.deepEqual(agent.asked, [], 'looking needs no agreement');
   const resumed = await slipway('argocd', 'resume');
   assert.match(resumed.out, /on again as it was/, resumed.text);
   while (!/:1\.1\.0$/.test(live())) await comparisons(1);
   const spec = JSON.parse(kubectl(['-n', namespace, 'get', 'applications.argoproj.io', 'shop', '-o', 'json'])).spec;
   assert.deepEqual(spec.syncPolicy.automated, { prune: true, selfHeal: true });
+});
+
+test('an agent looks again, syncs, and finds nothing paused', async () => {
+  const { controller: who, objects } = (await agent.call('reconcile', { environment: 'dev' })) as {
+    controller: string;
+    objects: { object: string; message: string }[];
+  };
+  assert.equal(who, 'argocd');
+  assert.match(objects[0]?.object ?? '', /^Application .*shop$/);
+  const synced = await agent.call('argocd_sync', { environment: 'dev' });
+  assert.match(String(synced.sync), /./, JSON.stringify(synced));
+  assert.deepEqual(synced.problems, []);
+  const resumed = await agent.call('resume_delivery', { environment: 'dev' });
+  assert.equal(resumed.outcome, 'was-not-paused');
+  assert.deepEqual(agent.asked, ['Reconcile dev', 'Sync dev with Argo CD', 'Resume automatic sync of dev']);
 });
 
 test('without automation the run asks for the sync itself', async () => {

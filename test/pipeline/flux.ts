@@ -11,6 +11,7 @@ import { createSystem } from '../../src/engine/system/index.ts';
 import { bundledCli } from '../bundle.ts';
 import { commit, edit, git, materialise } from '../lab/examples.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
+import { agentOf } from './support/agent.ts';
 import { giteaRepository } from './support/giteaRepository.ts';
 import { run, test } from './support/suite.ts';
 
@@ -266,6 +267,26 @@ test('a new tag for three platforms: scanned, chosen, committed by the automatio
   const status = slipway('flux', 'status', '--env', 'home');
   assert.equal(status.code, 0, status.out);
   assert.match(status.out, new RegExp(`${good.replaceAll('.', '\\.')} runs\\.`));
+});
+
+test('an agent reconciles, suspends with a note and resumes, and says what it asks', async () => {
+  const agent = agentOf(app, env);
+  const place = { environment: 'home' };
+  const { objects } = (await agent.call('reconcile', { ...place, objects: ['ks/fleet'] })) as {
+    objects: { object: string; outcome: string; message: string }[];
+  };
+  assert.deepEqual(
+    objects.map(({ object, outcome }) => [object, outcome]),
+    [[`Kustomization ${namespace}/fleet`, 'done']],
+    JSON.stringify(objects),
+  );
+  const suspended = await agent.call('suspend', { ...place, object: 'ks/fleet', why: 'a look at it' });
+  assert.deepEqual(suspended, { object: `Kustomization ${namespace}/fleet`, outcome: 'suspended' });
+  const status = (await agent.call('flux_status', place)) as { suspended: string[] };
+  assert.ok(status.suspended.includes(`Kustomization ${namespace}/fleet`), JSON.stringify(status));
+  const resumed = (await agent.call('resume_delivery', { ...place, object: 'ks/fleet' })) as { note?: { why: string } };
+  assert.equal(resumed.note?.why, 'a look at it');
+  assert.deepEqual(agent.asked, ['Reconcile ks/fleet', 'Suspend ks/fleet', 'Resume ks/fleet']);
 });
 
 test('lines changed by Flux and by us are the same bytes', async () => {
