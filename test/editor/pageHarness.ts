@@ -28,6 +28,8 @@ export interface HarnessOptions {
   readonly size?: { readonly width: number; readonly height: number };
   readonly remembered?: unknown;
   readonly reducedMotion?: 'reduce' | 'no-preference';
+  /** The person's system sets the colours, as Windows does in its contrast themes. */
+  readonly forcedColors?: 'active';
 }
 
 export class PageHarness {
@@ -42,6 +44,7 @@ export class PageHarness {
     const context = await browser.newContext({
       viewport: options.size ?? { width: 1280, height: 900 },
       reducedMotion: options.reducedMotion ?? 'no-preference',
+      forcedColors: options.forcedColors ?? 'none',
     });
     const page = await context.newPage();
     watchPage(page);

@@ -7,7 +7,15 @@ import { parseDiagnosis } from '../../src/extension/rollout/diagnosis.ts';
 import type { ToView } from '../../src/extension/rollout/protocol.ts';
 import { linesOf, PageHarness, stateOf } from './pageHarness.ts';
 import { crashDiagnosis } from './samples/diagnosis.ts';
-import { gatedRun, missingTag, rolledBackRun, runningRun, type SampleRun, succeededRun } from './samples/runs.ts';
+import {
+  cancelledRun,
+  gatedRun,
+  missingTag,
+  rolledBackRun,
+  runningRun,
+  type SampleRun,
+  succeededRun,
+} from './samples/runs.ts';
 import type { Suite } from './suite.ts';
 import { themes } from './themes/index.ts';
 import { launchBrowser, screenshots } from './window.ts';
@@ -113,6 +121,67 @@ export const pageSuite: Suite = {
           });
         }
       }
+
+      for (const [name, run, more] of [
+        ['interrupted', runningRun(), { isLive: false }],
+        ['cancelled', cancelledRun(), {}],
+      ] as const) {
+        for (const theme of ['light', 'hc-dark'] as const) {
+          await report.test(`${name} in ${theme}: no axe violation, and a way on`, async () => {
+            const harness = await PageHarness.open(browser, { theme });
+            await harness.show(stateOf(run, more));
+            await harness.page.evaluate(() => document.fonts.ready);
+            assert.match(await harness.page.locator('.pill').innerText(), new RegExp(name, 'i'));
+            await harness.page.getByRole('button', { name: 'Resume' }).waitFor();
+            assert.deepEqual(await axeViolations(harness), []);
+            await harness.page.screenshot({ path: join(screenshots, `page-${name}-${theme}.png`), fullPage: true });
+            await harness.close();
+          });
+        }
+      }
+
+      await report.test('before there is anything to show, and when it is gone: no axe violation', async () => {
+        const harness = await PageHarness.open(browser, { theme: 'dark' });
+        assert.deepEqual(await axeViolations(harness), []);
+        await harness.show(stateOf(succeededRun()));
+        await harness.deliver({ kind: 'gone', message: 'This run is not in the journal any more.' });
+        await harness.page.getByText('not in the journal any more').waitFor();
+        assert.deepEqual(await axeViolations(harness), []);
+        await harness.close();
+      });
+
+      await report.test(
+        "in the colours of the person's system what is selected and what failed can be told",
+        async () => {
+          const harness = await PageHarness.open(browser, { theme: 'hc-light', forcedColors: 'active' });
+          const run = rolledBackRun();
+          const { page } = harness;
+          await harness.show(stateOf(run, { focus: 'build:api' }));
+          await page.evaluate(() => document.fonts.ready);
+          const outlineOf = (selector: string) =>
+            page
+              .locator(selector)
+              .first()
+              .evaluate((element) => {
+                const { outlineStyle, outlineWidth } = getComputedStyle(element);
+                return `${outlineStyle} ${outlineWidth}`;
+              });
+          assert.equal(await outlineOf('.step[aria-selected=true]'), 'solid 2px');
+          assert.notEqual(await outlineOf('.step[aria-selected=false]'), 'solid 2px');
+          assert.equal(await outlineOf('.history-run[aria-selected=true]'), 'solid 2px');
+          // Not by colour alone: each state has its icon and its word.
+          assert.equal(await page.locator('.pill .codicon').count(), 1);
+          assert.match(await page.locator('.state-failed').first().innerText(), /failed/);
+          const bars = page.locator('.bar .fill');
+          const [fill, canvas] = await bars
+            .first()
+            .evaluate((bar) => [getComputedStyle(bar).fill, getComputedStyle(document.body).backgroundColor]);
+          assert.notEqual(fill, canvas, 'the bars stand out');
+          await page.screenshot({ path: join(screenshots, 'page-forced-colors.png'), fullPage: true });
+          assert.deepEqual(await axeViolations(harness), []);
+          await harness.close();
+        },
+      );
 
       await report.test('narrow: nothing is cut off sideways', async () => {
         const harness = await PageHarness.open(browser, { theme: 'dark', size: { width: 420, height: 900 } });

@@ -654,6 +654,26 @@ export function runningRun(
   return { id, events: script.events, logs: logs(logLines) };
 }
 
+/** Ended by the person in the middle of its rollout. */
+export function cancelledRun(id = '20261121T100503Z-ca5ce1', start?: string): SampleRun {
+  const { events, logs: written } = runningRun(id, start, 20);
+  const last = events.at(-1);
+  const seq = last?.seq ?? 0;
+  const time = last?.time ?? '';
+  const said = (more: number) => ({ v: 1 as const, run: id, seq: seq + more, time });
+  const ended = { type: 'step.finished' as const, outcome: 'cancelled' as const };
+  return {
+    id,
+    logs: written,
+    events: [
+      ...events,
+      { ...said(1), ...ended, step: 'rollout:dev', durationMs: 3_000 },
+      { ...said(2), ...ended, step: 'smoke:dev', durationMs: 0, message: 'Not started' },
+      { ...said(3), type: 'run.finished', outcome: 'cancelled', exitCode: 130, durationMs: 28_000 },
+    ],
+  };
+}
+
 /** Writes the run into a workspace's journal, as the CLI would have. */
 export function writeRun(root: string, run: SampleRun): void {
   const file = eventsFile(root, run.id);
