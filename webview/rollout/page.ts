@@ -208,8 +208,8 @@ export class RolloutPage extends LitElement {
 
   protected override render(): TemplateResult {
     const { view } = this;
-    if (this.gone !== undefined) return html`<main><p class="empty">${this.gone}</p></main>`;
-    if (view === undefined) return html`<main aria-busy="true"></main>`;
+    if (this.gone !== undefined) return html`<main>${nameless}<p class="empty">${this.gone}</p></main>`;
+    if (view === undefined) return html`<main aria-busy="true">${nameless}</main>`;
     const { diagnosis: found } = this;
     const tab = found === undefined ? 'run' : this.tab;
     const panel = tab === 'diagnosis' && found !== undefined ? this.#diagnosis(view, found) : this.#run(view);
@@ -313,6 +313,9 @@ export class RolloutPage extends LitElement {
     </section>`;
   }
 }
+
+/** What a screen reader calls the page while there is no run to name it by. */
+const nameless = html`<h1 class="hidden">Rollout</h1>`;
 
 /** A run that got nowhere yet leaves the second column empty; then the first one has all the room. */
 const hasDetails = ({ workloads: seen, smoke: checks, published, scans: looks }: RunView): boolean =>
