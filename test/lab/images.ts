@@ -13,12 +13,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buildkitPrograms } from './builders.ts';
 import { run } from './command.ts';
 import { docker } from './docker.ts';
-import { build, type GoProgram } from './gobuild.ts';
+import { build, type GoProgram, isBuilt } from './gobuild.ts';
 import { isPushed, pushLayout } from './layout.ts';
 import { aptAcquireSettings, debianMirrors } from './packages.ts';
-import type { Part } from './part.ts';
+import type { Part, Service } from './part.ts';
 import { addresses, paths } from './paths.ts';
 
 type Architecture = 'amd64' | 'arm64';
@@ -84,6 +85,24 @@ const images: readonly Image[] = [
   { name: 'redis', tag: '7', architectures: ['amd64'], from: 'debian', edition: '1' },
 ];
 
+/** What builders other than dockerd's own run in. */
+const builderImages: readonly Image[] = [
+  {
+    name: 'buildkit',
+    tag: '0.29',
+    architectures: ['amd64'],
+    from: 'debian',
+    files: ['buildkit-entrypoint.sh'],
+    edition: '1',
+    fill: async (folder, report) => {
+      for (const program of buildkitPrograms) {
+        await build(program, report);
+        copyFileSync(join(paths.bin, program.name), join(folder, program.name));
+      }
+    },
+  },
+];
+
 /** A minimal Debian 12 as a tar; other processors' through emulation. Takes the mirror this machine's apt uses. */
 async function bootstrap(architecture: Architecture, tar: string, report: (text: string) => void): Promise<void> {
   report(`Debian 12 for ${architecture}${architecture === 'amd64' ? '' : ' (emulated)'}`);
@@ -109,7 +128,7 @@ function keyOf(image: Image): string {
   const hash = createHash('sha256').update(`${image.name} ${image.edition} ${image.architectures.join(' ')}`);
   for (const file of [`${image.name}.Dockerfile`, ...(image.files ?? [])])
     hash.update(readFileSync(join(sources, file)));
-  const parent = images.find(({ name }) => name === image.from);
+  const parent = [...images, ...builderImages].find(({ name }) => name === image.from);
   if (parent !== undefined) hash.update(keyOf(parent));
   return hash.digest('hex').slice(0, 16);
 }
@@ -147,24 +166,40 @@ const isThere = async (image: Image) =>
   existsSync(join(layout(image), 'index.json')) &&
   (await isPushed(layout(image), addresses.registry, repository(image), image.tag));
 
+const serviceOf = (list: readonly Image[]): Service => ({
+  isReady: async () => (await Promise.all(list.map((image) => isThere(image).catch(() => false)))).every(Boolean),
+  pid: () => undefined,
+  start: async (report) => {
+    for (const image of list) {
+      if (!existsSync(join(layout(image), 'index.json'))) await buildImage(image, report);
+      if (!(await isThere(image))) await pushLayout(layout(image), addresses.registry, repository(image), image.tag);
+    }
+  },
+  // Images in a registry are data: they stay until `reset`, with the registry.
+  stop: async () => {},
+});
+const listOf = (list: readonly Image[]) => list.map(({ name, tag }) => `${name}:${tag}`).join(', ');
+
 export const imagesPart: Part = {
   name: 'images',
-  what: `base images in ${addresses.registry}: ${images.map(({ name, tag }) => `${name}:${tag}`).join(', ')}`,
+  what: `base images in ${addresses.registry}: ${listOf(images)}`,
   version: 'Debian 12',
   group: 'core',
   needs: ['docker', 'registry', 'emulation'],
   isPrepared: () => true,
   prepare: async () => {},
-  service: {
-    isReady: async () => (await Promise.all(images.map((image) => isThere(image).catch(() => false)))).every(Boolean),
-    pid: () => undefined,
-    start: async (report) => {
-      for (const image of images) {
-        if (!existsSync(join(layout(image), 'index.json'))) await buildImage(image, report);
-        if (!(await isThere(image))) await pushLayout(layout(image), addresses.registry, repository(image), image.tag);
-      }
-    },
-    // Images in a registry are data: they stay until `reset`, with the registry.
-    stop: async () => {},
+  service: serviceOf(images),
+};
+
+export const builderImagePart: Part = {
+  name: 'builder-image',
+  what: `BuildKit's daemon as an image: ${listOf(builderImages)}`,
+  version: 'Debian 12',
+  group: 'builders',
+  needs: ['images'],
+  isPrepared: () => buildkitPrograms.every(isBuilt),
+  prepare: async (report) => {
+    for (const program of buildkitPrograms) await build(program, report);
   },
+  service: serviceOf(builderImages),
 };

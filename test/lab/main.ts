@@ -6,7 +6,7 @@ import { paths } from './paths.ts';
 import { messageOf } from './problem.ts';
 
 const usage = `usage: npm run lab -- COMMAND
-  up [GROUP or PART …]   bring up what is named and all it needs (default: core); groups: core flux cosign grype gitea vscode
+  up [GROUP or PART …]   bring up what is named and all it needs (default: core); groups: core flux cosign grype builders gitea vscode
   build [GROUP …]        build and install what is missing, start nothing
   down                   end everything that up started, and put the machine back
   status [--json]        each part: ready, stopped, absent or failing, version, pid

@@ -31,5 +31,5 @@ export interface Service {
   wipe?(): Promise<void>;
 }
 
-export const groups = ['core', 'flux', 'cosign', 'grype', 'gitea', 'vscode'] as const;
+export const groups = ['core', 'flux', 'cosign', 'grype', 'builders', 'gitea', 'vscode'] as const;
 export type Group = (typeof groups)[number];

@@ -1,9 +1,10 @@
 // All parts, needs before those who need them.
+import { buildkitPart, registryDoorPart } from './builders.ts';
 import { containerdPart, dockerPart, emulationPart, registryPart } from './docker.ts';
 import { fluxParts } from './flux.ts';
 import { giteaPart } from './gitea.ts';
 import { grypePart } from './grype.ts';
-import { imagesPart } from './images.ts';
+import { builderImagePart, imagesPart } from './images.ts';
 import { corednsPart, kubernetesParts } from './kubernetes.ts';
 import { networkPart } from './network.ts';
 import { packagesPart } from './packages.ts';
@@ -27,6 +28,9 @@ export const parts: readonly Part[] = [
   ...fluxParts,
   cosignPart,
   grypePart,
+  builderImagePart,
+  buildkitPart,
+  registryDoorPart,
   giteaPart,
   vscodePart,
 ];

@@ -34,6 +34,7 @@ export const addresses = {
   apiServer: 'https://127.0.0.1:6443',
   dockerSocket: `${paths.run}/docker.sock`,
   containerdSocket: `${paths.run}/containerd.sock`,
+  buildkitSocket: `${paths.run}/buildkitd.sock`,
 } as const;
 
 /** True when the person named a cluster to use instead of ours. */

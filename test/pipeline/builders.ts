@@ -1,0 +1,229 @@
+// Named builders of every driver on the real BuildKit: container, remote, kubernetes. Each runs a pipeline with a secret and
+// an ssh agent mounted, is cancelled, and takes from a cache in the second build what the first one left there.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Registry } from '../../src/engine/images/index.ts';
+import type { RunEvent } from '../../src/engine/main.ts';
+import { createSystem } from '../../src/engine/system/index.ts';
+import { commit, git } from '../lab/examples.ts';
+import { labEnv } from '../lab/lab.ts';
+import { addresses } from '../lab/paths.ts';
+import { run, test } from './support/suite.ts';
+
+const lab = await labEnv(['core', 'builders']);
+const cli = join(import.meta.dirname, '../../src/cli/main.ts');
+const work = mkdtempSync(join(tmpdir(), 'slipway-builders-'));
+const mark = `builders-${process.pid}`;
+const agent = /SSH_AUTH_SOCK=([^;]+);[\s\S]*SSH_AGENT_PID=(\d+)/.exec(
+  execFileSync('ssh-agent', ['-s'], { encoding: 'utf8' }),
+);
+assert.ok(agent !== null);
+const secret = `never-to-be-seen-${process.pid}`;
+const env: NodeJS.ProcessEnv = {
+  ...process.env,
+  ...lab.env,
+  // Builders are kept by docker's configuration: ours must not stand in anybody's list.
+  DOCKER_CONFIG: join(work, 'docker'),
+  SSH_AUTH_SOCK: agent[1],
+  BUILD_TOKEN: secret,
+};
+mkdirSync(join(work, 'docker'));
+execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', mark, '-f', join(work, 'key')]);
+execFileSync('ssh-add', ['-q', join(work, 'key')], { env, stdio: 'ignore' });
+const registry = new Registry(createSystem({ env }));
+
+/** Asks the agent for its keys by its own protocol (11: request identities, 12: the answer), as ssh would. */
+const askAgent = `use Socket;
+socket(my $agent, PF_UNIX, SOCK_STREAM, 0) or die $!;
+connect($agent, pack_sockaddr_un($ENV{SSH_AUTH_SOCK})) or die $!;
+syswrite($agent, pack("NC", 1, 11));
+my $answer = "";
+while (length($answer) < 4 || length($answer) < 4 + unpack("N", $answer)) { sysread($agent, $answer, 4096, length $answer) or die "no answer" }
+die "not there" unless ord(substr($answer, 4, 1)) == 12 && $answer =~ /${mark}/;
+print "the agent has the key\\n";
+`;
+const dockerfile = (round: string) => `FROM ${lab.registry}/base/debian:12
+COPY ask-agent.pl /ask-agent.pl
+RUN echo ${mark} expensive > /expensive
+RUN --mount=type=ssh perl /ask-agent.pl
+RUN --mount=type=secret,id=token grep -q never-to-be-seen /run/secrets/token
+COPY round /round-${round}
+`;
+
+/** A project of one image on a builder. */
+class App {
+  readonly root: string;
+  readonly #name: string;
+
+  constructor(name: string, more: string) {
+    this.root = join(work, name);
+    this.#name = name;
+    mkdirSync(this.root);
+    writeFileSync(join(this.root, '.gitignore'), '.slipway/\n');
+    writeFileSync(join(this.root, 'ask-agent.pl'), askAgent);
+    this.change('1', more);
+    git(this.root, ['init', '-q', '-b', 'main']);
+    commit(this.root, 'first');
+  }
+
+  get repository(): string {
+    return `${lab.registry}/${mark}/${this.#name}`;
+  }
+
+  change(round: string, more: string): void {
+    writeFileSync(join(this.root, 'Dockerfile'), dockerfile(round));
+    writeFileSync(join(this.root, 'round'), round);
+    writeFileSync(
+      join(this.root, 'slipway.yaml'),
+      `version: 1
+images:
+  app: { repository: ${this.repository}, platforms: [linux/amd64], ssh: [default], secrets: { token: { env: BUILD_TOKEN } }, ${more} }
+scan: { enabled: false }
+`,
+    );
+  }
+
+  run(...args: readonly string[]) {
+    const result = spawnSync(process.execPath, [cli, '-C', this.root, 'run', ...args], {
+      encoding: 'utf8',
+      env,
+      maxBuffer: 1e8,
+    });
+    return { code: result.status, out: `${result.stdout}${result.stderr}` };
+  }
+
+  events(): readonly RunEvent[] {
+    const runs = join(this.root, '.slipway/runs');
+    const text = readFileSync(join(runs, readdirSync(runs).sort().at(-1) ?? '', 'events.jsonl'), 'utf8');
+    assert.ok(!text.includes(secret), 'the secret is in no event');
+    return text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+  }
+
+  /** Whether the expensive step of the last run came from a cache. */
+  wasCached(): boolean {
+    const found = this.events().findLast(
+      (event) => event.type === 'build.vertex' && event.state !== 'running' && event.name.includes('expensive'),
+    );
+    assert.ok(found?.type === 'build.vertex', 'the step was seen');
+    return found.state === 'cached';
+  }
+}
+
+const docker = (...args: readonly string[]): string =>
+  execFileSync('docker', args, { env, encoding: 'utf8', stdio: 'pipe' });
+
+async function published(app: App): Promise<void> {
+  const tag = `main-${git(app.root, ['rev-parse', '--short=7', 'HEAD'])}`;
+  assert.ok((await registry.digestOf(`${app.repository}:${tag}`)) !== undefined, `${app.repository}:${tag} is there`);
+}
+
+/** Interrupts a run while its build sleeps; BuildKit must have ended the sleep when the run is over. */
+async function cancelled(app: App): Promise<void> {
+  const seconds = 100_000 + process.pid;
+  writeFileSync(join(app.root, 'Dockerfile'), `FROM ${lab.registry}/base/debian:12\nRUN sleep ${seconds}\n`);
+  commit(app.root, 'sleeps');
+  const isSleeping = () => spawnSync('pgrep', ['-x', '-f', `sleep ${seconds}`]).status === 0;
+  const child = spawn(process.execPath, [cli, '-C', app.root, 'run'], { env, stdio: 'ignore' });
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  await eventually('the build sleeps', async () => isSleeping());
+  child.kill('SIGINT');
+  assert.equal(await ended, 130);
+  await eventually('BuildKit has ended the step', async () => !isSleeping());
+}
+
+async function eventually(what: string, isTrue: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 120_000; ; ) {
+    if (await isTrue()) return;
+    assert.ok(Date.now() < end, what);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+const drivers: Readonly<Record<string, readonly string[]>> = {
+  'docker-container': ['--driver-opt', `network=host,image=${lab.registry}/base/buildkit:0.29`],
+  remote: [`unix://${addresses.buildkitSocket}`],
+  kubernetes: ['--driver-opt', `namespace=${mark},image=${lab.registry}/base/buildkit:0.29`],
+};
+const made: string[] = [];
+
+for (const [driver, options] of Object.entries(drivers)) {
+  const builder = `${mark}-${driver}`;
+  const cache = `type=registry,ref=${lab.registry}/${mark}/cache-${driver}`;
+  const more = `builder: ${builder}, cache: { from: ["${cache}"], to: ["${cache},mode=max"] }`;
+  const app = new App(driver, more);
+
+  test(`${driver}: builds with a secret and the ssh agent mounted, pushes by digest, publishes`, async () => {
+    if (driver === 'kubernetes') execFileSync('kubectl', ['create', 'namespace', mark], { env, stdio: 'pipe' });
+    docker('buildx', 'create', '--driver', driver, '--name', builder, ...options);
+    made.push(builder);
+    const { code, out } = app.run('--verbose');
+    assert.equal(code, 0, out);
+    assert.match(out, /the agent has the key/);
+    assert.ok(!out.includes(secret));
+    assert.equal(app.wasCached(), false, 'nothing was there before');
+    await published(app);
+    const tags = (await registry.tags(lab.registry, `${mark}/${driver}`)) ?? [];
+    assert.ok(!tags.some((tag) => tag.includes('staging')), 'no staging tag is needed here');
+  });
+
+  test(`${driver}: with nothing left in the builder, a step comes from the registry's cache`, async () => {
+    docker('buildx', 'prune', '--builder', builder, '--all', '--force');
+    app.change('2', more);
+    commit(app.root, 'second');
+    const { code, out } = app.run();
+    assert.equal(code, 0, out);
+    assert.equal(app.wasCached(), true);
+    await published(app);
+  });
+
+  test(`${driver}: cancelled, and BuildKit has ended the step`, () => cancelled(app));
+}
+
+const local = join(work, 'cache');
+for (const [name, cache, later] of [
+  ['local', `to: ["type=local,dest=${local},mode=max"]`, `from: ["type=local,src=${local}"]`],
+  ['inline', 'to: ["type=inline"]', `from: ["type=registry,ref=${lab.registry}/${mark}/cache-inline:main"]`],
+] as const) {
+  test(`the ${name} cache of one builder serves another build of it`, async () => {
+    const builder = made.find((one) => one.endsWith('docker-container'));
+    assert.ok(builder !== undefined, 'there is a builder');
+    const app = new App(`cache-${name}`, `builder: ${builder}, cache: { ${cache} }`);
+    writeFileSync(
+      join(app.root, 'slipway.yaml'),
+      `${readFileSync(join(app.root, 'slipway.yaml'), 'utf8')}tags: ["{branch}"]\n`,
+    );
+    commit(app.root, 'moving tag');
+    docker('buildx', 'prune', '--builder', builder, '--all', '--force');
+    const first = app.run();
+    assert.equal(first.code, 0, first.out);
+    assert.equal(app.wasCached(), false, 'nothing was there before');
+    docker('buildx', 'prune', '--builder', builder, '--all', '--force');
+    app.change('2', `builder: ${builder}, cache: { ${later} }`);
+    commit(app.root, 'second');
+    const second = app.run();
+    assert.equal(second.code, 0, second.out);
+    assert.equal(app.wasCached(), true);
+  });
+}
+
+test('a builder that does not exist is named with what helps', async () => {
+  const app = new App('unknown', 'builder: nobody-made-this');
+  const { code, out } = app.run();
+  assert.equal(code, 3, out);
+  assert.match(out, /nobody-made-this/);
+  assert.match(out, /docker buildx ls/);
+});
+
+await run('builders', async () => {
+  for (const builder of made) spawnSync('docker', ['buildx', 'rm', '--force', builder], { env });
+  spawnSync('kubectl', ['delete', 'namespace', mark, '--wait=false', '--ignore-not-found'], { env });
+  process.kill(Number(agent[2]));
+  rmSync(work, { recursive: true, force: true });
+});
+process.exit();
