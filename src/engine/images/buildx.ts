@@ -61,9 +61,7 @@ export function buildxArguments(image: ImageConfig, options: BuildOptions): read
   };
   for (const [name, value] of Object.entries(labels)) args.push('--label', `${name}=${value}`);
   // Attestations would give an unchanged image a new digest with every build, so they are there only when asked for.
-  args.push(
-    `--provenance=${image.provenance === undefined || image.provenance === 'none' ? 'false' : `mode=${image.provenance}`}`,
-  );
+  args.push(`--provenance=${hasProvenance(image) ? `mode=${image.provenance}` : 'false'}`);
   args.push(`--sbom=${image.sbom === 'buildkit' ? 'true' : 'false'}`);
   args.push(
     '--output',
@@ -74,6 +72,8 @@ export function buildxArguments(image: ImageConfig, options: BuildOptions): read
   args.push(image.context);
   return args;
 }
+
+const hasProvenance = ({ provenance }: ImageConfig): boolean => provenance !== undefined && provenance !== 'none';
 
 /**
  * Builds and pushes. Progress and logs go out as events. Throws SlipwayError (`build`, `registry`, `tool-missing`,
@@ -106,6 +106,8 @@ export async function build(
       BUILDX_METADATA_PROVENANCE: 'disabled',
       BUILDX_METADATA_WARNINGS: '1',
       BUILDKIT_PROGRESS: undefined,
+      // buildx asks git seven times for what only its provenance would tell; the commit is in our label.
+      ...(hasProvenance(image) || system.env.BUILDX_GIT_INFO !== undefined ? {} : { BUILDX_GIT_INFO: 'false' }),
     },
     signal: context.signal,
     onStderr: (text) => reader.push(text),
