@@ -26,7 +26,7 @@ import type { Operations } from './operate.ts';
 import { makePlan, type PlanFacts, type PlanRequest } from './plan/index.ts';
 import type { Plan } from './plan/step.ts';
 import { type Place, SlipwayError } from './problems/index.ts';
-import { type GitFacts, type InitProposal, loadProject, proposeConfig } from './project/index.ts';
+import { type GitFacts, type InitProposal, loadProject, proposeConfig, resolveBakes } from './project/index.ts';
 import type { Project, RollbackWay } from './project/model.ts';
 import type { LiveState } from './rollout/index.ts';
 import {
@@ -126,8 +126,9 @@ export class Engine {
   async plan(
     request: PlanRequest,
   ): Promise<{ readonly project: Project; readonly plan: Plan; readonly git: GitFacts }> {
-    const project = await this.project();
-    refuseErrors(project);
+    const configured = await this.project();
+    refuseErrors(configured);
+    const project = await resolveBakes(this.#system, configured);
     const { git, facts } = await gatherFacts(this.#system, project);
     return { project, plan: makePlan(project, facts, request), git };
   }

@@ -5,7 +5,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Registry } from '../../src/engine/images/index.ts';
+import { parseReference, platformsOf, Registry } from '../../src/engine/images/index.ts';
 import type { RunEvent } from '../../src/engine/main.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
 import { commit, git } from '../lab/examples.ts';
@@ -211,6 +211,78 @@ for (const [name, cache, later] of [
     assert.equal(app.wasCached(), true);
   });
 }
+
+test('images described by a bake file and a compose file: planned by target, built on the builder, gated, published', async () => {
+  const builder = made.find((one) => one.endsWith('docker-container'));
+  assert.ok(builder !== undefined, 'there is a builder');
+  const app = new App('bake', `builder: ${builder}`);
+  const at = (name: string) => `${lab.registry}/${mark}/bake-${name}`;
+  const files: Readonly<Record<string, string>> = {
+    'slipway.yaml': `version: 1
+images:
+  hcl: { repository: ${at('hcl')}, bake: app, builder: ${builder} }
+  composed: { repository: ${at('composed')}, bake: { target: web, file: build/compose.yaml } }
+tags: ["{branch}"]
+scan: { severity: [CRITICAL], ignoreUnfixed: true }
+`,
+    'docker-bake.hcl': `variable "GREETING" {
+  default = "hello"
+}
+target "common" {
+  args = { GREETING = upper(GREETING) }
+}
+target "base" {
+  context = "base"
+}
+target "app" {
+  inherits  = ["common"]
+  context   = "app"
+  contexts  = { base = "target:base" }
+  platforms = ["linux/amd64", "linux/arm64"]
+  tags      = ["${at('never-this')}:1"]
+  secret    = ["id=token,env=BUILD_TOKEN"]
+}
+`,
+    'base/Dockerfile': `FROM ${lab.registry}/base/debian:12\nCOPY base /base\n`,
+    'base/base': '1',
+    'app/Dockerfile':
+      'FROM base\nARG GREETING\nLABEL greeting=$GREETING\nRUN --mount=type=secret,id=token grep -q never-to-be-seen /run/secrets/token\n',
+    'build/compose.yaml': `services:
+  web:
+    image: ${at('never-this')}:2
+    build: { context: app, dockerfile_inline: "FROM scratch\\nCOPY Dockerfile /\\n" }
+`,
+  };
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(app.root, path, '..'), { recursive: true });
+    writeFileSync(join(app.root, path), text);
+  }
+  commit(app.root, 'bake');
+  const slipway = (command: string) =>
+    spawnSync(process.execPath, [cli, '-C', app.root, command], { encoding: 'utf8', env }).stdout;
+  assert.match(slipway('plan'), /run +Build hcl \(bake target app\)[\s\S]*run +Build composed \(bake target web\)/);
+  const { code, out } = app.run();
+  assert.equal(code, 0, out);
+  const scanned = app
+    .events()
+    .flatMap((event) => (event.type === 'scan.result' ? [`${event.image} ${event.platform}`] : []));
+  assert.deepEqual(scanned.sort(), ['composed default', 'hcl linux/amd64', 'hcl linux/arm64']);
+  const [signal, repository] = [new AbortController().signal, parseReference(at('hcl'))];
+  const digest = (await registry.digestOf({ ...repository, tag: 'main' })) ?? '';
+  const image = (await registry.manifest({ ...repository, digest })) ?? assert.fail('hcl is published');
+  const arm = await registry.manifest({ ...repository, digest: platformsOf(image)['linux/arm64'] ?? '' });
+  const config = await registry.blob(lab.registry, repository.repository, arm?.config?.digest ?? '', signal);
+  assert.match(JSON.stringify(config), /"greeting":"HELLO"/, 'functions and inheritance are worked out');
+  assert.ok((await registry.digestOf(`${at('composed')}:main`)) !== undefined);
+  assert.equal(
+    await registry.tags(lab.registry, `${mark}/bake-never-this`),
+    undefined,
+    "the files' own tags are not pushed",
+  );
+  assert.match(slipway('plan'), /skip +Build hcl[\s\S]*skip +Build composed/);
+  writeFileSync(join(app.root, 'base/base'), '2');
+  assert.match(slipway('plan'), /run +Build hcl .*changed: context[\s\S]*skip +Build composed/);
+});
 
 test('a builder that does not exist is named with what helps', async () => {
   const app = new App('unknown', 'builder: nobody-made-this');

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { Registry } from '../../src/engine/images/index.ts';
+import { parseReference, Registry, sbomsOf } from '../../src/engine/images/index.ts';
 import type { RunEvent } from '../../src/engine/main.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
 import { bundledCli } from '../bundle.ts';
@@ -41,6 +41,18 @@ images: { app: { repository: ${lab.registry}/${mark}/app, platforms: [linux/amd6
 scan: { severity: [HIGH, CRITICAL], ignoreUnfixed: true${more} }
 `;
 writeFileSync(join(root, 'Dockerfile'), good);
+writeFileSync(
+  join(root, 'k8s/app.yaml'),
+  `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: app }
+spec:
+  selector: { matchLabels: { app: app } }
+  template:
+    metadata: { labels: { app: app } }
+    spec: { containers: [{ name: app, image: "${lab.registry}/${mark}/app" }] }
+`,
+);
 writeFileSync(join(root, 'slipway.yaml'), config());
 git(root, ['init', '-q', '-b', 'main']);
 commit(root, 'first');
@@ -213,6 +225,54 @@ test('SBOM and provenance are attached when asked for, and every real platform i
   assert.equal(manifest?.children.filter(({ attests }) => attests !== undefined).length, 2);
 });
 
+test('an SBOM by Trivy for each platform is attached to the published digest, once; tags and check see it', async () => {
+  const without = `main-${git(root, ['rev-parse', '--short=7', 'HEAD'])}`;
+  const environments = `environments:\n  dev: { namespace: ${mark}, deploy: { manifests: { paths: k8s } } }\n`;
+  const tag = change(
+    'sbom by trivy',
+    `${good}LABEL round=7b\n`,
+    config().replace('platforms: [linux/amd64]', 'platforms: [linux/amd64, linux/arm64], sbom: true') + environments,
+  );
+  const { code, out } = slipway({}, 'run');
+  assert.equal(code, 0, out);
+  const digest = (await registry.digestOf(`${lab.registry}/${mark}/app:${tag}`)) ?? '';
+  const repository = parseReference(`${lab.registry}/${mark}/app`);
+  const image = await registry.manifest({ ...repository, digest });
+  const referrers = () => registry.referrers(lab.registry, `${mark}/app`, digest);
+  assert.ok(image);
+  const { signal } = new AbortController();
+  const found = await sbomsOf(registry, image, await referrers(), repository, signal);
+  assert.deepEqual(found.map(({ format, how, platform }) => `${format} ${how} ${platform}`).sort(), [
+    'cyclonedx referrer linux/amd64',
+    'cyclonedx referrer linux/arm64',
+  ]);
+  for (const sbom of found) {
+    const manifest = await registry.manifest({ ...repository, digest: sbom.digest });
+    const document = (await registry.blob(lab.registry, `${mark}/app`, manifest?.layers[0]?.digest ?? '')) as {
+      readonly bomFormat: string;
+      readonly components: readonly { readonly name: string }[];
+      readonly metadata: { readonly component: { readonly purl: string } };
+    };
+    assert.equal(document.bomFormat, 'CycloneDX');
+    assert.ok(
+      document.components.some(({ name }) => name === 'base-files'),
+      'what Debian installed is in it',
+    );
+    assert.ok(document.metadata.component.purl.includes(`arch=${sbom.platform?.replace('linux/', '')}`));
+  }
+  assert.ok(existsSync(join(newest(), 'reports/sbom-app-linux-arm64.cdx.json')));
+  const listed = slipway({}, 'tags', 'app');
+  assert.match(listed.out, new RegExp(`${tag} .*sbom \\(cyclonedx\\)`));
+  assert.doesNotMatch(listed.out, new RegExp(`${without} .*sbom`));
+  const again = slipway({}, 'run', '--force');
+  assert.equal(again.code, 0, again.out);
+  assert.equal((await referrers()).length, 2, 'attached once');
+  const fine = slipway({}, 'check', '--env', 'dev', '--tag', tag);
+  assert.doesNotMatch(fine.out, /no-sbom/);
+  const missing = slipway({}, 'check', '--env', 'dev', '--tag', without);
+  assert.match(missing.out, /image\.no-sbom: .*carries no SBOM/);
+});
+
 const hasCosign = spawnSync('cosign', ['version'], { env }).status === 0;
 if (hasCosign) {
   test('signed by cosign and verified; check names a tag that is not signed, and one of another key', async () => {
@@ -224,21 +284,9 @@ if (hasCosign) {
       });
       assert.equal(made.status, 0);
     }
-    writeFileSync(
-      join(root, 'k8s/app.yaml'),
-      `apiVersion: apps/v1
-kind: Deployment
-metadata: { name: app }
-spec:
-  selector: { matchLabels: { app: app } }
-  template:
-    metadata: { labels: { app: app } }
-    spec: { containers: [{ name: app, image: "${lab.registry}/${mark}/app" }] }
-`,
-    );
     const unsigned = `main-${git(root, ['rev-parse', '--short=7', 'HEAD'])}`;
     const signing = (key: string) =>
-      `${config().replace('platforms: [linux/amd64]', `platforms: [linux/amd64], sign: { key: keys/${key}/cosign.key }`)}environments:\n  dev: { namespace: ${mark}, deploy: { manifests: { paths: k8s } } }\n`;
+      `${config().replace('platforms: [linux/amd64]', `platforms: [linux/amd64], sbom: spdx, sign: { key: keys/${key}/cosign.key }`)}environments:\n  dev: { namespace: ${mark}, deploy: { manifests: { paths: k8s } } }\n`;
     const tag = change('signed', `${good}LABEL round=8\n`, signing('ours'));
     const password = { COSIGN_PASSWORD: 'lab' };
     const made = slipway(password, 'run');
@@ -246,19 +294,26 @@ spec:
     assert.doesNotMatch(made.out, /\blab\b/, 'the password is nowhere');
     const digest = await registry.digestOf(`${lab.registry}/${mark}/app:${tag}`);
     const referrers = await registry.referrers(lab.registry, `${mark}/app`, digest ?? '');
-    assert.equal(referrers.length, 1);
+    assert.equal(referrers.length, 2, 'the signature and the SBOM');
+    assert.match(slipway({}, 'tags', 'app').out, new RegExp(`${tag} .*signed +sbom \\(spdx\\)`));
     const forced = slipway(password, 'run', '--force');
     assert.equal(forced.code, 0, forced.out);
-    assert.equal((await registry.referrers(lab.registry, `${mark}/app`, digest ?? '')).length, 1, 'signed once');
+    assert.equal(
+      (await registry.referrers(lab.registry, `${mark}/app`, digest ?? '')).length,
+      2,
+      'signed and described once',
+    );
     const fine = slipway(password, 'check', '--env', 'dev', '--tag', tag);
     assert.equal(fine.code, 0, fine.out);
     const missing = slipway(password, 'check', '--env', 'dev', '--tag', unsigned);
     assert.equal(missing.code, 1, missing.out);
+    assert.match(missing.out, /image\.no-sbom: .*carries no spdx SBOM as an attestation/);
     assert.match(missing.out, /image\.unsigned: .*carries no signature, and image "app" is to be signed/);
     edit(root, 'slipway.yaml', (text) => text.replace('keys/ours', 'keys/theirs'));
     const other = slipway(password, 'check', '--env', 'dev', '--tag', tag);
     assert.equal(other.code, 1, other.out);
     assert.match(other.out, /carries no signature of the configured key/);
+    assert.match(other.out, /image\.no-sbom: .*signed by the configured key, only of others/);
   });
 }
 

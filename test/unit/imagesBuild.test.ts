@@ -117,6 +117,7 @@ describe('buildxArguments', () => {
   it('pushes without any tag and keeps secrets out of argv', () => {
     const args = buildxArguments(image, {
       platforms: image.platforms,
+      root: '/repo',
       revision: 'abc',
       metadataFile: '/m.json',
       push: 'digest',

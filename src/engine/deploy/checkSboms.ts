@@ -42,24 +42,29 @@ export async function checkSboms(
       const reference = `${repository}@${manifest.digest}`;
       const common = { object, place: image.place };
       const fix = 'Publish it with slipway run, which makes one with Trivy.';
+      const referrers = await client.referrers(parsed.registry, parsed.repository, manifest.digest, signal);
+      const sboms = await sbomsOf(client, manifest, referrers, parsed, signal);
       if (sign !== undefined) {
         const target = { reference, sign, folder };
         const found = await attestationsOf(system, target, SBOM_FORMATS[format].cosign, signal);
         if (found.state === 'unknown') unchecked.push(`SBOM of ${repository}:${tag}: ${found.why}`);
         if (found.state === 'unsigned' || found.state === 'other-key') {
+          // cosign has one answer for none and for none of this key.
+          const tagged = { ...parsed, tag: `${manifest.digest.replace(':', '-')}.att` };
+          const isOther =
+            sboms.some(({ how }) => how === 'attestation') || (await client.digestOf(tagged, signal)) !== undefined;
           answers.push({
             ...common,
-            certainty: found.state === 'other-key' ? 'wrong' : 'suspicious',
+            certainty: isOther ? 'wrong' : 'suspicious',
             code: 'image.no-sbom',
-            message: `${name} carries no ${format} SBOM ${found.state === 'other-key' ? 'signed by the configured key, only of others' : 'as an attestation'}.`,
+            message: `${name} carries no ${format} SBOM ${isOther ? 'signed by the configured key, only of others' : 'as an attestation'}.`,
             fix,
             evidence: [found.why],
           });
         }
         continue;
       }
-      const referrers = await client.referrers(parsed.registry, parsed.repository, manifest.digest, signal);
-      if ((await sbomsOf(client, manifest, referrers, parsed, signal)).length > 0) continue;
+      if (sboms.length > 0) continue;
       answers.push({
         ...common,
         certainty: 'suspicious',

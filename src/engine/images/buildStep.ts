@@ -30,6 +30,7 @@ export const buildStep: StepKind<'build'> = {
         image,
         {
           platforms,
+          root: context.root,
           ...(revision !== undefined && { revision }),
           metadataFile: join(folder, `build-${image.name}.json`),
           push: builder.driver === 'docker' ? 'staging' : 'digest',

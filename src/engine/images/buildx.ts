@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Emit, Json } from '../events/index.ts';
 import { SlipwayError } from '../problems/index.ts';
-import type { ImageConfig, Platform } from '../project/model.ts';
+import type { BakeTarget, ImageConfig, Platform } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import { buildFailure } from './buildFailure.ts';
 import { type BuildWarning, ProgressReader } from './rawjson.ts';
@@ -11,6 +11,8 @@ export interface BuildOptions {
   /** Commit for the label org.opencontainers.image.revision. */
   readonly revision?: string;
   readonly sourceUrl?: string;
+  /** Absolute root of the workspace: where bake is called, and its paths begin. */
+  readonly root: string;
   /** Where buildx writes what it made; its folder must exist. */
   readonly metadataFile: string;
   /** `digest` where the builder can push without a tag, else `staging`: a push under {@link STAGING_TAG}. */
@@ -54,26 +56,50 @@ export function buildxArguments(image: ImageConfig, options: BuildOptions): read
   for (const forward of image.ssh) args.push('--ssh', forward);
   for (const source of image.cacheFrom) args.push('--cache-from', source);
   for (const target of image.cacheTo) args.push('--cache-to', target);
-  const labels: Record<string, string> = {
-    ...(options.revision !== undefined && { 'org.opencontainers.image.revision': options.revision }),
-    ...(options.sourceUrl !== undefined && { 'org.opencontainers.image.source': options.sourceUrl }),
-    ...image.labels,
-  };
-  for (const [name, value] of Object.entries(labels)) args.push('--label', `${name}=${value}`);
+  for (const [name, value] of Object.entries(labelsOf(image, options))) args.push('--label', `${name}=${value}`);
   // Attestations would give an unchanged image a new digest with every build, so they are there only when asked for.
   args.push(`--provenance=${hasProvenance(image) ? `mode=${image.provenance}` : 'false'}`);
   args.push(`--sbom=${image.sbom === 'buildkit' ? 'true' : 'false'}`);
-  args.push(
-    '--output',
-    options.push === 'digest'
-      ? `type=image,name=${image.repository},push-by-digest=true,name-canonical=true,push=true`
-      : `type=image,name=${image.repository}:${STAGING_TAG},push=true`,
-  );
+  args.push('--output', outputOf(image, options));
   args.push(image.context);
   return args;
 }
 
 const hasProvenance = ({ provenance }: ImageConfig): boolean => provenance !== undefined && provenance !== 'none';
+
+/**
+ * The same for the target of a bake file: what the file says of the build stays, where the result goes is ours. Linked
+ * targets are built with it for the same platforms.
+ */
+export function bakeArguments(image: ImageConfig, bake: BakeTarget, options: BuildOptions): readonly string[] {
+  const { target } = bake;
+  const args = ['buildx', 'bake', '--progress=rawjson', '--metadata-file', options.metadataFile];
+  if (bake.file !== undefined) args.push('--file', bake.file);
+  if (image.builder !== undefined) args.push('--builder', image.builder);
+  const set = (key: string, value: string): void => void args.push('--set', `${key}=${value}`);
+  for (const platform of options.platforms) set('*.platform', platform);
+  for (const [name, value] of Object.entries(labelsOf(image, options))) set(`${target}.labels.${name}`, value);
+  // A tag of the target's own would be pushed instead of the name in the output.
+  set(`${target}.tags`, options.push === 'digest' ? image.repository : `${image.repository}:${STAGING_TAG}`);
+  set(`${target}.output`, outputOf(image, options));
+  set('*.attest', 'type=sbom,disabled=true');
+  set('*.attest', 'type=provenance,disabled=true');
+  if (hasProvenance(image)) set(`${target}.attest`, `type=provenance,mode=${image.provenance}`);
+  if (image.sbom === 'buildkit') set(`${target}.attest`, 'type=sbom');
+  args.push(target);
+  return args;
+}
+
+const outputOf = (image: ImageConfig, { push }: BuildOptions): string =>
+  push === 'digest'
+    ? `type=image,name=${image.repository},push-by-digest=true,name-canonical=true,push=true`
+    : `type=image,name=${image.repository}:${STAGING_TAG},push=true`;
+
+const labelsOf = (image: ImageConfig, options: BuildOptions): Readonly<Record<string, string>> => ({
+  ...(options.revision !== undefined && { 'org.opencontainers.image.revision': options.revision }),
+  ...(options.sourceUrl !== undefined && { 'org.opencontainers.image.source': options.sourceUrl }),
+  ...image.labels,
+});
 
 /**
  * Builds and pushes. Progress and logs go out as events. Throws SlipwayError (`build`, `registry`, `tool-missing`,
@@ -85,6 +111,7 @@ export async function build(
   options: BuildOptions,
   context: { readonly emit: Emit; readonly signal: AbortSignal },
 ): Promise<BuildResult> {
+  const { bake } = image;
   const reader = new ProgressReader(context.emit);
   const missing = Object.values(image.secrets).find((from) => 'env' in from && system.env[from.env] === undefined);
   if (missing !== undefined && 'env' in missing) {
@@ -99,8 +126,8 @@ export async function build(
   await system.files.remove(options.metadataFile);
   const result = await system.processes.run({
     file: 'docker',
-    args: buildxArguments(image, options),
-    ...(/^(https?|git|ssh):\/\/|^git@/.test(image.context) ? {} : { cwd: image.context }),
+    args: bake === undefined ? buildxArguments(image, options) : bakeArguments(image, bake, options),
+    ...folderOf(image, options),
     env: {
       DOCKER_CLI_HINTS: 'false',
       BUILDX_METADATA_PROVENANCE: 'disabled',
@@ -135,7 +162,8 @@ export async function build(
     throw buildFailure(image, `${failed?.error ?? ''}\n${human}`, result.code);
   }
   const text = await system.files.readText(options.metadataFile);
-  const metadata = (text === undefined ? {} : JSON.parse(text)) as { readonly [key: string]: Json };
+  const written = (text === undefined ? {} : JSON.parse(text)) as { readonly [key: string]: Json };
+  const metadata = bake === undefined ? written : ((written[bake.target] ?? {}) as { readonly [key: string]: Json });
   const digest = metadata['containerimage.digest'];
   if (typeof digest !== 'string') {
     throw new SlipwayError({
@@ -147,4 +175,9 @@ export async function build(
     });
   }
   return { digest, metadata, warnings: reader.warnings };
+}
+
+function folderOf({ bake, context }: ImageConfig, { root }: BuildOptions): { readonly cwd?: string } {
+  if (bake !== undefined) return { cwd: root };
+  return /^(https?|git|ssh):\/\/|^git@/.test(context) ? {} : { cwd: context };
 }

@@ -215,14 +215,14 @@ class Planner {
   }
 
   #addBuild(image: ImageConfig, needs: readonly StepId[]): StepId {
-    const { place: _place, name: _name, sign: _sign, sbom, ...config } = image;
+    const { place: _place, name: _name, sign: _sign, sbom, bake, ...config } = image;
     const context = this.#facts.contexts.get(image.name);
     const id: StepId = `build:${image.name}`;
     const isAfterCommands = needs.length > 0;
     if (isAfterCommands) this.#refuseOtherContext(image, id, context?.hash);
     return this.#steps.add({
       id,
-      title: `Build ${image.name}`,
+      title: bake === undefined ? `Build ${image.name}` : `Build ${image.name} (bake target ${bake.target})`,
       needs,
       spec: {
         kind: 'build',
@@ -234,7 +234,13 @@ class Planner {
       inputs: [
         {
           name: 'configuration',
-          value: hashOf({ ...config, ...(sbom === 'buildkit' && { sbom }), context: '', dockerfile: '' }),
+          value: hashOf({
+            ...config,
+            ...(sbom === 'buildkit' && { sbom }),
+            ...(bake !== undefined && { bake: bake.definition ?? '', contexts: {} }),
+            context: '',
+            dockerfile: '',
+          }),
         },
         // A remote context can change without us seeing it: no key matches. What commands are about to make is compared
         // after them, when the step decides whether what it left still holds.

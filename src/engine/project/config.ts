@@ -37,6 +37,9 @@ export function readConfig(text: string, file: string, root: string): Project {
   return reader.read(broken);
 }
 
+/** What a bake target says of a build. */
+const BAKED = ['context', 'dockerfile', 'target', 'args', 'secrets', 'ssh', 'cache', 'contexts'] as const;
+
 class ConfigReader {
   readonly #config: Config;
   readonly #yaml: PlacedYaml;
@@ -108,8 +111,19 @@ class ConfigReader {
         'Tags belong under "tags".',
       );
     }
+    const bake = typeof image.bake === 'string' ? { target: image.bake } : image.bake;
+    const given = BAKED.filter((key) => image[key] !== undefined);
+    if (bake !== undefined && given.length > 0) {
+      this.#report(
+        'config.bake',
+        `images.${name} has ${given.map((key) => `"${key}"`).join(', ')} beside "bake", which says it already.`,
+        ['images', name, given[0] ?? 'bake'],
+        'Say it in the bake file, or take "bake" out.',
+      );
+    }
     return {
       name,
+      ...(bake !== undefined && { bake: { target: bake.target, ...(bake.file !== undefined && { file: bake.file }) } }),
       context: folder,
       dockerfile:
         image.dockerfile === undefined ? join(isRemote ? '' : folder, 'Dockerfile') : this.#path(image.dockerfile),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { join, relative, sep } from 'node:path';
+import { isAbsolute, join, relative, sep } from 'node:path';
 import type { System } from '../system/index.ts';
 import { dockerIgnore } from './dockerignore.ts';
 import { type GitFacts, readGitFacts } from './gitFacts.ts';
@@ -28,8 +28,7 @@ export async function readContexts(
   const memory = new HashMemory(system, join(project.root, '.slipway', 'hashes.json'));
   await memory.load();
   const contexts = new Map<string, ContextFacts>();
-  for (const image of project.images)
-    contexts.set(image.name, await readContext(system, project.root, image, git, memory));
+  for (const image of project.images) contexts.set(image.name, await readAll(system, project.root, image, git, memory));
   await memory.save();
   return contexts;
 }
@@ -38,20 +37,44 @@ export async function readContexts(
 export async function hashContext(system: System, root: string, image: ImageConfig): Promise<string | undefined> {
   const memory = new HashMemory(system, join(root, '.slipway', 'hashes.json'));
   await memory.load();
-  return (await readContext(system, root, image, await readGitFacts(system, root), memory)).hash;
+  return (await readAll(system, root, image, await readGitFacts(system, root), memory)).hash;
 }
 
-async function readContext(
+/** The context, the folders beside it, and those of bake targets it is built on. */
+async function readAll(
   system: System,
   root: string,
   image: ImageConfig,
   git: GitFacts,
   memory: HashMemory,
 ): Promise<ContextFacts> {
+  const own = await readContext(system, root, image, git, memory);
+  const folders = Object.values(image.contexts ?? {}).filter((from) => isAbsolute(from));
+  const beside = [...folders.map((context) => ({ context })), ...(image.bake?.linked ?? [])];
+  if (beside.length === 0) return own;
+  const all = [own];
+  for (const place of beside) all.push(await readContext(system, root, place, git, memory));
+  const together = (of: (facts: ContextFacts) => string | undefined): string | undefined =>
+    all.some((facts) => facts.hash === undefined)
+      ? undefined
+      : sha256(all.map((facts) => `${of(facts)} ${facts.dockerfileHash}`).join('\n'));
+  const hash = together((facts) => facts.hash);
+  const sourceHash = together((facts) => facts.sourceHash);
+  const { hash: _hash, sourceHash: _sourceHash, ...rest } = own;
+  return { ...rest, ...(hash !== undefined && { hash }), ...(sourceHash !== undefined && { sourceHash }) };
+}
+
+async function readContext(
+  system: System,
+  root: string,
+  image: { readonly context: string; readonly dockerfile?: string },
+  git: GitFacts,
+  memory: HashMemory,
+): Promise<ContextFacts> {
   if (/^(https?|git|ssh):\/\/|^git@/.test(image.context)) return { files: 0 };
-  const dockerfile = await system.files.readBytes(image.dockerfile);
+  const dockerfile = image.dockerfile === undefined ? undefined : await system.files.readBytes(image.dockerfile);
   const ignoreText =
-    (await system.files.readText(`${image.dockerfile}.dockerignore`)) ??
+    (image.dockerfile === undefined ? undefined : await system.files.readText(`${image.dockerfile}.dockerignore`)) ??
     (await system.files.readText(join(image.context, '.dockerignore'))) ??
     '';
   const judge = dockerIgnore(ignoreText);

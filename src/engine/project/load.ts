@@ -74,7 +74,17 @@ async function missingFiles(
 
 function filesOf(project: Project): readonly Wanted[] {
   const wanted: Wanted[] = [];
-  for (const { name, context, dockerfile } of project.images) {
+  for (const { name, context, dockerfile, bake } of project.images) {
+    if (bake !== undefined) {
+      const { file } = bake;
+      if (file !== undefined)
+        wanted.push({
+          path: join(project.root, file),
+          what: `The bake file of image "${name}"`,
+          at: ['images', name, 'bake', 'file'],
+        });
+      continue;
+    }
     if (/^(https?|git|ssh):\/\/|^git@/.test(context)) continue;
     wanted.push({ path: context, what: `The build context of image "${name}"`, at: ['images', name, 'context'] });
     wanted.push({ path: dockerfile, what: `The Dockerfile of image "${name}"`, at: ['images', name, 'dockerfile'] });

@@ -28,7 +28,19 @@ export interface ImageConfig {
   /** `buildkit`: BuildKit's own, inside the index; else made by Trivy and attached to the digest. */
   readonly sbom?: SbomFormat | 'buildkit';
   readonly sign?: SignConfig;
+  readonly bake?: BakeTarget;
   readonly place: Place;
+}
+
+/** The target of a bake or compose file that describes the build. What it says is filled in before a plan is made. */
+export interface BakeTarget {
+  /** As it is given to bake, relative to the root; absent = as bake finds it. */
+  readonly file?: string;
+  readonly target: string;
+  /** Other targets it is built on, with absolute paths. */
+  readonly linked?: readonly { readonly context: string; readonly dockerfile: string }[];
+  /** Hash of the targets with all variables worked out. */
+  readonly definition?: string;
 }
 
 export type SbomFormat = 'cyclonedx' | 'spdx';

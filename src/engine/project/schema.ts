@@ -74,6 +74,25 @@ const image = v.strictObject({
       ),
     ),
   ),
+  bake: v.optional(
+    v.pipe(
+      v.union([
+        text,
+        v.strictObject({
+          target: v.pipe(text, v.description('Target of the file, for a compose file the service.')),
+          file: v.optional(
+            v.pipe(
+              text,
+              v.description('Bake file (HCL or JSON) or compose file. Default: as docker buildx bake finds it.'),
+            ),
+          ),
+        }),
+      ]),
+      v.description(
+        'Target of a bake or compose file that describes the build: context, Dockerfile, arguments, secrets, caches. Its tags and outputs are not used.',
+      ),
+    ),
+  ),
   builder: v.optional(v.pipe(text, v.description('Name of a buildx builder. Default: the current one.'))),
   labels: v.optional(
     v.pipe(environment, v.description('Extra image labels. Revision, source and version are set without asking.')),
