@@ -18,6 +18,7 @@ import { addPlanCommand } from './commands/plan.ts';
 import { addPolicyCommands } from './commands/policies.ts';
 import { addRunCommands } from './commands/run.ts';
 import { addStageCommands } from './commands/stages.ts';
+import { addTagsCommand } from './commands/tags.ts';
 import type { CliContext } from './context.ts';
 import { failureLines } from './words.ts';
 
@@ -72,6 +73,7 @@ async function main(argv: readonly string[]): Promise<number> {
   addHistoryCommands(program, context);
   addOperationCommands(program, context);
   addPolicyCommands(program, context);
+  addTagsCommand(program, context);
   addFluxCommands(program, context);
   addInitCommand(program, context);
   addCiCommands(program, context);

@@ -148,9 +148,12 @@ function note(view: RunView, step: StepView): string {
 /** What a person wants to know at the end: images with digests, what runs where, the URL, or why not. */
 function summary(view: RunView, style: (style: Style, text: string) => string): readonly string[] {
   const lines: string[] = [];
-  for (const image of view.published) {
+  // In the order of the plan: they end in any.
+  const orderOf = (image: string) => view.steps.findIndex((step) => step.kind === 'publish' && step.image === image);
+  const width = Math.max(...view.published.map(({ image }) => image.length), 0);
+  for (const image of view.published.toSorted((a, b) => orderOf(a.image) - orderOf(b.image))) {
     lines.push(
-      `${style('bold', image.image)}  ${image.repository}:${image.tags[0] ?? ''}  ${shortDigest(image.digest)}  ${image.platforms.join(', ')}`,
+      `${style('bold', image.image.padEnd(width))}  ${image.repository}:${image.tags[0] ?? ''}  ${shortDigest(image.digest)}  ${image.platforms.join(', ')}`,
     );
   }
   if (view.deployed !== undefined && view.state === 'succeeded') {

@@ -5,6 +5,8 @@ import { delimiter, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { afterAll, describe, expect, it } from 'vitest';
 import { candidatesFor } from '../../src/cli/commands/completion.ts';
+import { planLines } from '../../src/cli/commands/planWords.ts';
+import type { Plan, Project } from '../../src/engine/main.ts';
 import { succeededRun, writeRun } from '../editor/samples/runs.ts';
 
 const main = join(import.meta.dirname, '../../src/cli/main.ts');
@@ -20,6 +22,42 @@ const slipway = (...args: readonly string[]) => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', cwd: root });
   return { code: status, out: stdout, err: stderr };
 };
+
+describe('a plan of many images', () => {
+  const step = (kind: string, title: string, action: 'run' | 'skip', why: string) => ({
+    kind,
+    title,
+    decision: { action, why },
+  });
+  const numbers = Array.from({ length: 20 }, (_, index) => String(index + 1).padStart(2, '0'));
+  const plan = {
+    environment: null,
+    tags: ['main-1234567'],
+    isDirty: false,
+    steps: [
+      step('test', 'Test unit', 'run', 'it has not run here before'),
+      ...numbers.map((number) => step('build', `Build svc-${number}`, 'skip', 'unchanged since run 1')),
+      ...numbers.map((number) =>
+        step('publish', `Publish svc-${number}`, 'run', number < '03' ? 'changed: files' : 'changed: tags'),
+      ),
+    ],
+  } as unknown as Plan;
+  const project = { name: 'many', diagnostics: [] } as unknown as Project;
+
+  it('has a line for what is alike, and one for each when all are asked for', () => {
+    const lines = planLines(plan, project);
+    expect(lines.map((line) => line.replace(/ {2,}/g, ' | '))).toEqual([
+      'many: no environment (up to publish), tags main-1234567',
+      ' | run | Test unit | it has not run here before',
+      ' | skip | Build svc-01 … svc-20 (20) | unchanged since run 1',
+      ' | run | Publish svc-01 | changed: files',
+      ' | run | Publish svc-02 | changed: files',
+      ' | run | Publish svc-03 … svc-20 (18) | changed: tags',
+      '21 of 41 steps would run; --verbose lists each.',
+    ]);
+    expect(planLines(plan, project, 'all')).toHaveLength(42);
+  });
+});
 
 describe('words that may stand next', () => {
   const program = new Command('slipway').option('-C, --directory <folder>', 'workspace root').option('--json', 'lines');

@@ -8,7 +8,7 @@ export async function dryRun(cli: CliContext, request: PlanRequest): Promise<voi
   const { project, plan, deploy } = await cli.engine.dryRun(request, cli.signal);
   if (cli.isJson) cli.print(JSON.stringify({ type: 'dry-run', plan: planJson(plan, project), deploy }));
   else {
-    for (const line of planLines(plan, project)) cli.print(line);
+    for (const line of planLines(plan, project, cli.isVerbose ? 'all' : 'grouped')) cli.print(line);
     if (deploy !== null) for (const line of deployLines(deploy)) cli.print(line);
     cli.print('Dry run: nothing was built, tagged, written or locked.');
   }

@@ -12,6 +12,6 @@ export function addPlanCommand(program: Command, context: () => CliContext): voi
     const cli = context();
     const { plan, project } = await cli.engine.plan(toRequest(flags));
     if (cli.isJson) cli.print(JSON.stringify({ type: 'plan', ...planJson(plan, project) }));
-    else for (const line of planLines(plan, project)) cli.print(line);
+    else for (const line of planLines(plan, project, cli.isVerbose ? 'all' : 'grouped')) cli.print(line);
   });
 }

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { wholeNumber } from '../arguments.ts';
 import type { CliContext } from '../context.ts';
 import { placeText } from '../words.ts';
 
@@ -83,28 +82,5 @@ export function addPolicyCommands(program: Command, context: () => CliContext): 
               ? 'Nothing was written (--dry-run).'
               : `${bumps.length} ${bumps.length === 1 ? 'file' : 'files'} written.`,
         );
-    });
-
-  program
-    .command('tags')
-    .description(
-      'The tags of an image of this project, or of any repository, newest first, with digest, platforms and commit.',
-    )
-    .argument('<image>', 'name of an image in slipway.yaml, or a repository such as ghcr.io/acme/api')
-    .option('-n, --count <number>', 'how many', wholeNumber, 20)
-    .action(async (image: string, { count }: { readonly count: number }) => {
-      const cli = context();
-      const { listTags } = await import('../../engine/images/tags.ts');
-      const project = await cli.engine.project();
-      const repository = project.images.find(({ name }) => name === image)?.repository ?? image;
-      const tags = await listTags(cli.system, repository, { most: count, signal: cli.signal });
-      for (const tag of tags) {
-        if (cli.isJson) cli.print(JSON.stringify(tag));
-        else
-          cli.print(
-            `${tag.tag.padEnd(28)}  ${(tag.created ?? 'unknown').slice(0, 19)}  ${tag.digest.slice(0, 19)}  ${tag.platforms.join(',')}${tag.revision === undefined ? '' : `  commit ${tag.revision.slice(0, 7)}`}${tag.isSigned ? '  signed' : ''}${tag.sboms.length === 0 ? '' : `  sbom (${tag.sboms.join(', ')})`}`,
-          );
-      }
-      if (tags.length === 0 && !cli.isJson) cli.print(`${repository} has no tags.`);
     });
 }

@@ -82,6 +82,8 @@ export interface ImageFacts {
   readonly revision?: string;
   readonly source?: string;
   readonly version?: string;
+  /** Of an image for one platform only: `linux/arm64`, `linux/arm/v7`. */
+  readonly platform?: string;
   /** ISO time; absent for reproducible builds that say 1970. */
   readonly created?: string;
 }
@@ -105,6 +107,9 @@ export async function describeImage(
   if (manifest?.config === undefined) return {};
   const config = (await registry.blob(repository.registry, repository.repository, manifest.config.digest, signal)) as {
     readonly created?: string;
+    readonly os?: string;
+    readonly architecture?: string;
+    readonly variant?: string;
     readonly config?: { readonly Labels?: Readonly<Record<string, string>> };
   };
   const labels = config.config?.Labels ?? {};
@@ -116,6 +121,10 @@ export async function describeImage(
     ...(revision !== undefined && { revision }),
     ...(source !== undefined && { source }),
     ...(version !== undefined && { version }),
+    ...(config.os !== undefined &&
+      config.architecture !== undefined && {
+        platform: [config.os, config.architecture, ...(config.variant === undefined ? [] : [config.variant])].join('/'),
+      }),
     ...(isReal && config.created !== undefined && { created: config.created }),
   };
 }

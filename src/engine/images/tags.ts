@@ -3,7 +3,7 @@ import { SlipwayError } from '../problems/index.ts';
 import type { SbomFormat } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import { platformsOf } from './manifest.ts';
-import { describeImage } from './publishStep.ts';
+import { describeImage, type ImageFacts } from './publishStep.ts';
 import { isHelperTag, parseReference, type Reference } from './reference.ts';
 import { Registry } from './registry.ts';
 import { hasSignature, sbomsOf } from './sboms.ts';
@@ -56,6 +56,12 @@ const byVersion = new Intl.Collator('en', { numeric: true });
 export const newestByName = (tags: readonly string[]): readonly string[] =>
   tags.toSorted((a, b) => byVersion.compare(b, a));
 
+/** An index says its platforms; of a single image its own configuration does. */
+function platformsFrom(listed: Readonly<Record<string, unknown>>, facts: ImageFacts): readonly string[] {
+  const names = Object.keys(listed);
+  return names.length === 0 && facts.platform !== undefined ? [facts.platform] : names;
+}
+
 /** What can be told of the tags; those that are gone by now are left out. `listed` are all tags of the repository. */
 export async function describeTags(
   registry: Registry,
@@ -74,7 +80,7 @@ export async function describeTags(
       for (let tag = waiting.shift(); tag !== undefined; tag = waiting.shift()) {
         const manifest = await registry.manifest({ ...reference, tag }, signal);
         if (manifest === undefined) continue;
-        const facts = await describeImage(registry, reference, manifest.digest, signal).catch(() => ({}));
+        const facts = await describeImage(registry, reference, manifest.digest, signal).catch((): ImageFacts => ({}));
         const referrers = await registry
           .referrers(reference.registry, reference.repository, manifest.digest, signal)
           .catch(() => []);
@@ -82,9 +88,9 @@ export async function describeTags(
         views.push({
           tag,
           digest: manifest.digest,
-          platforms: Object.keys(platformsOf(manifest)),
-          ...('created' in facts && typeof facts.created === 'string' && { created: facts.created }),
-          ...('revision' in facts && typeof facts.revision === 'string' && { revision: facts.revision }),
+          platforms: platformsFrom(platformsOf(manifest), facts),
+          ...(facts.created !== undefined && { created: facts.created }),
+          ...(facts.revision !== undefined && { revision: facts.revision }),
           isSigned:
             signatures.has(manifest.digest) ||
             (await hasSignature(registry, referrers, reference, signal).catch(() => false)),
