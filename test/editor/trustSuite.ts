@@ -149,7 +149,7 @@ export const trustSuite: Suite = {
             assert.deepEqual(trap.caught(), []);
             assert.deepEqual(
               window.console.filter(
-                (line) => /slipway/i.test(line) && /error/i.test(line) && !/not on a disk/.test(line),
+                (line) => /slipway\.slipway/.test(line) && /\berr(or)?\b/i.test(line) && !/not on a disk/.test(line),
               ),
               [],
             );

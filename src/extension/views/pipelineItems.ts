@@ -155,7 +155,10 @@ export function stepItem(step: StepView, run: RunView, isLive: boolean, now: num
   const time =
     condition === 'running' && step.startedAt !== undefined
       ? [duration(now - Date.parse(step.startedAt))]
-      : step.durationMs !== undefined && condition !== 'skipped' && condition !== 'waiting'
+      : step.durationMs !== undefined &&
+          step.startedAt !== undefined &&
+          condition !== 'skipped' &&
+          condition !== 'waiting'
         ? [duration(step.durationMs)]
         : [];
   const progress = step.progress === undefined ? [] : [progressWords(step.progress)];

@@ -62,16 +62,16 @@ function wordsOf(standing: Standing): string | undefined {
       if (contact.state === 'reconnecting') return 'reconnecting';
       if (workloads.length === 0) return 'nothing deployed';
       const bad = troubled(workloads);
-      return bad === 0
-        ? `${plural(workloads.length, 'workload')}, all ready`
-        : `${bad} of ${workloads.length} not ready`;
+      if (bad > 0) return `${bad} of ${workloads.length} not ready`;
+      const paused = workloads.filter(({ state }) => state === 'paused').length;
+      return `${plural(workloads.length, 'workload')}, ${paused === 0 ? 'all ready' : `${paused} paused`}`;
     }
   }
 }
 
-/** Workloads that are not as they should be. */
+/** Workloads that are not as they should be. One that somebody has paused is, until something is wrong with it. */
 export const troubled = (workloads: readonly LiveWorkloadView[]): number =>
-  workloads.filter(({ state, cause }) => state !== 'ready' || cause !== undefined).length;
+  workloads.filter(({ state, cause }) => (state !== 'ready' && state !== 'paused') || cause !== undefined).length;
 
 export interface WorkloadExtras {
   /** The replicas it had before it was scaled in this window. */
@@ -84,7 +84,11 @@ export function workloadItem(workload: LiveWorkloadView, now: number, { undo, dr
   const isTroubled = cause !== undefined && state !== 'ready';
   const tags = [...new Set(workload.images.map(imageTag))];
   const words = [
-    ...(cause === undefined ? (state === 'ready' ? [] : [firstSentence(workload.message)]) : [firstSentence(cause)]),
+    ...(cause !== undefined
+      ? [firstSentence(cause)]
+      : state === 'ready'
+        ? []
+        : [state === 'paused' ? 'paused' : firstSentence(workload.message)]),
     ...(drift === undefined ? [] : ['differs from the files']),
     countWords(workload),
     ...(undo === undefined ? [] : [`scaled from ${undo}`]),

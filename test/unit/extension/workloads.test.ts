@@ -54,6 +54,7 @@ describe('rows of the Workloads view', () => {
     ['connecting', { kind: 'opening' } as const, /^connecting/],
     ['all ready', live([api]), /^1 workload, all ready/],
     ['one not ready', live([api, broken]), /^1 of 2 not ready/],
+    ['one paused by a person', live([api, { ...api, state: 'paused' }]), /^2 workloads, 1 paused/],
     ['empty', live([]), /^nothing deployed/],
     ['lost', live([api], { state: 'lost', message: 'Forbidden. More.' }), /^contact lost: Forbidden/],
     ['reconnecting', live([api], { state: 'reconnecting' }), /^reconnecting/],
