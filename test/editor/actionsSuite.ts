@@ -26,6 +26,8 @@ export const actionsSuite: Suite = {
         'workbench.colorTheme': 'Dark 2026',
         // Only then is a terminal's text in the document.
         'terminal.integrated.gpuAcceleration': 'off',
+        // Otherwise the list of tasks has other levels once one of them was used.
+        'task.quickOpen.showAll': true,
       },
       keybindings: [
         { key: 'ctrl+alt+b', command: 'slipway.build', args: { images: ['job'] } },

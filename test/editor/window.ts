@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Browser, chromium, type FrameLocator, type Locator, type Page } from 'playwright-core';
+import { quietDevices } from '../lab/network.ts';
 import { keepEvidence, watchPage } from './evidence.ts';
 import { type EditorServer, editorTools } from './server.ts';
 import type { ThemeName } from './themes/index.ts';
@@ -19,6 +20,7 @@ export interface WindowOptions {
 }
 
 export async function launchBrowser(): Promise<Browser> {
+  quietDevices();
   return chromium.launch({
     executablePath: editorTools().chromium,
     args: [
@@ -178,6 +180,21 @@ export class EditorWindow {
         return;
       } catch (error) {
         if (attempt === 5) throw error;
+      }
+    }
+  }
+
+  /** Chooses from the context menu of a row. A menu takes no click in its first moments, so that the opening one is none. */
+  async contextMenu(row: Locator, title: string): Promise<void> {
+    const item = this.page.locator(`.monaco-menu .action-label[aria-label="${title}"]`);
+    await row.click({ button: 'right' });
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        await item.click({ timeout: 3_000 });
+        await item.waitFor({ state: 'hidden', timeout: 1_000 });
+        return;
+      } catch (error) {
+        if (attempt === 10 || (attempt > 0 && !(await item.isVisible()))) throw error;
       }
     }
   }

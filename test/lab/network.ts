@@ -21,6 +21,19 @@ export function rememberNetwork(): void {
   }));
 }
 
+/**
+ * New devices get no IPv6 address of their own from here on, until `down`. A pod's device that gets one makes Chromium drop
+ * whatever it is loading (ERR_NETWORK_CHANGED): a page of the editor then stays empty. Nothing of the lab speaks IPv6.
+ */
+export function quietDevices(): void {
+  const name = 'net/ipv6/conf/default/disable_ipv6';
+  const file = `/proc/sys/${name}`;
+  // A machine without our bridge is left as it is: nobody would put it back.
+  if (readLedger().linksBefore === undefined || !existsSync(file) || readFileSync(file, 'utf8').trim() === '1') return;
+  recordSysctl(name);
+  writeFileSync(file, '1');
+}
+
 const firewalls = ['iptables', 'ip6tables'] as const;
 /** Chains and devices by which each owner's rules are known. */
 const rulesOf = {

@@ -66,7 +66,6 @@ export class Tasks extends Owner implements vscode.TaskProvider {
     );
     if (definition.until === 'build') task.group = vscode.TaskGroup.Build;
     task.detail = detailOf(definition);
-    task.presentationOptions = { reveal: vscode.TaskRevealKind.Silent };
     return task;
   }
 }

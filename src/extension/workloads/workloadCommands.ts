@@ -63,7 +63,10 @@ export function workloadCommands(parts: WorkloadCommandParts): readonly CommandS
         await confirmChange(environment, vscode.l10n.t('Restart {0}', named));
         const work = await operations(root);
         await changing(vscode.l10n.t('Slipway: restarting {0}', named), (signal, report) =>
-          work.restart({ environment: environment.name }, named, { signal, onEvent: report }),
+          work
+            .restart({ environment: environment.name }, named, { signal, onEvent: report })
+            // It is over by then; the engine says what it began.
+            .then((done) => ({ ...done, message: vscode.l10n.t('{0} was restarted and is ready.', named) })),
         );
       },
     },

@@ -8,17 +8,28 @@ import { Stage } from './stage.ts';
 
 export async function resumeCases(report: Report, first: Stage, browser: Browser, server: EditorServer): Promise<void> {
   const { depot } = first;
-  const revisions = () =>
-    depot.kubectl('get', 'secrets', '-l', 'owner=helm,name=depot', '-o', 'name').split('\n').length;
+  // Helm keeps ten; the number of the newest goes on.
+  const revision = () =>
+    Math.max(
+      ...depot
+        .kubectl('get', 'secrets', '-l', 'owner=helm,name=depot', '-o', 'jsonpath={.items[*].metadata.labels.version}')
+        .split(' ')
+        .map(Number),
+    );
 
   await report.test('no notification for what the views show', async () => {
-    assert.deepEqual(await first.window.notifications(), []);
+    // What was asked of Flux just now says so until its answer is there.
+    await eventually(
+      'notifications',
+      () => first.window.notifications(),
+      (texts) => texts.length === 0,
+    );
   });
 
   await report.test(
     'a window closed during a run: the next one offers to resume it, and nothing is done twice',
     async () => {
-      const before = revisions();
+      const before = revision();
       depot.nextVersion();
       writeFileSync(depot.hold, '');
       const run = await first.starts(() => first.press('Control+Alt+d'));
@@ -31,7 +42,7 @@ export async function resumeCases(report: Report, first: Stage, browser: Browser
       await first.window.close();
       const ended = await first.ends(run);
       assert.deepEqual([ended.state, ended.hostEnded], ['cancelled', true]);
-      assert.equal(ended.published.length, 2);
+      assert.equal(ended.published.length, 1);
       rmSync(depot.hold);
 
       const next = await Stage.open(browser, server, depot);
@@ -57,7 +68,7 @@ export async function resumeCases(report: Report, first: Stage, browser: Browser
       const done = await next.ends(run);
       assert.equal(done.hostEnded, undefined);
       assert.deepEqual(done.published, ended.published, 'published once');
-      assert.equal(revisions() - before, 1, 'deployed once');
+      assert.equal(revision() - before, 1, 'deployed once');
       await next.window.close();
     },
   );

@@ -66,7 +66,8 @@ export async function stageCases(report: Report, stage: Stage): Promise<void> {
     assert.equal(view.verdict?.state, 'ready');
     await stage.shows(view.id, 'succeeded');
     await stage.rowSays('dev', /succeeded/);
-    assert.match(depot.kubectl('get', 'deployment', 'web', '-o', 'jsonpath={..image}'), /@sha256:/);
+    const image = depot.kubectl('get', 'deployment', 'web', '-o', 'jsonpath={..image}');
+    assert.equal(image, `${depot.repository}:${view.tag}`);
     await window.screenshot('actions-deployed');
   });
 

@@ -9,7 +9,6 @@ export async function taskCases(report: Report, stage: Stage): Promise<void> {
   const lines = page.locator('.terminal-wrapper.active .xterm-rows');
   const task = async (name: string) => {
     await window.command('Tasks: Run Task');
-    await window.pick('slipway');
     await page.locator('.quick-input-list .monaco-list-row', { hasText: name }).first().click();
   };
 

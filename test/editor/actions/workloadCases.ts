@@ -37,9 +37,8 @@ export async function workloadCases(report: Report, stage: Stage): Promise<void>
   await report.test('Restart from the row replaces the pods and is watched to its end', async () => {
     const pods = () => depot.kubectl('get', 'pods', '-l', 'app=web', '-o', 'jsonpath={.items[*].metadata.uid}');
     const before = pods();
-    await window.sectionRow('Workloads', 'web').click({ button: 'right' });
-    await window.page.locator('.monaco-menu .action-label[aria-label="Restart"]').click();
-    await window.page.locator('.statusbar', { hasText: /deployment\/web|Deployment web/ }).waitFor();
+    await window.contextMenu(window.sectionRow('Workloads', 'web'), 'Restart');
+    await window.page.locator('.statusbar', { hasText: 'deployment/web was restarted and is ready' }).waitFor();
     await eventually('pods', pods, (text) => text !== '' && !text.includes(before));
     await window.section('Workloads').click();
   });

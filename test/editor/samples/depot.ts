@@ -159,9 +159,9 @@ spec:
     view: (run) => {
       const file = join(runs, run, 'events.jsonl');
       if (!existsSync(file)) return undefined;
-      // The last line may be half written.
+      // The last line may be half written; a resumed run begins with an end of line.
       const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
-      return project(lines.map((line) => JSON.parse(line) as RunEvent));
+      return project(lines.flatMap((line) => (line === '' ? [] : [JSON.parse(line) as RunEvent])));
     },
     remove: () => {
       for (const name of [namespace, `${namespace}-side`]) {
