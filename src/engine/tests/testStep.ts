@@ -123,9 +123,11 @@ async function runInside(
     },
   });
   let isLate = false;
+  let output: NodeJS.ReadableStream | undefined;
   const onAbort = (): void => void container.kill().catch(() => {});
   try {
     const stream = await container.attach({ stream: true, stdout: true, stderr: true });
+    output = stream;
     const { PassThrough } = await import('node:stream');
     const out = new PassThrough();
     const err = new PassThrough();
@@ -135,6 +137,8 @@ async function runInside(
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) throw new CancelledError();
     await container.start();
+    // Cancelled while it started: what was not running yet could not be killed.
+    if (signal.aborted) onAbort();
     const onTimeout = (): void => {
       isLate = true;
       onAbort();
@@ -142,6 +146,7 @@ async function runInside(
     const timer = test.timeoutMs === undefined ? undefined : setTimeout(onTimeout, test.timeoutMs);
     const { StatusCode: code } = (await container.wait()) as { readonly StatusCode: number };
     clearTimeout(timer);
+    output = undefined;
     if (signal.aborted) throw new CancelledError();
     if (isLate) {
       throw new SlipwayError({
@@ -164,6 +169,8 @@ async function runInside(
   } finally {
     signal.removeEventListener('abort', onAbort);
     await container.remove({ force: true, v: true }).catch(() => {});
+    // Docker (26) ends the output of a container that ran, and keeps that of one that never did open for ever.
+    if (output !== undefined && 'destroy' in output && typeof output.destroy === 'function') output.destroy();
   }
 }
 
