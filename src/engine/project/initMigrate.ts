@@ -52,11 +52,16 @@ export async function migrateWorkflow(
     report: {
       workflow: path,
       taken: [...taken, ...rest.taken],
-      left: left.toSorted((a, b) => (a.place.range?.start.line ?? 0) - (b.place.range?.start.line ?? 0)),
+      left: once(left).toSorted((a, b) => (a.place.range?.start.line ?? 0) - (b.place.range?.start.line ?? 0)),
       mistakes: lintWorkflow(pipeline.workflow).filter((each) => each.code.startsWith('ci.')),
     },
   };
 }
+
+/** A matrix, or an action that is used twice, comes to the same place again. */
+const once = (left: MigrationReport['left']): MigrationReport['left'] => [
+  ...new Map(left.map((each) => [JSON.stringify([each.what, each.why, each.place]), each])).values(),
+];
 
 /** Only what the one workflow builds, tests and deploys. */
 function restricted(findings: Findings, pipeline: PipelineFinding): Findings {
@@ -82,9 +87,13 @@ function leftSteps(workflow: Workflow): MigrationReport['left'] {
   return workflow.jobs.flatMap((job) => {
     if (workflow.host === 'gitlab') return leftJob(job, workflow);
     return job.steps.flatMap((step) => {
-      const why = workflow.facts.some((fact) => isInside(fact.place, step.place))
-        ? reasonOfFacts(workflow, step)
-        : reasonOf(step);
+      const isRead =
+        isLocalAction(step) &&
+        workflow.facts.some(({ job: of, place }) => of === job.id && place.file !== step.place.file);
+      const why =
+        isRead || workflow.facts.some((fact) => isInside(fact.place, step.place))
+          ? reasonOfFacts(workflow, step)
+          : reasonOf(step);
       return why === undefined ? [] : [{ what: `Step "${titleOf(step)}" of job "${job.id}"`, why, place: step.place }];
     });
   });
@@ -92,8 +101,12 @@ function leftSteps(workflow: Workflow): MigrationReport['left'] {
 
 function leftJob(job: Job, workflow: Workflow): MigrationReport['left'] {
   if (workflow.facts.some((fact) => fact.job === job.id && fact.kind !== 'login')) return [];
+  if (hasOwnJobs(job, workflow)) return [];
   return [{ what: `Job "${job.id}"`, why: OWN_COMMAND, place: job.place }];
 }
+
+/** A called workflow or a child pipeline that was read: its jobs are named one by one. */
+const hasOwnJobs = ({ id }: Job, { jobs }: Workflow): boolean => jobs.some((other) => other.id.startsWith(`${id} / `));
 
 interface Part {
   readonly what: string;
@@ -103,19 +116,27 @@ interface Part {
   readonly job: string;
 }
 
+const isLocalAction = ({ uses }: Step): boolean => /^(\.|\$)\//.test(uses?.text ?? '');
+
 /** Every step, and every job without steps, as a stretch of lines. */
-function partsOf({ jobs, file }: Workflow): readonly Part[] {
-  const starts = jobs.map(({ place }) => place.range?.start.line ?? 0);
+function partsOf(workflow: Workflow): readonly Part[] {
+  const { jobs, facts } = workflow;
+  const isOf = (place: Place, job: string) => facts.some((fact) => fact.job === job && fact.place === place);
   return jobs.flatMap((job): readonly Part[] => {
+    if (hasOwnJobs(job, workflow)) return [];
     if (job.steps.length > 0) {
       return job.steps.map((step) => ({
         what: `Step "${titleOf(step)}" of job "${job.id}"`,
         place: step.place,
-        isIn: (place) => isInside(place, step.place),
+        // What a local action does is written in the action's own file.
+        isIn: (place) =>
+          isInside(place, step.place) || (isLocalAction(step) && place.file !== step.place.file && isOf(place, job.id)),
         isJob: false,
         job: job.id,
       }));
     }
+    const { file } = job.place;
+    const starts = jobs.filter(({ place }) => place.file === file).map(({ place }) => place.range?.start.line ?? 0);
     const from = job.place.range?.start.line ?? 0;
     const until = Math.min(...starts.filter((line) => line > from), Number.POSITIVE_INFINITY);
     const isIn = (place: Place) => {
