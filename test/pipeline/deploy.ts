@@ -14,7 +14,7 @@ import { Secrets } from '../../src/engine/events/secrets.ts';
 import { SlipwayError } from '../../src/engine/problems/index.ts';
 import type { DeployConfig, EnvironmentConfig } from '../../src/engine/project/model.ts';
 import { deployAccess } from '../../src/engine/run/clusterAccess.ts';
-import { createSystem } from '../../src/engine/system/index.ts';
+import { createSystem, type System } from '../../src/engine/system/index.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { pushActor } from './support/actor.ts';
 import { run, test } from './support/suite.ts';
@@ -67,7 +67,7 @@ function deployer(
   namespace: string,
   deploy: DeployConfig,
   version: string,
-  more: { detector?: Detector; unlock?: 'asked' | 'stale' } = {},
+  more: { detector?: Detector; unlock?: 'asked' | 'stale'; system?: System } = {},
 ): Deployer {
   const environment: EnvironmentConfig = {
     name: 'dev',
@@ -223,6 +223,39 @@ test('helm: a release left pending by a killed helm is explained, and unlocked w
   assert.deepEqual([applied.revision, applied.previous], ['3', '1']);
   assert.match(applied.warnings.join(), /Revision 2 .* marked failed/);
   assert.equal((await access.get(record, signal))?.metadata.labels?.status, 'failed');
+  await until('web', isReady(namespace));
+  assert.equal(await imageOf(namespace), `${repository}:1.1.0@${digests['1.1.0']}`);
+});
+
+test('helm: a rollback that was killed is recognised and repaired, also by itself once it is old', async () => {
+  const namespace = 'deploy-lock';
+  // Back to the revision that a killed upgrade left: its image does not exist, so helm waits and can be killed.
+  const child = spawn('helm', ['rollback', 'web', '2', '--wait', '--kube-context', access.context, '-n', namespace], {
+    env,
+    stdio: 'ignore',
+  });
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  const record = ref('Secret', 'sh.helm.release.v1.web.v4', namespace);
+  const status = async () => (await access.get(record, signal))?.metadata.labels?.status;
+  await until('the lock', async () => (await status()) === 'pending-rollback');
+  child.kill('SIGKILL');
+  await ended;
+  const young = deployer(namespace, helm(), '1.1.0');
+  const [concern] = (await young.concerns?.(signal)) ?? [];
+  assert.deepEqual([concern?.code, concern?.certainty], ['helm.pending', 'suspicious']);
+  assert.match(concern?.message ?? '', /is pending-rollback \(revision 4/);
+  const busy = await failing(young.apply(options), 'helm.pending');
+  assert.match(busy.fix ?? '', /slipway unlock/);
+  // Two hours later no helm is at work on it: the deploy marks it failed and goes on from the last deployed revision.
+  const clock = { ...system.clock, now: () => Date.now() + 2 * 3_600_000 };
+  const late = deployer(namespace, helm(), '1.1.0', { system: { ...system, clock } });
+  assert.match(
+    (await late.concerns?.(signal))?.[0]?.message ?? '',
+    /was left pending-rollback by a helm that ended early/,
+  );
+  const applied = await late.apply(options);
+  assert.deepEqual([applied.revision, await status()], ['5', 'failed']);
+  assert.match(applied.warnings.join(), /Revision 4 .* was left pending-rollback .* marked failed/);
   await until('web', isReady(namespace));
   assert.equal(await imageOf(namespace), `${repository}:1.1.0@${digests['1.1.0']}`);
 });
