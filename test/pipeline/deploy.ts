@@ -45,7 +45,7 @@ async function removeNamespaces(): Promise<void> {
   }
 }
 
-async function until(what: string, isTrue: () => Promise<boolean>, limitMs = 60_000): Promise<void> {
+async function until(what: string, isTrue: () => Promise<boolean>, limitMs = 180_000): Promise<void> {
   const end = Date.now() + limitMs;
   while (!(await isTrue())) {
     if (Date.now() > end) throw new Error(`waited ${limitMs / 1000} s for ${what}`);
