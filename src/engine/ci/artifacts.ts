@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { SlipwayError } from '../problems/index.ts';
-import { ArchiveError, type System } from '../system/index.ts';
+import { ArchiveError, unzip } from '../system/archive.ts';
+import type { System } from '../system/index.ts';
 import { MOST_DOWNLOAD } from './http.ts';
 import type { CiArtifact, CiClient } from './model.ts';
 
@@ -47,7 +48,7 @@ export async function saveArtifact(
   const archive = `${folder}.${system.pid}.zip`;
   try {
     await client.download(artifact, archive, signal);
-    return { name, folder, files: await system.files.unzip(archive, folder, LIMITS, signal) };
+    return { name, folder, files: await unzip(archive, folder, LIMITS, signal) };
   } catch (error) {
     if (!(error instanceof ArchiveError)) throw error;
     throw new SlipwayError(

@@ -17,7 +17,11 @@ export interface ArchiveLimits {
 const TYPE = 0o170000;
 const LINK = 0o120000;
 
-/** See Files.unzip. */
+/**
+ * Unpacks a zip file into a folder that must not exist yet. Throws ArchiveError, and leaves no folder, when it is damaged, holds a
+ * name that leads out of the folder or a link, or is larger than the limits. Gives the names, with `/`. Apart from the other
+ * ways to files, so that the reader is loaded only with what unpacks.
+ */
 export async function unzip(
   archive: string,
   folder: string,

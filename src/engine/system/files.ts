@@ -3,7 +3,6 @@ import { closeSync, type Dirent, fsyncSync, mkdirSync, openSync, watch, writeSyn
 import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type ArchiveLimits, unzip } from './archive.ts';
 
 export interface FileChange {
   /** Absolute path, or the watched folder itself when the platform did not say which file. */
@@ -40,11 +39,6 @@ export interface Files {
    * Writes what comes, at most `most` bytes; throws RangeError beyond. A file that is not whole is removed.
    */
   writeStream(path: string, bytes: ReadableStream<Uint8Array>, most: number): Promise<void>;
-  /**
-   * Unpacks a zip file into a folder that must not exist yet. Throws ArchiveError, and leaves no folder, when it is damaged,
-   * holds a name that leads out of the folder or a link, or is larger than the limits. Gives the names, with `/`.
-   */
-  unzip(archive: string, folder: string, limits: ArchiveLimits, signal: AbortSignal): Promise<readonly string[]>;
   /** Makes `path` a link to a folder (a junction on Windows); what stands there already stays. */
   linkFolder(target: string, path: string): Promise<void>;
   /** Creates the file only when it does not exist; false when it did. The base of locks. */
@@ -121,7 +115,6 @@ export const realFiles: Files = {
     }
     await handle.close();
   },
-  unzip,
   async withPrivateFile(name, content, use) {
     // The folder is made for this user alone (mkdtemp: 0700), so nobody can put a link where the file will be.
     const folder = await fs.mkdtemp(join(tmpdir(), 'slipway-'));

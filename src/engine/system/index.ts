@@ -4,7 +4,6 @@ import { type Clock, realClock } from './clock.ts';
 import { type Files, realFiles } from './files.ts';
 import { Processes } from './processes.ts';
 
-export { ArchiveError } from './archive.ts';
 export type { Clock } from './clock.ts';
 export { FakeClock } from './clock.ts';
 export type { AppendFile, FileChange, Files } from './files.ts';

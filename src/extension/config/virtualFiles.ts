@@ -54,7 +54,6 @@ export function virtualFiles(near: vscode.Uri): Files {
     makeFolder: refuse,
     remove: refuse,
     writeStream: refuse,
-    unzip: refuse,
     watch: () => {},
   };
 }
