@@ -37,6 +37,8 @@ export const testStep: StepKind<'test'> = {
     const needsDocker = test.services.length > 0 || test.container !== undefined;
     const docker = needsDocker ? await openDocker(system) : undefined;
     let services: Services | undefined;
+    /** The test's own container: the network can go only after it. */
+    const going: Promise<void>[] = [];
     const started = system.clock.now();
     try {
       if (docker !== undefined && (test.services.length > 0 || test.container !== undefined)) {
@@ -50,7 +52,7 @@ export const testStep: StepKind<'test'> = {
       const reference = image === undefined ? test.container : referenceOf(context, image.step);
       const ended =
         docker !== undefined && reference !== undefined
-          ? await runInside(docker, reference, test, all, services?.network, context)
+          ? await runInside(docker, reference, test, all, services?.network, context, going)
           : { code: await runHere(test, all, context), inside: [] };
       const { code } = ended;
       const report = await keepReports(test, ended.inside, context, started);
@@ -62,8 +64,9 @@ export const testStep: StepKind<'test'> = {
       return { code, passed, skipped, ...(bad > 0 && { failed: bad }) };
     } finally {
       // Cancelled or failed: containers and network go in any case, but nothing has to wait for it.
-      if (context.later === undefined) await services?.remove();
-      else if (services !== undefined) context.later(services.remove());
+      const gone = Promise.all(going).then(() => services?.remove());
+      if (context.later === undefined) await gone;
+      else context.later(gone);
     }
   },
 };
@@ -97,6 +100,7 @@ async function runInside(
   env: Readonly<Record<string, string>>,
   network: string | undefined,
   context: StepContext,
+  going: Promise<void>[],
 ): Promise<{ readonly code: number; readonly inside: readonly ContainerFile[] }> {
   const { emit, signal, system } = context;
   const since = system.clock.now();
@@ -168,9 +172,13 @@ async function runInside(
     };
   } finally {
     signal.removeEventListener('abort', onAbort);
-    await container.remove({ force: true, v: true }).catch(() => {});
-    // Docker (26) ends the output of a container that ran, and keeps that of one that never did open for ever.
-    if (output !== undefined && 'destroy' in output && typeof output.destroy === 'function') output.destroy();
+    const gone = container.remove({ force: true, v: true }).catch(() => {});
+    going.push(
+      gone.then(() => {
+        // Docker (26) ends the output of a container that ran, and keeps that of one that never did open for ever.
+        if (output !== undefined && 'destroy' in output && typeof output.destroy === 'function') output.destroy();
+      }),
+    );
   }
 }
 
