@@ -520,6 +520,66 @@ describe('names and order', () => {
   });
 });
 
+describe('sources other than git', () => {
+  // Recorded from source-controller 1.8 and helm-controller 1.4 on the lab.
+  it.each([
+    [
+      'OCIRepository',
+      'ReadOperationFailed',
+      "failed to determine the artifact tag for 'oci://r/app': no match found for semver: 9.x",
+      'flux.artifact-version',
+      /in the range 9\.x/,
+    ],
+    [
+      'OCIRepository',
+      'OCIArtifactPullFailed',
+      'failed to determine artifact digest: GET http://r/v2/app/manifests/none: MANIFEST_UNKNOWN: manifest unknown; map[Tag:none]',
+      'flux.artifact-missing',
+      /no tag none/,
+    ],
+    [
+      'OCIRepository',
+      'OCIArtifactPullFailed',
+      'GET http://r/v2/x/manifests/1: NAME_UNKNOWN: repository name not known to registry',
+      'flux.artifact-missing',
+      /no such artifact/,
+    ],
+    [
+      'HelmRepository',
+      'Failed',
+      'failed to fetch Helm repository index: failed to cache index to temporary file: failed to fetch http://h/elsewhere/index.yaml : 404 Not Found',
+      'flux.chart-index',
+      /no chart index/,
+    ],
+    [
+      'HelmRelease',
+      'SourceNotReady',
+      "HelmChart 'a/a-by-http' is not ready: invalid chart reference: failed to get chart version for remote reference: no 'note' chart with version matching '7.x' found",
+      'flux.chart-version',
+      /no version 7\.x of the chart note/,
+    ],
+    ['Bucket', 'BucketOperationFailed', "bucket 'nothing' not found", 'flux.bucket-missing', /no bucket nothing/],
+    [
+      'Bucket',
+      'BucketOperationFailed',
+      'failed to confirm existence of bucket: Access Denied.',
+      'flux.bucket-auth',
+      /may not be read/,
+    ],
+  ] as const)('%s %s', (kind, reason, message, code, words) => {
+    const broken = object(kind, 'x', { conditions: [notReady(reason, message)] });
+    const cause = causeOf(broken, standingOf(broken));
+    expect(cause.code).toBe(code);
+    expect(cause.message).toMatch(words);
+  });
+
+  it('a chart registry by OCI has no status, and is fine', () => {
+    const registry = object('HelmRepository', 'charts', { spec: { type: 'oci', url: 'oci://r/charts' } });
+    const bare = { ...registry, status: undefined };
+    expect(fluxChains({ objects: [bare], workloads: [], pods: [] }, { now: 0 })[0]?.state).toBe('delivered');
+  });
+});
+
 describe('causes', () => {
   it('keeps the words of what no rule knows', () => {
     const odd = object('Bucket', 'b', { conditions: [notReady('Strange', 'the moon is full')] });

@@ -284,12 +284,13 @@ export const artifactRevision = (source: KubeObject): string | undefined =>
   textOf(at(source, 'status', 'artifact', 'revision'));
 
 function fetched(source: KubeObject, automations: readonly KubeObject[], context: LinkContext): Said {
-  const own = ownState(source, context, 'new commits are not fetched.');
-  if (own !== undefined) return own;
-  const revision = artifactRevision(source);
+  // Only an address: source-controller (since Flux 2.3) writes no status for it.
   if (source.kind === 'HelmRepository' && textOf(at(source, 'spec', 'type')) === 'oci') {
     return done('An OCI registry: charts are fetched when they are needed.');
   }
+  const own = ownState(source, context, 'new commits are not fetched.');
+  if (own !== undefined) return own;
+  const revision = artifactRevision(source);
   if (revision === undefined) return waiting('Nothing is fetched yet.');
   const updated = textOf(at(source, 'status', 'artifact', 'lastUpdateTime'));
   const text = `${revisionText(revision)}, fetched ${ago(updated, context.now)}`;
