@@ -67,7 +67,7 @@ const suites: readonly Suite[] = [
   pipeline('agents', 'agents'),
   pipeline('preflight', 'preflight'),
 ];
-/** How many run at the same time: measured on the two cores that this must be fast on. */
+/** How many run at the same time on the two cores that this must be fast on: suites that wait make room for those that compute. */
 const LANES: Readonly<Record<Company, number>> = { nobody: 1, editors: 2, anybody: 5 };
 /** Only there to end a hopeless wait: a suite takes some minutes. */
 const LIMIT_MS = 25 * 60_000;

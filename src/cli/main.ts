@@ -163,4 +163,6 @@ function listenForSignals(system: System, cancel: AbortController): void {
 declare const SLIPWAY_VERSION: string | undefined;
 const version = (): string => (typeof SLIPWAY_VERSION === 'string' ? SLIPWAY_VERSION : '0.0.0-source');
 
+// What a library does that Node wants to change is nothing a person who runs a pipeline can mend.
+process.noDeprecation = true;
 process.exitCode = await main(process.argv.slice(2));

@@ -25,6 +25,8 @@ export const testStep: StepKind<'test'> = {
       return startServices(docker, system, test.services, { run: basename(folder), emit: () => {}, signal });
     })();
     early.set(test, starting);
+    // Told by `run`, which comes when the image is built: until then nobody waits, and that must not end the process.
+    starting.catch(() => {});
     return async () => {
       const services = await starting.catch(() => undefined);
       await services?.remove();
