@@ -34,7 +34,9 @@ export function addHistoryCommands(program: Command, context: () => CliContext):
         const where = flags.env === undefined ? 'in this workspace' : `for ${flags.env}`;
         cli.print(`Nothing was run ${where} yet; slipway run starts a run.`);
       }
-      for (const view of chosen) cli.print(cli.isJson ? json(view) : line(view));
+      const width = (of: (view: RunView) => string) => Math.max(...chosen.map((view) => of(view).length));
+      const widths = { environment: width(environmentOf), tag: width(({ tag }) => tag ?? '') };
+      for (const view of chosen) cli.print(cli.isJson ? json(view) : line(view, widths));
     });
 }
 
@@ -43,11 +45,13 @@ function json(view: RunView): string {
   return JSON.stringify({ id, state, environment, commit, branch, tag, startedAt, durationMs, failure, rolledBack });
 }
 
-function line(view: RunView): string {
+const environmentOf = (view: RunView): string => view.environment ?? '-';
+
+function line(view: RunView, widths: { readonly environment: number; readonly tag: number }): string {
   const time = view.durationMs === undefined ? '' : duration(view.durationMs);
   const cause =
     view.failure === undefined ? '' : `  ${view.failure.code ?? view.failure.reason}: ${view.failure.message}`;
-  return `${view.id}  ${view.state.padEnd(9)}  ${(view.environment ?? '-').padEnd(8)}  ${view.tag ?? ''}  ${time}${view.rolledBack ? '  rolled back' : ''}${cause}`;
+  return `${view.id}  ${view.state.padEnd(9)}  ${environmentOf(view).padEnd(widths.environment)}  ${(view.tag ?? '').padEnd(widths.tag)}  ${time}${view.rolledBack ? '  rolled back' : ''}${cause}`;
 }
 
 async function printMetrics(cli: CliContext, flags: HistoryFlags): Promise<void> {
