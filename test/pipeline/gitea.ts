@@ -4,11 +4,14 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { askPush } from '../../src/engine/lint/index.ts';
+import { createSystem } from '../../src/engine/system/index.ts';
 import { bundledCli } from '../bundle.ts';
 import { checkBy } from '../ci/schemas.ts';
 import { labEnv } from '../lab/lab.ts';
 import { GiteaRunner } from './support/giteaRunner.ts';
+import { FILTERS, PUSHES } from './support/pushFilters.ts';
 import { run, test } from './support/suite.ts';
 
 const lab = await labEnv(['core', 'gitea']);
@@ -347,6 +350,77 @@ test('what this server cannot do is said with the way there', async () => {
   assert.equal(code, 2, err);
   assert.match(err, /Gitea 1\.26\.0 cannot cancel a run over its API; Gitea 28 can/);
   assert.match(err, new RegExp(`${url}/${user}/app/actions`));
+});
+
+test('what a push starts is what the server itself starts', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'slipway-filters-'));
+  const inFolder = (...args: readonly string[]) =>
+    ok(command('git', ['-C', folder, '-c', 'user.name=Ada', '-c', 'user.email=ada@example.com', ...args]));
+  try {
+    await api('POST', 'user/repos', { name: 'filters' }, user, password);
+    const remote = new URL(`${url}/${user}/filters.git`);
+    remote.username = user;
+    remote.password = tokens.full;
+    mkdirSync(join(folder, '.gitea/workflows'), { recursive: true });
+    for (const [name, on] of Object.entries(FILTERS)) {
+      const text = `on: ${on}\njobs: { a: { runs-on: nowhere, steps: [{ run: 'true' }] } }\n`;
+      writeFileSync(join(folder, '.gitea/workflows', `${name}.yml`), text);
+    }
+    await inFolder('init', '-q', '-b', 'main');
+    await inFolder('add', '-A');
+    await inFolder('commit', '-qm', 'Workflows');
+    await inFolder('push', '-q', remote.href, 'main');
+    const system = createSystem();
+    const wrong: string[] = [];
+    const silent: string[] = [];
+    for (const [index, { branch, tag, files, message = `Push ${index}` }] of PUSHES.entries()) {
+      if (branch !== undefined) await inFolder('checkout', '-q', '-B', branch, branch === 'main' ? 'main' : 'HEAD');
+      for (const file of files) {
+        mkdirSync(dirname(join(folder, file)), { recursive: true });
+        writeFileSync(join(folder, file), `${index}\n`);
+      }
+      await inFolder('add', '-A', '-f');
+      await inFolder('commit', '-q', '--allow-empty', '-m', message);
+      if (tag !== undefined) await inFolder('tag', tag);
+      await inFolder('push', '-q', remote.href, tag ?? `HEAD:refs/heads/${branch}`);
+      const sha = (await inFolder('rev-parse', 'HEAD')).trim();
+      const isSkipped = message.includes('[skip ci]');
+      if (isSkipped) silent.push(sha);
+      const started = await startedBy(sha, isSkipped);
+      const answers = await askPush(system, folder, {
+        files,
+        ref: tag === undefined ? { branch: branch ?? '' } : { tag },
+        message,
+      });
+      for (const { workflow, runs, reason } of answers) {
+        const name = workflow.replace(/^.*\/|\.yml$/g, '');
+        if ((runs === 'yes') !== started.has(name))
+          wrong.push(`${tag ?? branch} ${files.join(' ')}: ${name} ${FILTERS[name]} said ${runs} (${reason})`);
+      }
+      assert.equal(answers.length, Object.keys(FILTERS).length);
+    }
+    // Later pushes were handled since.
+    for (const sha of silent) assert.equal((await startedBy(sha, true)).size, 0);
+    assert.ok(silent.length > 0);
+    assert.deepEqual(wrong, []);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+
+  /** The workflows of a commit, once the last of them is there; a push that starts none is followed by the next push. */
+  async function startedBy(sha: string, isNone: boolean): Promise<ReadonlySet<string>> {
+    for (;;) {
+      const answer = await fetch(`${url}/api/v1/repos/${user}/filters/actions/runs?head_sha=${sha}&limit=50`, {
+        headers: { authorization: `token ${tokens.full}` },
+      });
+      const { workflow_runs: runs } = (await answer.json()) as {
+        readonly workflow_runs: readonly { readonly path: string }[] | null;
+      };
+      const names = (runs ?? []).map(({ path }) => path.replace(/@.*$/, '').replace(/^.*\/|\.yml$/g, ''));
+      if (names.includes('zz') || isNone) return new Set(names);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
 });
 
 test('a token that may only read, one that was revoked, and none', async () => {
