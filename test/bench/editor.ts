@@ -1,7 +1,7 @@
 // `npm run bench -- editor`: what the extension costs before anybody uses it. Bytes of the minified bundles, and the time to
 // load dist/extension.cjs in processes that have loaded nothing else, with an empty `vscode` in place of the editor's.
 // `--check` fails when a budget is exceeded; without it the figures are only printed.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { liveViews } from '../../src/engine/rollout/index.ts';
@@ -134,7 +134,22 @@ const expand = middle(rounds);
 console.log(
   `1,000 workloads       median ${expand.toFixed(1)} ms of processor time from the cluster's answer to rows (budget ${budget.expandMilliseconds} ms)`,
 );
+/** With `--tree`: the same in a real VS Code, with a thousand Deployments of the lab's cluster; the second look is warm. */
+function treeMilliseconds(): number {
+  const program = join(import.meta.dirname, '..', 'editor', 'main.ts');
+  const { stdout, status } = spawnSync(process.execPath, [program, 'scale'], { encoding: 'utf8' });
+  process.stdout.write(stdout.replace(/^(?! {5}|FAIL).*\n/gm, ''));
+  if (status !== 0) throw new Error('the suite scale failed');
+  return Math.min(...[...stdout.matchAll(/^ {5}(?:first|again): ([\d.]+) ms/gm)].map(([, ms]) => Number(ms)));
+}
+const tree = process.argv.includes('--tree') ? treeMilliseconds() : 0;
+if (tree > 0)
+  console.log(
+    `1,000 rows in VS Code   ${tree.toFixed(1)} ms in the extension host (budget ${budget.expandMilliseconds} ms)`,
+  );
 const isOver =
-  size > budget.kilobytes * 1000 || Math.min(cpu, wall) > budget.milliseconds || expand > budget.expandMilliseconds;
+  size > budget.kilobytes * 1000 ||
+  Math.min(cpu, wall) > budget.milliseconds ||
+  Math.max(expand, tree) > budget.expandMilliseconds;
 if (isOver) console.log('over budget');
 if (process.argv.includes('--check') && isOver) process.exitCode = 1;

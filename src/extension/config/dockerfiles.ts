@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import type { ImageConfig } from '../../engine/project/model.ts';
 import type { Root, Workspace } from '../workspace.ts';
 import { imageLenses, type LensRefresh, lensesAreOn } from './lenses.ts';
-import { imageFacts, imageMarkdown } from './runFacts.ts';
+import { type ImageFacts, imageFacts, imageMarkdown, liveMarkdown } from './runFacts.ts';
 
 const FROM = /^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?/i;
 
@@ -43,10 +43,20 @@ export class DockerfileInfo implements vscode.CodeLensProvider, vscode.HoverProv
         const facts = imageFacts(views, image.name);
         return facts === undefined
           ? []
-          : [new vscode.MarkdownString(`**${image.name}**\n\n${imageMarkdown(facts, Date.now())}`)];
+          : [new vscode.MarkdownString(`**${image.name}**\n\n${wholeMarkdown(root, image.name, facts)}`)];
       });
     return parts.length === 0 ? undefined : new vscode.Hover(parts, document.lineAt(position.line).range);
   }
+}
+
+/** What the last run made of an image, and where it is live. */
+export function wholeMarkdown(root: Root, image: string, facts: ImageFacts): string {
+  const views = root.runs.list().map(({ view }) => view);
+  const environments = (root.project?.environments ?? []).map(({ name }) => name);
+  const now = Date.now();
+  return [imageMarkdown(facts, now), liveMarkdown(views, image, environments, now)]
+    .filter((text) => text !== '')
+    .join('\n');
 }
 
 /** The images that this file builds, each at the stage it ends with. */

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
+import { wholeMarkdown } from './dockerfiles.ts';
 import { type ConfigDocuments, schemaIsServed, toRange } from './documents.ts';
-import { environmentMarkdown, imageFacts, imageMarkdown } from './runFacts.ts';
+import { environmentMarkdown, imageFacts } from './runFacts.ts';
 
 /** What a key means, and behind the names of images and environments what the last runs made of them. */
 export class ConfigHover implements vscode.HoverProvider {
@@ -27,7 +28,7 @@ export class ConfigHover implements vscode.HoverProvider {
     const views = root.runs.list().map(({ view }) => view);
     if (top === 'images' && (path.length === 2 ? part === 'key' : path[2] === 'repository')) {
       const facts = imageFacts(views, name);
-      return facts === undefined ? vscode.l10n.t('Not built from this folder yet.') : imageMarkdown(facts, Date.now());
+      return facts === undefined ? vscode.l10n.t('Not built from this folder yet.') : wholeMarkdown(root, name, facts);
     }
     if (top === 'environments' && path.length === 2 && part === 'key') {
       return environmentMarkdown(views, name, Date.now());

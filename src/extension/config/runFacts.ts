@@ -125,6 +125,24 @@ export function imageMarkdown(facts: ImageFacts, now: number): string {
   return rows.map((row) => `- ${row}`).join('\n');
 }
 
+/** Where the image is live by the journal, as lines of the same list; empty when no verified deploy has it. */
+export function liveMarkdown(
+  runs: readonly RunView[],
+  image: string,
+  environments: readonly string[],
+  now: number,
+): string {
+  return environments
+    .flatMap((environment) => {
+      const live = liveRun(runs, environment);
+      const reference = live?.deployed?.images[image];
+      if (live === undefined || reference === undefined) return [];
+      const words = `${code(live.tag ?? reference)}, verified ${age(live.finishedAt ?? live.startedAt, now)}`;
+      return [`- Live on ${code(environment)}: ${words}`];
+    })
+    .join('\n');
+}
+
 /** Markdown on an environment: what is live by the journal, and the newest run when it is another. */
 export function environmentMarkdown(runs: readonly RunView[], environment: string, now: number): string {
   const newest = runs.find((view) => view.environment === environment);

@@ -6,6 +6,7 @@ import {
   imageFacts,
   imageLine,
   imageMarkdown,
+  liveMarkdown,
   liveRun,
   scanWords,
   sizeWords,
@@ -49,6 +50,13 @@ describe('image facts', () => {
     const facts = imageFacts([skipped, succeeded], 'api');
     expect(facts?.run).toBe('newer');
     expect(facts?.scans.length).toBe(succeeded.scans.filter(({ image }) => image === 'api').length);
+  });
+
+  it('say where the image is live, and nothing of an image that no deploy holds', () => {
+    expect(liveMarkdown([succeeded], 'api', ['dev', 'prod'], later(succeeded))).toMatch(
+      /^- Live on `dev`: `main-[0-9a-f]+`, verified 5 min ago$/,
+    );
+    expect(liveMarkdown([succeeded], 'other', ['dev'], later(succeeded))).toBe('');
   });
 
   it('are absent for an image that was never built', () => expect(imageFacts([succeeded], 'other')).toBeUndefined());
