@@ -13,9 +13,9 @@ const deployment = (name: string, image: string, more: object = {}): KubeObject 
   spec: { template: { spec: { containers: [{ name: 'web', image, ...more }] } } },
 });
 /** As the server has it: with defaults, and without our label where somebody else deployed it. */
-const stored = (object: KubeObject, labels: Record<string, string> = {}): KubeObject => ({
+const stored = (object: KubeObject, labels?: Record<string, string>): KubeObject => ({
   ...object,
-  metadata: { name: object.metadata.name, namespace: 'shop', uid: 'u', labels },
+  metadata: { name: object.metadata.name, namespace: 'shop', uid: 'u', ...(labels !== undefined && { labels }) },
   spec: { ...(object.spec as object), replicas: 1 },
 });
 

@@ -29,10 +29,9 @@ export async function liveDifferences(
     try {
       // `500m` and `0.5`, defaults and conversions: only the server knows that they are the same.
       const after = await access.apply(object, { signal, isDryRun: true, isForced: true });
-      const { changes } = diffObject(after, current, { kind: 'full' });
       // Our mark on what we deployed says nothing about the files.
-      const told = changes.filter(({ path }) => path !== `metadata.labels.${JSON.stringify(SET_LABEL)}`);
-      return { object: seen.object, action: told.length === 0 ? 'none' : 'change', changes: told };
+      const { changes } = diffObject(withoutSetLabel(after), withoutSetLabel(current), { kind: 'full' });
+      return { object: seen.object, action: changes.length === 0 ? 'none' : 'change', changes };
     } catch (error) {
       // No right to write, or a webhook that refuses dry runs.
       if (!SlipwayError.is(error)) throw error;
@@ -66,6 +65,7 @@ async function liveOf(
 }
 
 function withoutSetLabel(object: KubeObject): KubeObject {
-  const { [SET_LABEL]: _, ...labels } = object.metadata.labels ?? {};
-  return { ...object, metadata: { ...object.metadata, labels } };
+  const { labels, ...metadata } = object.metadata;
+  const { [SET_LABEL]: _, ...others } = labels ?? {};
+  return { ...object, metadata: { ...metadata, ...(Object.keys(others).length > 0 && { labels: others }) } };
 }
