@@ -35,7 +35,7 @@ export function outcome(state: RolloutState, send: Send, showLog: (step: string)
         <p class="headline">${conditionMark(condition)} Cancelled${
           run.deployed === undefined
             ? '; nothing was deployed'
-            : ` after the deploy of ${run.deployed.revision ?? 'a new version'}`
+            : ` after the deploy of ${run.deployed.revision === undefined ? 'a new version' : `revision ${run.deployed.revision}`}`
         }</p>
         ${rollback(run)}
       </section>`;
