@@ -7,6 +7,7 @@ import { duration } from '../words.ts';
 /** Gives the lines for an event; remembers titles of steps. Log lines of steps are not shown: the log has them. */
 export function taskLines(root: string): (event: RunEvent) => readonly string[] {
   const titles = new Map<string, string>();
+  const started = new Set<string>();
   const title = (step: string | undefined): string => titles.get(step ?? '') ?? step ?? '';
   return (event) => {
     switch (event.type) {
@@ -14,8 +15,11 @@ export function taskLines(root: string): (event: RunEvent) => readonly string[] 
         for (const step of event.steps) titles.set(step.id, step.title);
         return [`run ${event.run}${event.environment === null ? '' : ` for ${event.environment}`}`];
       case 'step.started':
+        started.add(event.step ?? '');
         return [`  ${title(event.step)}`];
       case 'step.finished': {
+        // What a failure kept from starting is one line each, and says nothing that the failure does not.
+        if (event.outcome === 'cancelled' && !started.has(event.step ?? '')) return [];
         const word = event.outcome === 'succeeded' ? 'done' : event.outcome;
         const message = event.failure === undefined ? event.message : undefined;
         return [

@@ -169,9 +169,11 @@ export function stepItem(step: StepView, run: RunView, isLive: boolean, now: num
         : ['not reached']
       : condition === 'succeeded'
         ? [...time, ...short]
-        : condition === 'running'
-          ? [...time, ...progress, ...short]
-          : [condition, ...time, ...short];
+        : condition === 'cancelled' && step.startedAt === undefined
+          ? ['not started']
+          : condition === 'running'
+            ? [...time, ...progress, ...short]
+            : [condition, ...time, ...short];
   return {
     label: step.title,
     description: words.join(' · '),

@@ -74,6 +74,16 @@ describe('lines of a task', () => {
     expect(lines.at(-1)).toBe('run failed in 21 s');
   });
 
+  it('tell no steps that a failure kept from starting, only those it ended', () => {
+    const [start] = gatedRun().events;
+    if (start === undefined) throw new Error('the sample has no start');
+    const toLines = taskLines('/work/shop');
+    const end = { type: 'step.finished', outcome: 'cancelled', durationMs: 0, message: 'Not started: x.' } as const;
+    expect(toLines({ ...start, ...end, step: 'deploy:dev' } as never)).toEqual([]);
+    toLines({ ...start, type: 'step.started', key: null, attempt: 1, step: 'build:api' } as never);
+    expect(toLines({ ...start, ...end, step: 'build:api' } as never)[0]).toMatch(/cancelled in/);
+  });
+
   it('say what a rollback brought back', () => {
     const lines = rolledBackRun().events.flatMap(taskLines('/work/shop'));
     expect(lines.some((line) => line.includes('rollback: Revision 6 serves again'))).toBe(true);
