@@ -1,7 +1,7 @@
 // The buttons, links and lists of the rollout page.
 import assert from 'node:assert/strict';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
-import { eventually, type Report } from '../suite.ts';
+import type { Report } from '../suite.ts';
 import type { Stage } from './stage.ts';
 
 export async function buttonCases(report: Report, stage: Stage): Promise<void> {
@@ -22,17 +22,11 @@ export async function buttonCases(report: Report, stage: Stage): Promise<void> {
     await stage.shows(run, 'running');
     await stage.page.locator('.step.state-running', { hasText: 'hold' }).waitFor({ timeout: 120_000 });
     await window.screenshot('actions-running');
-    await stage.button('Cancel run').click();
-    assert.equal((await stage.ends(run)).state, 'cancelled');
+    const ended = await stage.clicks('Cancel run', () => stage.ends(run));
+    assert.equal(ended.state, 'cancelled');
     await stage.shows(run, 'cancelled');
-    rmSync(depot.hold);
-    await stage.button('Resume').click();
-    await eventually(
-      'the resumed run',
-      () => depot.view(run)?.state,
-      (state) => state === 'succeeded',
-      180_000,
-    );
+    rmSync(depot.hold, { force: true });
+    await stage.clicks('Resume', () => stage.resumes(run));
     await stage.shows(run, 'succeeded');
   });
 

@@ -37,11 +37,12 @@ export class Stage {
   /** Does what starts a run, and gives its id as soon as the journal has it. */
   async starts(act: () => Promise<void>): Promise<string> {
     const known = new Set(this.depot.runIds());
-    await act();
-    const [run = ''] = await eventually(
-      'a new run',
-      () => this.depot.runIds().filter((id) => !known.has(id) && this.depot.view(id) !== undefined),
-      (found) => found.length === 1,
+    const [run = ''] = await this.#seen(act, () =>
+      eventually(
+        'a new run',
+        () => this.depot.runIds().filter((id) => !known.has(id) && this.depot.view(id) !== undefined),
+        (found) => found.length === 1,
+      ),
     );
     return run;
   }
@@ -80,6 +81,28 @@ export class Stage {
   /** A button of the page. */
   button(label: string): Locator {
     return this.page.locator('vscode-button', { hasText: label });
+  }
+
+  /** Clicks a button of the page and gives what `effect` waits for. */
+  clicks<T>(label: string, effect: () => Promise<T>): Promise<T> {
+    return this.#seen(() => this.button(label).click(), effect);
+  }
+
+  /** What counts is what is seen of a click: the browser of a busy machine may be late to say that it was made. */
+  async #seen<T>(act: () => Promise<void>, effect: () => Promise<T>): Promise<T> {
+    const [acted, seen] = await Promise.allSettled([act(), effect()]);
+    if (seen.status === 'fulfilled') return seen.value;
+    throw acted.status === 'rejected' ? acted.reason : seen.reason;
+  }
+
+  /** A run that goes on after it was cancelled or failed ends well. */
+  resumes(run: string): Promise<unknown> {
+    return eventually(
+      `the end of the resumed run ${run}`,
+      () => this.depot.view(run)?.state,
+      (state) => state === 'succeeded',
+      RUN_MS,
+    );
   }
 
   /** Runs dev by its keybinding to a success; the fixture of the cases after it. */

@@ -62,15 +62,8 @@ export async function workloadCases(report: Report, stage: Stage): Promise<void>
       assert.equal(view.failure?.code, 'helm.pending', JSON.stringify(view.failure));
       await stage.shows(view.id, 'failed');
       await window.screenshot('actions-locked');
-      await stage.button('Take the lock away').click();
-      await eventually('the lock', status, (text) => text === '');
-      await stage.button('Resume').click();
-      await eventually(
-        'the resumed run',
-        () => depot.view(view.id)?.state,
-        (state) => state === 'succeeded',
-        180_000,
-      );
+      await stage.clicks('Take the lock away', () => eventually('the lock', status, (text) => text === ''));
+      await stage.clicks('Resume', () => stage.resumes(view.id));
       await stage.shows(view.id, 'succeeded');
     },
   );
