@@ -122,7 +122,7 @@ export class Engine {
     return lintWorkspace(this.#system, this.root);
   }
 
-  /** Asks git and plans. Throws SlipwayError `config` when the configuration has errors. */
+  /** Asks git, and docker for bake targets, and plans. Throws SlipwayError `config` when the configuration has errors. */
   async plan(
     request: PlanRequest,
   ): Promise<{ readonly project: Project; readonly plan: Plan; readonly git: GitFacts }> {

@@ -126,7 +126,12 @@ class ConfigReader {
       ...(bake !== undefined && { bake: { target: bake.target, ...(bake.file !== undefined && { file: bake.file }) } }),
       context: folder,
       dockerfile:
-        image.dockerfile === undefined ? join(isRemote ? '' : folder, 'Dockerfile') : this.#path(image.dockerfile),
+        // Until a plan is made nobody knows the target's Dockerfile; the bake file is where to look.
+        bake !== undefined
+          ? this.#path(bake.file ?? 'docker-bake.hcl')
+          : image.dockerfile === undefined
+            ? join(isRemote ? '' : folder, 'Dockerfile')
+            : this.#path(image.dockerfile),
       ...(image.target !== undefined && { target: image.target }),
       repository: image.repository,
       platforms: image.platforms ?? [],
