@@ -9,11 +9,11 @@ import { parseReference, platformsOf, Registry } from '../../src/engine/images/i
 import type { RunEvent } from '../../src/engine/main.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
 import { commit, git } from '../lab/examples.ts';
-import { labEnv } from '../lab/lab.ts';
+import { environment } from '../lab/lab.ts';
 import { addresses } from '../lab/paths.ts';
 import { run, test } from './support/suite.ts';
 
-const lab = await labEnv(['core', 'builders']);
+const lab = environment();
 const cli = join(import.meta.dirname, '../../src/cli/main.ts');
 const work = mkdtempSync(join(tmpdir(), 'slipway-builders-'));
 const mark = `builders-${process.pid}`;
@@ -152,16 +152,24 @@ const drivers: Readonly<Record<string, readonly string[]>> = {
 };
 const made: string[] = [];
 
-for (const [driver, options] of Object.entries(drivers)) {
+/** The builder of a driver, made when the first case asks for it. */
+function builderOf(driver: string): string {
+  const name = `${mark}-${driver}`;
+  if (made.includes(name)) return name;
+  if (driver === 'kubernetes') execFileSync('kubectl', ['create', 'namespace', mark], { env, stdio: 'pipe' });
+  docker('buildx', 'create', '--driver', driver, '--name', name, ...(drivers[driver] ?? []));
+  made.push(name);
+  return name;
+}
+
+for (const driver of Object.keys(drivers)) {
   const builder = `${mark}-${driver}`;
   const cache = `type=registry,ref=${lab.registry}/${mark}/cache-${driver}`;
   const more = `builder: ${builder}, cache: { from: ["${cache}"], to: ["${cache},mode=max"] }`;
   const app = new App(driver, more);
 
   test(`${driver}: builds with a secret and the ssh agent mounted, pushes by digest, publishes`, async () => {
-    if (driver === 'kubernetes') execFileSync('kubectl', ['create', 'namespace', mark], { env, stdio: 'pipe' });
-    docker('buildx', 'create', '--driver', driver, '--name', builder, ...options);
-    made.push(builder);
+    builderOf(driver);
     const { code, out } = app.run('--verbose');
     assert.equal(code, 0, out);
     assert.match(out, /the agent has the key/);
@@ -191,8 +199,7 @@ for (const [name, cache, later] of [
   ['inline', 'to: ["type=inline"]', `from: ["type=registry,ref=${lab.registry}/${mark}/cache-inline:main"]`],
 ] as const) {
   test(`the ${name} cache of one builder serves another build of it`, async () => {
-    const builder = made.find((one) => one.endsWith('docker-container'));
-    assert.ok(builder !== undefined, 'there is a builder');
+    const builder = builderOf('docker-container');
     const app = new App(`cache-${name}`, `builder: ${builder}, cache: { ${cache} }`);
     writeFileSync(
       join(app.root, 'slipway.yaml'),
@@ -213,8 +220,7 @@ for (const [name, cache, later] of [
 }
 
 test('images described by a bake file and a compose file: planned by target, built on the builder, gated, published', async () => {
-  const builder = made.find((one) => one.endsWith('docker-container'));
-  assert.ok(builder !== undefined, 'there is a builder');
+  const builder = builderOf('docker-container');
   const app = new App('bake', `builder: ${builder}`);
   const at = (name: string) => `${lab.registry}/${mark}/bake-${name}`;
   const files: Readonly<Record<string, string>> = {
