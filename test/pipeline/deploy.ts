@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { at, listOf, openCluster } from '../../src/engine/cluster/index.ts';
 import type { Detector } from '../../src/engine/deploy/helm.ts';
 import { createDeployer, type Deployer, type KubeObject } from '../../src/engine/deploy/index.ts';
@@ -34,7 +35,7 @@ const lines: string[] = [];
 const digests: Record<string, string> = {};
 for (const version of ['1.0.0', '1.1.0']) digests[version] = await pushActor(env, repository, version);
 
-const namespaces = ['deploy-helm', 'deploy-hook', 'deploy-lock', 'deploy-plain', 'deploy-kustomize'];
+const namespaces = ['deploy-helm', 'deploy-hook', 'deploy-lock', 'deploy-umbrella', 'deploy-plain', 'deploy-kustomize'];
 async function removeNamespaces(): Promise<void> {
   await Promise.all(namespaces.map((name) => access.remove({ apiVersion: 'v1', kind: 'Namespace', name }, { signal })));
   for (const name of namespaces) {
@@ -258,6 +259,51 @@ test('helm: a rollback that was killed is recognised and repaired, also by itsel
   assert.match(applied.warnings.join(), /Revision 4 .* was left pending-rollback .* marked failed/);
   await until('web', isReady(namespace));
   assert.equal(await imageOf(namespace), `${repository}:1.1.0@${digests['1.1.0']}`);
+});
+
+test('helm: subcharts are fetched, values files count, the history is bounded, lint is heard', async () => {
+  const namespace = 'deploy-umbrella';
+  const umbrella = join(work, 'umbrella');
+  cpSync(join(fixtures, 'chart'), join(work, 'actor'), { recursive: true });
+  mkdirSync(join(umbrella, 'templates'), { recursive: true });
+  const { name, version } = parse(readFileSync(join(work, 'actor', 'Chart.yaml'), 'utf8'));
+  writeFileSync(
+    join(umbrella, 'Chart.yaml'),
+    `apiVersion: v2
+name: umbrella
+version: 0.1.0
+icon: no-address
+dependencies: [{ name: ${name}, version: ${version}, repository: "file://../actor", alias: app }]
+`,
+  );
+  const values = join(work, 'more.yaml');
+  writeFileSync(values, 'app: { env: { MODE: from-the-file } }\n');
+  const config = (mode: string): DeployConfig => ({
+    kind: 'helm',
+    release: 'web',
+    images: { web: 'app.image' },
+    chart: umbrella,
+    values: [values],
+    set: { 'app.replicas': '0', 'app.env.ROUND': mode },
+    historyMax: 2,
+  });
+  for (const round of ['one', 'two', 'three']) await deployer(namespace, config(round), '1.0.0').apply(options);
+  assert.deepEqual(readdirSync(join(umbrella, 'charts')), [`${name}-${version}.tgz`]);
+  const live = await access.get(ref('Deployment', 'web', namespace), signal);
+  const [container] = listOf(podTemplateOf(live as KubeObject)?.spec.containers);
+  const env = listOf(container?.env).map((one) => `${String(one.name)}=${String(one.value)}`);
+  assert.deepEqual(env.filter((text) => /^(MODE|ROUND)=/.test(text)).sort(), ['MODE=from-the-file', 'ROUND=three']);
+  const revisions = await deployer(namespace, config('three'), '1.0.0').history(signal);
+  assert.deepEqual(
+    revisions.map(({ revision }) => revision),
+    ['3', '2'],
+  );
+  const said = (await deployer(namespace, config('three'), '1.0.0').concerns?.(signal)) ?? [];
+  assert.deepEqual(
+    said.map(({ code, certainty }) => [code, certainty]),
+    [['helm.lint', 'suspicious']],
+  );
+  assert.match(said[0]?.message ?? '', /invalid icon URL 'no-address'/);
 });
 
 test('helm: with a post hook helm waits, and proof beside it ends the wait', async () => {

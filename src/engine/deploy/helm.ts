@@ -187,8 +187,27 @@ export class HelmDeployer implements Deployer {
     return [...made, ...changes, ...removed];
   }
 
-  /** A release that helm would refuse to upgrade, said before. */
   async concerns(signal: AbortSignal): Promise<readonly Answer[]> {
+    const found = await Promise.all([this.#lockConcerns(signal), this.#lintConcerns(signal)]);
+    return found.flat();
+  }
+
+  /** What `helm lint` says of a local chart. A deploy may succeed all the same, so it is only suspicious. */
+  async #lintConcerns(signal: AbortSignal): Promise<readonly Answer[]> {
+    const { chart } = await this.#render(signal);
+    const object = { apiVersion: 'v1', kind: 'Namespace', name: this.#namespace };
+    return (await this.#cli.lint(chart, signal)).map(({ level, text }) => ({
+      certainty: 'suspicious',
+      code: 'helm.lint',
+      object,
+      message: `helm lint of ${chart.chart}: ${text}`,
+      fix: level === 'error' ? 'Correct the chart at the place that is named.' : 'Look whether that is meant.',
+      place: { file: chart.chart },
+    }));
+  }
+
+  /** A release that helm would refuse to upgrade, said before. */
+  async #lockConcerns(signal: AbortSignal): Promise<readonly Answer[]> {
     const stuck = lockOf(await this.#releases.revisions(signal), this.#o.system.clock.now());
     if (stuck === undefined) return [];
     const isHeld = stuck.ageMs < this.#lockLimit || (await this.#isHelmHere(signal));

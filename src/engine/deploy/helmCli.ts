@@ -76,10 +76,29 @@ export class HelmCli {
   async #chartValues(chart: string, signal: AbortSignal): Promise<Fields> {
     if ((await this.#system.files.stat(chart))?.isFolder === true) {
       const file = join(chart, 'values.yaml');
-      return this.#parseValues((await this.#system.files.readText(file)) ?? '', file);
+      const own = this.#parseValues((await this.#system.files.readText(file)) ?? '', file);
+      return mergeValues(await this.#subchartValues(chart, signal), own);
     }
     const { stdout } = await this.#check({ args: ['show', 'values', chart], signal });
     return this.#parseValues(stdout, chart);
+  }
+
+  /** The values of the subcharts in `charts/`, each below the name (or alias) the chart gives it, as helm lays them. */
+  async #subchartValues(chart: string, signal: AbortSignal): Promise<Fields> {
+    const about = this.#parseValues(
+      (await this.#system.files.readText(join(chart, 'Chart.yaml'))) ?? '',
+      join(chart, 'Chart.yaml'),
+    );
+    const present = ((await this.#system.files.list(join(chart, 'charts'))) ?? []).map((entry) => entry.name);
+    const values: Record<string, unknown> = {};
+    for (const dependency of listOf(about.dependencies)) {
+      const name = textOf(dependency.name) ?? '';
+      const file = present.find((one) => isOfChart(one, name));
+      if (file !== undefined) {
+        values[textOf(dependency.alias) ?? name] = await this.#chartValues(join(chart, 'charts', file), signal);
+      }
+    }
+    return values;
   }
 
   #parseValues(text: string, file: string): Fields {
@@ -111,7 +130,7 @@ export class HelmCli {
     const present = ((await this.#system.files.list(join(chart, 'charts'))) ?? []).map((entry) => entry.name);
     const isMissing = wanted.some((dependency) => {
       const name = textOf(dependency.name) ?? '';
-      return !present.some((file) => file === name || (file.startsWith(`${name}-`) && file.endsWith('.tgz')));
+      return !present.some((file) => isOfChart(file, name));
     });
     if (!isMissing) return false;
     const hasLock = (await this.#system.files.stat(join(chart, 'Chart.lock'))) !== undefined;
@@ -267,6 +286,10 @@ export class HelmCli {
     });
   }
 }
+
+/** A folder or archive below `charts/`. */
+const isOfChart = (file: string, name: string): boolean =>
+  file === name || (file.startsWith(`${name}-`) && file.endsWith('.tgz'));
 
 interface HelmRequest extends Pick<ProcessRequest, 'args' | 'stdin' | 'signal' | 'env'> {
   readonly onLine?: (line: string) => void;
