@@ -38,7 +38,7 @@ import type {
   WayBackOptions,
 } from './deployer.ts';
 import { diffObject, type ObjectDiff } from './diff.ts';
-import { type ImageToDeploy, normalRepository, referenceOf, setImages } from './images.ts';
+import { type ImageToDeploy, imagesOf, normalRepository, referenceOf, setImages, splitReference } from './images.ts';
 import { isWatched } from './order.ts';
 import { obstaclesFor, refuseObstacles } from './ownership.ts';
 import { inParallel } from './parallel.ts';
@@ -160,14 +160,14 @@ export class ArgoCdDeployer implements Deployer {
       verb: 'Deploy',
       signal,
     });
-    return this.#synced(app, source, written, previous, options, onLine);
+    return this.#synced(app, source, { ...written, images: request.images }, previous, options, onLine);
   }
 
   /** After the commit: Argo CD looks, syncs (by itself, or asked), and tells what it applied. */
   async #synced(
     app: Application,
     { branch }: WrittenSource,
-    written: WrittenImages,
+    written: WrittenImages & { readonly images: readonly ImageToDeploy[] },
     previous: string | null,
     { run, signal }: ApplyOptions,
     onLine: (line: string) => void,
@@ -195,13 +195,15 @@ export class ArgoCdDeployer implements Deployer {
       current = await refreshApplication(access, current, 'normal', follow);
     }
     const done = await awaitRevision(access, current, { holds, since, title }, follow);
-    const targets = (await this.#workloads(done, signal)).map(refOf);
+    const live = await this.#workloads(done, signal);
+    const targets = live.map(refOf);
     const reached = done.sync.revisions.find((revision) => /^[0-9a-f]{40}/.test(revision)) ?? commit;
     const warnings = [
       ...(reached === commit
         ? []
         : [`Argo CD applied ${reached.slice(0, 8)}, which came after ${commit.slice(0, 8)} and holds it.`]),
       ...(targets.length === 0 ? [this.#unwatched(done)] : []),
+      ...(reached === commit ? notTaken(live, written.images) : []),
     ];
     return { objects: done.resources.map(({ ref }) => ref), targets, revision: commit, previous, warnings };
   }
@@ -326,7 +328,7 @@ export class ArgoCdDeployer implements Deployer {
       signal,
       ...(rollback !== 'revert' && { hold: { way: rollback, badTags: hold } }),
     });
-    await this.#synced(app, source, written, null, options, onLine);
+    await this.#synced(app, source, { ...written, images }, null, options, onLine);
     return written.commit;
   }
 
@@ -373,6 +375,19 @@ function asWritten(object: KubeObject): KubeObject {
 async function holdsAny(app: Application, holds: (revision: string) => Promise<boolean>): Promise<boolean> {
   for (const revision of app.sync.revisions) if (await holds(revision)) return true;
   return false;
+}
+
+/** A parameter or an override that nobody knew of decides the version, when what was written does not run. */
+function notTaken(live: readonly KubeObject[], images: readonly ImageToDeploy[]): readonly string[] {
+  const references = imagesOf(live).map(({ reference }) => reference);
+  return images.flatMap((image) => {
+    const repository = normalRepository(image.repository);
+    const own = references.filter((one) => normalRepository(splitReference(one).repository) === repository);
+    if (own.length === 0 || own.some((one) => runsVersion(one, image))) return [];
+    return [
+      `Argo CD applied the commit, but the workloads run ${[...new Set(own)].join(', ')} and not ${image.tag}: something outside of what was written decides the version.`,
+    ];
+  });
 }
 
 function runsVersion(live: string, { repository, tag, digest }: ImageToDeploy): boolean {
