@@ -46,6 +46,8 @@ async function build(): Promise<void> {
     platform: 'node',
     format: 'cjs',
     external: ['vscode'],
+    // What suites outside of the extension host import may ask where it lies.
+    define: { 'import.meta.dirname': '__dirname' },
     logLevel: 'warning',
   });
 }

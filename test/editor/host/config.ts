@@ -1,6 +1,7 @@
 import * as assert from 'node:assert/strict';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
+import { succeededRun, writeRun } from '../samples/runs.ts';
 import { eventually, type TestCase } from '../suite.ts';
 
 const root = (): string => vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? '';
@@ -190,6 +191,44 @@ export const configTests: readonly TestCase[] = [
         async () => vscode.lm.invokeTool('slipway_show_run', { input: {}, toolInvocationToken: undefined }),
         /Nothing was run/,
       );
+    },
+  },
+  {
+    name: 'hovers in a Dockerfile and in slipway.yaml say size, findings and what is live',
+    run: async () => {
+      const before = new Date(Date.now() - 10 * 60_000).toISOString();
+      const run = succeededRun(undefined, before, 5);
+      const outputs = {
+        repository: 'registry.example/shop-api',
+        digest: `sha256:${'a'.repeat(64)}`,
+        platforms: { 'linux/amd64': 'a', 'linux/arm64': 'b' },
+        sizes: { 'linux/amd64': 63_400_000, 'linux/arm64': 61_000_000 },
+      };
+      const events = run.events.map((event) =>
+        event.type === 'step.finished' && event.step === 'build:api' ? { ...event, outputs } : event,
+      );
+      writeRun(root(), { ...run, events });
+      const wordsAt = async (document: vscode.TextDocument, position: vscode.Position) => {
+        const hovers = await vscode.commands.executeCommand<vscode.Hover[]>(
+          'vscode.executeHoverProvider',
+          document.uri,
+          position,
+        );
+        return hovers
+          .flatMap(({ contents }) => contents.map((part) => (part as vscode.MarkdownString).value))
+          .join('\n');
+      };
+      const dockerfile = await open('docker/api.Dockerfile');
+      const ofStage = await eventually(
+        'the hover of the stage',
+        () => wordsAt(dockerfile, new vscode.Position(0, 6)),
+        (words) => /Last run/.test(words),
+      );
+      assert.match(ofStage, /`linux\/amd64`: 63 MB compressed, (no findings|\d+ [A-Z]+)/);
+      assert.match(ofStage, /Live on `dev`: `main-[0-9a-f]+`, verified (9|10) min ago/);
+      const config = await open('slipway.yaml');
+      assert.match(await wordsAt(config, behind(config, 'images:\n  ap')), /Live on `dev`/);
+      assert.match(await wordsAt(config, behind(config, 'environments:\n  de')), /Live: `main-[0-9a-f]+`/);
     },
   },
 ];
