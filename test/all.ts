@@ -58,7 +58,7 @@ const suites: readonly Suite[] = [
   pipeline('locks', 'locks'),
   pipeline('faults', 'rolloutFaults'),
   pipeline('gate', 'gate', 'cosign', 'grype'),
-  sociable(pipeline('builders', 'builders', 'builders')),
+  pipeline('builders', 'builders', 'builders'),
   pipeline('setups', 'setups'),
   pipeline('deploy', 'deploy'),
   pipeline('gitea', 'gitea', 'gitea'),

@@ -157,7 +157,7 @@ function builderOf(driver: string): string {
   const name = `${mark}-${driver}`;
   if (made.includes(name)) return name;
   if (driver === 'kubernetes') execFileSync('kubectl', ['create', 'namespace', mark], { env, stdio: 'pipe' });
-  docker('buildx', 'create', '--driver', driver, '--name', name, ...(drivers[driver] ?? []));
+  docker('buildx', 'create', '--bootstrap', '--driver', driver, '--name', name, ...(drivers[driver] ?? []));
   made.push(name);
   return name;
 }
