@@ -295,30 +295,6 @@ export const markersSuite: Suite = {
         assert.equal(bytesOf('apps/web.yaml'), old[0]);
       });
 
-      await test('a feedback loop is a problem of the workflow, and its fix ends it', async () => {
-        const workflow = '.github/workflows/build.yml';
-        const text = `name: build\non:\n  push:\n    branches: [main] # ours\njobs:\n  image:\n    runs-on: ubuntu-latest\n    steps:\n      - run: docker push ${image}:1.4.\${{ github.run_number }}\n`;
-        workspace.write(workflow, text);
-        await window.openFile(workflow);
-        await window.command('Problems: Focus on Problems View');
-        const problem = page.locator('.markers-panel .monaco-list-row', {
-          hasText: 'which pushes a new tag that the policy chooses, which makes the next commit',
-        });
-        await problem.first().waitFor();
-        await window.screenshot('markers-loop');
-        await page.locator('.editor-instance .view-line').first().click();
-        await goToLine(window, 3);
-        await page.keyboard.press('Control+.');
-        const actions = page.locator('.action-widget .monaco-list-row');
-        await actions.filter({ hasText: 'Add [skip ci] to the commit message' }).waitFor();
-        await actions.filter({ hasText: 'Add apps/** to paths-ignore of .github/workflows/build.yml' }).click();
-        await problem.first().waitFor({ state: 'detached' });
-        assert.equal(bytesOf(workflow), text, 'the file is the person’s to save');
-        await save(workflow);
-        assert.equal(bytesOf(workflow), text.replace('# ours\n', '# ours\n    paths-ignore:\n      - apps/**\n'));
-        await page.keyboard.press('Control+Shift+m');
-      });
-
       await test('Image Updater: its choice in the lens, and the edit it would commit', async () => {
         await window.openFile('argo/app.yaml');
         await lenses((found) => found.some((text) => /shop: 1\.2\.0 is the latest by semver ~1\.2/.test(text)));
