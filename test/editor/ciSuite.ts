@@ -1,14 +1,37 @@
 // The CI view against a host that speaks GitHub's protocol: what a person sees, does, and that nothing is asked while it is hidden.
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type FakeRun, startFakeHost } from '../ci/fakeHost.ts';
+import { zipOf } from '../ci/zip.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
 import { startServer } from './server.ts';
 import { eventually, type Suite } from './suite.ts';
 import { EditorWindow, launchBrowser } from './window.ts';
 
 const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
+
+const REPORTS = zipOf([{ name: 'unit/junit.xml', text: '<testsuites/>\n' }]);
+/** In no source file as a whole: files are searched for it. */
+const TOKEN = `ci-token-${process.pid}-of-the-editor-test`;
+
+const WORKFLOW = '.github/workflows/build.yml';
+const workflowText = (web: string): string => `name: Build
+on:
+  push:
+    branches: [main]
+    paths: ['docker/**']
+jobs:
+  image:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: ${web}acme/setup@v1
+      - uses: aquasecurity/trivy-action@v0.36.0
+        with:
+          image-ref: ghcr.io/acme/shop:1
+          severity: CRITICAL
+`;
 
 function failedRun(): FakeRun {
   return {
@@ -23,6 +46,7 @@ function failedRun(): FakeRun {
     conclusion: 'failure',
     created_at: minutesAgo(12),
     updated_at: minutesAgo(9),
+    artifacts: [{ id: 5, name: 'reports', size: 300, zip: REPORTS }],
     jobs: [
       {
         id: 71,
@@ -78,14 +102,25 @@ export const ciSuite: Suite = {
     const host = await startFakeHost('github');
     host.runs.push(failedRun());
     const workspace = sampleWorkspace();
-    const git = join(workspace.path, '.git');
-    mkdirSync(git);
-    writeFileSync(join(git, 'HEAD'), 'ref: refs/heads/main\n');
-    writeFileSync(join(git, 'config'), `[remote "origin"]\n\turl = ${host.repository.web}acme/shop.git\n`);
+    const git = (...args: string[]) =>
+      execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', ...args], { cwd: workspace.path });
+    workspace.write(WORKFLOW, workflowText(host.repository.web));
+    git('init', '-q', '-b', 'main');
+    git('remote', 'add', 'origin', `${host.repository.web}acme/shop.git`);
+    git('remote', 'add', 'github', 'https://github.com/acme/shop.git');
+    git('add', '.');
+    git('commit', '-qm', 'one');
+    git('update-ref', 'refs/remotes/origin/main', 'HEAD');
+    host.refs = {
+      'refs/heads/main': 'b'.repeat(40),
+      'refs/tags/v1': 'a'.repeat(40),
+      'refs/tags/v1.4.2': 'a'.repeat(40),
+    };
     const server = await startServer({
       settings: {
         'security.workspace.trust.enabled': false,
         'workbench.colorTheme': 'Dark 2026',
+        'files.autoSave': 'off',
         'slipway.ci.hosts': { [host.repository.host]: 'github' },
       },
     });
@@ -174,6 +209,131 @@ export const ciSuite: Suite = {
         await header.click();
         await window.page.locator('.pane-body', { hasText: 'Sign In' }).first().waitFor();
         await window.screenshot('ci-sign-in');
+      });
+
+      const signedOut = () => window.page.locator('.pane-body', { hasText: 'Sign In' }).first().waitFor();
+      const asked = () => host.seen.filter((line) => line.includes('/actions/runs?')).at(-1) ?? '';
+
+      await report.test('takes a token into the secret storage, and shows the runs with it', async () => {
+        host.tokens.add(TOKEN);
+        await window.command('Slipway: Sign In to CI Host');
+        await window.answer('Token for', `  ${TOKEN} `);
+        await eventually('runs behind the token', rows, (list) => list.some((row) => row.includes('Run 7')));
+        assert.match(asked(), / (200|304)$/);
+      });
+
+      await report.test('forgets the token', async () => {
+        await window.command('Slipway: Forget Token of CI Host');
+        await signedOut();
+        await eventually('a request without it', asked, (line) => line.endsWith(' 404'));
+        host.tokens.clear();
+        await window.command('Slipway: Refresh CI');
+        await eventually('runs for everybody', rows, (list) => list.some((row) => row.includes('Run 7')));
+      });
+
+      await report.test('fetches and unpacks what a run left behind', async () => {
+        await window.command('Slipway: Download CI Artifacts');
+        await window.pick('#7 ');
+        await window.pick('reports');
+        await window.answer('Artifacts of Run #7');
+        // The simple dialog starts in the folder of the workspace.
+        await window.page
+          .locator('.quick-input-widget .monaco-button', { hasText: /Unpack Here|OK/ })
+          .first()
+          .click();
+        const file = join(workspace.path, 'reports/unit/junit.xml');
+        await eventually(
+          'the file',
+          () => existsSync(file),
+          (is) => is,
+        );
+        assert.equal(readFileSync(file, 'utf8'), '<testsuites/>\n');
+        assert.equal(host.stored.at(-1)?.authorization, undefined);
+      });
+
+      const lens = () => window.page.locator('.editor-instance .codelens-decoration').allInnerTexts();
+      await report.test('says above the triggers whether a push would start it, and why', async () => {
+        await window.openFile(WORKFLOW);
+        // The folder that was just unpacked is no file of docker/.
+        await eventually('no', lens, (texts) =>
+          texts.join().includes('does not start it: no changed file matches paths'),
+        );
+        workspace.write('docker/api.Dockerfile', 'FROM scratch\nCOPY . /srv\n');
+        git('add', 'docker');
+        await eventually('yes', lens, (texts) => texts.join().includes('starts it: a changed file matches paths'));
+        await window.page.locator('.view-line', { hasText: /^on:$/ }).locator('span').last().hover();
+        await window.page.locator('.monaco-hover-content', { hasText: 'docker/api.Dockerfile' }).first().waitFor();
+        await window.screenshot('ci-push');
+      });
+
+      const quickFix = async (line: string, title: string) => {
+        await window.page.keyboard.press('Escape');
+        await window.page.locator('.view-line', { hasText: line }).locator('span').last().click();
+        const offer = window.page.locator('.action-widget .monaco-list-row', { hasText: title });
+        await eventually(
+          title,
+          async () => {
+            await window.page.keyboard.press('Control+.');
+            return offer.waitFor({ timeout: 2_000 }).then(
+              () => true,
+              () => window.page.keyboard.press('Escape').then(() => false),
+            );
+          },
+          (is) => is,
+        );
+        await offer.first().click();
+      };
+      const saved = async (part: string) => {
+        await window.page.locator('.view-line', { hasText: part }).first().waitFor();
+        await window.page.keyboard.press('Control+s');
+        await eventually(
+          'saved',
+          () => readFileSync(join(workspace.path, WORKFLOW), 'utf8'),
+          (text) => text.includes(part),
+        );
+      };
+
+      await report.test('lets a scan fail the job by a quick fix', async () => {
+        await quickFix('aquasecurity/trivy-action', 'Let the scan fail the job');
+        await saved("          exit-code: '1'");
+      });
+
+      await report.test('pins an action by its commit, with the version behind it', async () => {
+        await quickFix('acme/setup@v1', 'by its commit');
+        await saved(`acme/setup@${'a'.repeat(40)} # v1.4.2`);
+        const text = readFileSync(join(workspace.path, WORKFLOW), 'utf8');
+        const before = workflowText(host.repository.web);
+        assert.equal(
+          text.replace(` # v1.4.2`, '').replace('a'.repeat(40), 'v1').replace("\n          exit-code: '1'", ''),
+          before,
+        );
+      });
+
+      await report.test("goes VS Code's own way to a GitHub account", async () => {
+        // Nobody looks, so github.com is not asked.
+        await header.click();
+        await eventually('collapsed', rows, (list) => list.length === 0);
+        workspace.write('.vscode/settings.json', '{ "slipway.ci.remote": "github" }\n');
+        const choice = window.page.locator('.label-name', { hasText: 'Use a GitHub account of VS Code' });
+        await eventually(
+          'the choice',
+          async () => {
+            await window.page.keyboard.press('Escape');
+            await window.command('Slipway: Sign In to CI Host');
+            return choice.waitFor({ timeout: 3_000 }).then(
+              () => true,
+              () => false,
+            );
+          },
+          (is) => is,
+        );
+        await choice.click();
+        const dialog = window.page.locator('.monaco-dialog-box', { hasText: 'GitHub' });
+        await dialog.waitFor();
+        assert.match((await dialog.innerText()).replaceAll('\u00a0', ' '), /Slipway.*wants to sign in using GitHub/s);
+        await window.screenshot('ci-github-account');
+        await dialog.getByRole('button', { name: 'Cancel' }).click();
+        await dialog.waitFor({ state: 'detached' });
       });
       await window.close();
     } finally {
