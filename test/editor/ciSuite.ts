@@ -1,7 +1,7 @@
 // The CI view against a host that speaks GitHub's protocol: what a person sees, does, and that nothing is asked while it is hidden.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type FakeRun, startFakeHost } from '../ci/fakeHost.ts';
 import { zipOf } from '../ci/zip.ts';
@@ -22,6 +22,9 @@ on:
   push:
     branches: [main]
     paths: ['docker/**']
+  workflow_dispatch:
+    inputs:
+      greeting: { description: what to say, required: true }
 jobs:
   image:
     runs-on: ubuntu-latest
@@ -32,6 +35,14 @@ jobs:
           image-ref: ghcr.io/acme/shop:1
           severity: CRITICAL
 `;
+
+/** Files below a folder that hold a text, small ones as well as logs. */
+function filesWith(folder: string, text: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => existsSync(file) && readFileSync(file).includes(text));
+}
 
 function failedRun(): FakeRun {
   return {
@@ -195,6 +206,26 @@ export const ciSuite: Suite = {
         await eventually('the good end', rows, (list) => list.some((row) => /Run 7.*succeeded/.test(row)));
       });
 
+      await report.test('starts a workflow with its inputs, and cancels the run', async () => {
+        await window.command('Slipway: Start CI Workflow');
+        await window.pick('build');
+        await window.answer('Branch or tag');
+        await window.answer('greeting: what to say', 'hello');
+        const id = String(9_000_000_008);
+        await eventually('the new run', rows, (list) => list.some((row) => row.includes(`Run ${id}`)));
+        assert.deepEqual(host.dispatched.at(-1)?.body, {
+          ref: 'main',
+          inputs: { greeting: 'hello' },
+          return_run_details: true,
+        });
+        await window.command('Slipway: Cancel CI Run');
+        await window.pick(`#${id}`);
+        await eventually('its end', rows, (list) => list.some((row) => new RegExp(`Run ${id}.*cancelled`).test(row)));
+        host.runs.shift();
+        await window.command('Slipway: Refresh CI');
+        await eventually('one run again', rows, (list) => !list.some((row) => row.includes(`Run ${id}`)));
+      });
+
       await report.test('is silent while it is hidden', async () => {
         await header.click();
         await eventually('collapsed', rows, (list) => list.length === 0);
@@ -220,6 +251,16 @@ export const ciSuite: Suite = {
         await window.answer('Token for', `  ${TOKEN} `);
         await eventually('runs behind the token', rows, (list) => list.some((row) => row.includes('Run 7')));
         assert.match(asked(), / (200|304)$/);
+      });
+
+      // The storage of a VS Code in the browser lasts as long as its page: that a desktop's outlives a restart is not seen here.
+      await report.test('keeps the token in no file and no log', async () => {
+        assert.deepEqual([...filesWith(join(server.data, 'data'), TOKEN), ...filesWith(workspace.path, TOKEN)], []);
+        assert.ok(!server.output().includes(TOKEN));
+        assert.deepEqual(
+          window.console.filter((line) => line.includes(TOKEN)),
+          [],
+        );
       });
 
       await report.test('forgets the token', async () => {
