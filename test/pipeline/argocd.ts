@@ -10,7 +10,7 @@ import { moduleFolder } from '../lab/gobuild.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { pushActor } from './support/actor.ts';
 import { agentOf } from './support/agent.ts';
-import { playArgoCd } from './support/argocdPlayer.ts';
+import { type ArgoCdPlayer, playArgoCd } from './support/argocdPlayer.ts';
 import { actorPort, deployment } from './support/deployment.ts';
 import { giteaRepository } from './support/giteaRepository.ts';
 import { run, test } from './support/suite.ts';
@@ -98,6 +98,10 @@ environments:
     deploy: { argocd: { application: ${namespace}/shop } }
     rollout: { stability: 500ms }
     smoke: [ { get: "service/web:http/healthz", json: { status: ok } } ]
+  side:
+    namespace: ${namespace}
+    deploy: { argocd: { application: ${namespace}/side } }
+    rollout: { stability: 500ms }
 `,
 );
 write(
@@ -116,6 +120,37 @@ spec:
 `;
 write('deploy/web.yaml', workload(''));
 write('argocd/shop.yaml', application(UPDATER));
+const sideWorkload = (image: string): string => `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: side }
+spec:
+  selector: { matchLabels: { app: side } }
+  template:
+    metadata: { labels: { app: side } }
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+        - name: side
+          image: ${image}   # the version
+          readinessProbe: { httpGet: { path: /ready, port: 8080 }, periodSeconds: 1 }
+`;
+write('chart/Chart.yaml', 'apiVersion: v2\nname: side\nversion: 0.1.0\n');
+write('chart/values.yaml', `image:\n  repository: ${repository}\n  tag: 1.0.0   # by hand\n`);
+write('chart/templates/side.yaml', sideWorkload('{{ .Values.image.repository }}:{{ .Values.image.tag }}'));
+write('plain/side.yaml', sideWorkload(`${repository}:1.0.0`));
+const updaterObject = `apiVersion: argocd-image-updater.argoproj.io/v1alpha1
+kind: ImageUpdater
+metadata: { name: side, namespace: ${namespace} }
+spec:
+  writeBackConfig: { method: git }
+  applicationRefs:
+    - namePattern: side
+      images:
+        - alias: web
+          imageName: ${repository}:1.x
+          manifestTargets: { helm: { name: image.repository, tag: image.tag } }
+`;
+write('argocd/updater.yaml', updaterObject);
 git('init', '-q', '-b', 'main');
 git('add', '-A');
 git('commit', '-qm', 'first');
@@ -142,6 +177,11 @@ const annotation = (key: string): string => {
   const object = JSON.parse(kubectl(['-n', namespace, 'get', 'applications.argoproj.io', 'shop', '-o', 'json']));
   return object.metadata.annotations?.[key] ?? '';
 };
+const change = (name: string, patch: object): void =>
+  void kubectl([
+    ...['-n', namespace, 'patch', 'applications.argoproj.io', name],
+    ...['--type=merge', '-p', JSON.stringify(patch)],
+  ]);
 const statusOf = async () => JSON.parse((await slipway('--json', 'argocd', 'status')).out);
 /** Until the played controller has compared so often again. */
 const comparisons = async (more: number): Promise<void> => {
@@ -187,16 +227,7 @@ test('health from before the last operation is not believed, nor a comparison th
   try {
     const later = new Date(Date.now() + 60_000).toISOString();
     const patch = { status: { operationState: { finishedAt: later } } };
-    kubectl([
-      '-n',
-      namespace,
-      'patch',
-      'applications.argoproj.io',
-      'shop',
-      '--type=merge',
-      '-p',
-      JSON.stringify(patch),
-    ]);
+    change('shop', patch);
     const stale = await statusOf();
     assert.equal(stale.state, 'stale');
     assert.match(stale.health, /healthy \(not to be trusted/);
@@ -211,16 +242,7 @@ test('health from before the last operation is not believed, nor a comparison th
     git('push', '-q', 'origin', 'HEAD:main');
     const now = new Date(Date.now() - 120_000).toISOString();
     const patch = { status: { operationState: { finishedAt: now } } };
-    kubectl([
-      '-n',
-      namespace,
-      'patch',
-      'applications.argoproj.io',
-      'shop',
-      '--type=merge',
-      '-p',
-      JSON.stringify(patch),
-    ]);
+    change('shop', patch);
     const behind = await statusOf();
     assert.equal(behind.state, 'stale', JSON.stringify(behind));
     assert.match(behind.freshness.why, /has compared with [0-9a-f]{8}, but git holds [0-9a-f]{8}/);
@@ -314,16 +336,7 @@ test('an agent looks again, syncs, and finds nothing paused', async () => {
 });
 
 test('without automation the run asks for the sync itself', async () => {
-  kubectl([
-    '-n',
-    namespace,
-    'patch',
-    'applications.argoproj.io',
-    'shop',
-    '--type=merge',
-    '-p',
-    '{"spec":{"syncPolicy":{"automated":null}}}',
-  ]);
+  change('shop', { spec: { syncPolicy: { automated: null } } });
   const deployed = await slipway('run', '--env', 'dev', '--tag', '1.0.0');
   assert.equal(deployed.code, 0, deployed.text);
   assert.match(live(), /:1\.0\.0$/);
@@ -331,6 +344,58 @@ test('without automation the run asks for the sync itself', async () => {
     kubectl(['-n', namespace, 'get', 'applications.argoproj.io', 'shop', '-o', 'json']),
   ).status.history.at(-1);
   assert.equal(last.initiatedBy.username, 'slipway');
+});
+
+// The namespace is in the name, as the Application is not in Argo CD's own.
+const SIDE_OVERRIDE = `chart/.argocd-source-${namespace}_side.yaml`;
+const sideImage = (): string =>
+  kubectl(['-n', namespace, 'get', 'deploy', 'side', '-o', 'jsonpath={.spec.template.spec.containers[0].image}']);
+let side: ArgoCdPlayer | undefined;
+
+test('other places, Image Updater 1.x: a chart by its override file; a bad version leaves the live object with its tag ignored', async () => {
+  kubectl(['apply', '--server-side', '-f', join(import.meta.dirname, 'fixtures/imageupdater-crd.yaml')]);
+  while (spawnSync('kubectl', ['apply', '-f', '-'], { env, input: updaterObject }).status !== 0)
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  const app = application().replace('name: shop', 'name: side').replace('path: deploy', 'path: chart');
+  kubectl(['apply', '-f', '-'], app);
+  side = playArgoCd({ env, namespace, name: 'side', url: gitea.pushUrl });
+  await pushBroken('1.2.0');
+  const deployed = await slipway('run', '--env', 'side', '--tag', '1.1.0');
+  assert.equal(deployed.code, 0, deployed.text);
+  assert.match(sideImage(), /:1\.1\.0$/);
+  assert.match(remote(SIDE_OVERRIDE), /name: image\.tag\n\s+value: "?1\.1\.0"?/);
+  assert.match(remote('chart/values.yaml'), /tag: 1\.0\.0 {3}# by hand/);
+  const failed = await slipway('run', '--env', 'side', '--tag', '1.2.0');
+  assert.equal(failed.code, 1, failed.text);
+  assert.match(sideImage(), /:1\.1\.0$/);
+  assert.match(remote(SIDE_OVERRIDE), /name: image\.tag\n\s+value: "?1\.1\.0"?/);
+  const live = JSON.parse(kubectl(['-n', namespace, 'get', 'imageupdaters', 'side', '-o', 'json']));
+  const [image] = live.spec.applicationRefs[0].images;
+  assert.deepEqual(image.commonUpdateSettings, { ignoreTags: ['1.2.0'] });
+  assert.deepEqual(image.manifestTargets, { helm: { name: 'image.repository', tag: 'image.tag' } });
+  assert.match(remote('argocd/updater.yaml'), /ignoreTags: ?(?:\[1\.2\.0\]|\n\s+- 1\.2\.0)/);
+});
+
+test('other places, without an updater: the override beats the values, which is said; then values and manifests are written, one token each', async () => {
+  kubectl(['-n', namespace, 'delete', 'imageupdaters', 'side']);
+  const shadowed = await slipway('run', '--env', 'side', '--tag', '1.3.0');
+  assert.equal(shadowed.code, 2, shadowed.text);
+  assert.match(shadowed.text, /image\.tag in chart\/\.argocd-source-\S+_side\.yaml beats what git says/);
+  git('pull', '-q', '--rebase', 'origin', 'main');
+  git('rm', '-q', SIDE_OVERRIDE);
+  git('commit', '-qm', 'The values decide');
+  git('push', '-q', 'origin', 'HEAD:main');
+  const values = remote('chart/values.yaml');
+  const byValues = await slipway('run', '--env', 'side', '--tag', '1.3.0');
+  assert.equal(byValues.code, 0, byValues.text);
+  assert.match(sideImage(), /:1\.3\.0$/);
+  assert.equal(remote('chart/values.yaml'), values.replace('tag: 1.0.0 ', 'tag: 1.3.0 '));
+  const plain = remote('plain/side.yaml');
+  change('side', { spec: { source: { path: 'plain' } } });
+  const byManifest = await slipway('run', '--env', 'side', '--tag', '1.1.0');
+  assert.equal(byManifest.code, 0, byManifest.text);
+  assert.match(sideImage(), /:1\.1\.0$/);
+  assert.equal(remote('plain/side.yaml'), plain.replace(':1.0.0 ', ':1.1.0 '));
 });
 
 /** A version of the image that ends at once with words. */
@@ -348,6 +413,7 @@ async function pushBroken(version: string): Promise<void> {
 
 await run('argocd', async () => {
   await controller.stop();
+  await side?.stop();
   spawnSync('kubectl', ['delete', 'namespace', namespace, '--wait=false'], { env });
   await gitea.remove();
   rmSync(root, { recursive: true, force: true });

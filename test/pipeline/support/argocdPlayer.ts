@@ -2,11 +2,11 @@
 // the cluster on a refresh and on its own, carries out operations, syncs by itself under automation, and keeps the
 // history. Git, kustomize and the API server are real; the rules are those of Argo CD 3.5's documentation and source.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 
 interface Fields {
   readonly [key: string]: unknown;
@@ -83,8 +83,24 @@ export function playArgoCd(options: {
     revision: string,
   ): readonly (Fields & { metadata: { name: string; annotations?: object }; kind: string; apiVersion: string })[] => {
     tool('git', ['checkout', '-q', '--detach', revision]);
-    const text = kubectl(['kustomize', app.spec.source.path]);
-    return parseAllDocuments(text).map((document) => document.toJS());
+    return parseAllDocuments(textOf(app.spec.source.path)).map((document) => document.toJS());
+  };
+  /** A chart with the parameters of its override file, a kustomization, or the files of a folder. */
+  const textOf = (folder: string): string => {
+    const has = (file: string): boolean => existsSync(join(clone, folder, file));
+    if (has('kustomization.yaml')) return kubectl(['kustomize', folder]);
+    if (!has('Chart.yaml')) {
+      const files = readdirSync(join(clone, folder)).filter((file) => file.endsWith('.yaml'));
+      return files.map((file) => readFileSync(join(clone, folder, file), 'utf8')).join('\n---\n');
+    }
+    const override = `.argocd-source-${namespace}_${name}.yaml`;
+    const parameters: { name: string; value: string }[] = has(override)
+      ? parse(readFileSync(join(clone, folder, override), 'utf8')).helm.parameters
+      : [];
+    return tool('helm', [
+      ...['template', name, folder],
+      ...parameters.flatMap((one) => ['--set-string', `${one.name}=${one.value}`]),
+    ]);
   };
 
   /** What differs from git, with the health that Argo CD would give a Deployment. */
