@@ -2,7 +2,7 @@
 // support/argocdPlayer.ts). Deploy by git, health that is stale, rollback under automation and Image Updater.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bundledCli } from '../bundle.ts';
@@ -98,10 +98,6 @@ environments:
     deploy: { argocd: { application: ${namespace}/shop } }
     rollout: { stability: 500ms }
     smoke: [ { get: "service/web:http/healthz", json: { status: ok } } ]
-  side:
-    namespace: ${namespace}
-    deploy: { argocd: { application: ${namespace}/side } }
-    rollout: { stability: 500ms }
 `,
 );
 write(
@@ -353,6 +349,15 @@ const sideImage = (): string =>
 let side: ArgoCdPlayer | undefined;
 
 test('other places, Image Updater 1.x: a chart by its override file; a bad version leaves the live object with its tag ignored', async () => {
+  // Only now: with two environments of Argo CD the commands above would have to name one.
+  appendFileSync(
+    join(root, 'slipway.yaml'),
+    `  side:
+    namespace: ${namespace}
+    deploy: { argocd: { application: ${namespace}/side } }
+    rollout: { stability: 500ms }
+`,
+  );
   kubectl(['apply', '--server-side', '-f', join(import.meta.dirname, 'fixtures/imageupdater-crd.yaml')]);
   while (spawnSync('kubectl', ['apply', '-f', '-'], { env, input: updaterObject }).status !== 0)
     await new Promise((resolve) => setTimeout(resolve, 200));
