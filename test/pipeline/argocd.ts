@@ -386,7 +386,7 @@ test('other places, without an updater: the override beats the values, which is 
   const shadowed = await slipway('run', '--env', 'side', '--tag', '1.3.0');
   assert.equal(shadowed.code, 2, shadowed.text);
   assert.match(shadowed.text, /image\.tag in chart\/\.argocd-source-\S+_side\.yaml beats what git says/);
-  git('pull', '-q', '--rebase', 'origin', 'main');
+  git('pull', '-q', '--rebase', '--autostash', 'origin', 'main');
   git('rm', '-q', SIDE_OVERRIDE);
   git('commit', '-qm', 'The values decide');
   git('push', '-q', 'origin', 'HEAD:main');
