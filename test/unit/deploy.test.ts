@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { KubeObject } from '../../src/engine/cluster/index.ts';
 import { diffObject, quantityOf } from '../../src/engine/deploy/diff.ts';
-import { normalRepository, setImages, splitReference } from '../../src/engine/deploy/images.ts';
+import { normalRepository, runsInstead, setImages, splitReference } from '../../src/engine/deploy/images.ts';
 import { inNamespace, isClusterScoped, parseObjects } from '../../src/engine/deploy/objects.ts';
 import { inOrder } from '../../src/engine/deploy/order.ts';
 import { obstaclesFor, ownersOf, refuseObstacles } from '../../src/engine/deploy/ownership.ts';
@@ -15,6 +15,24 @@ const object = (kind: string, name: string, more: object = {}): KubeObject => ({
   kind,
   metadata: { name },
   ...more,
+});
+
+describe('what runs instead of a version', () => {
+  const runs = (...images: readonly string[]): KubeObject[] =>
+    images.map((image, index) =>
+      object('Deployment', `web-${index}`, { spec: { template: { spec: { containers: [{ name: 'web', image }] } } } }),
+    );
+  const digest = `sha256:${'a'.repeat(64)}`;
+  test.each([
+    ['the version runs', runs('acme.io/web:2.0'), []],
+    ['by its digest alone', runs(`acme.io/web@${digest}`), []],
+    ['beside another of the same repository', runs('acme.io/web:1.0', 'acme.io/web:2.0'), []],
+    ['nothing of the repository', runs('acme.io/api:1.0'), []],
+    ['an older one', runs('acme.io/web:1.0', 'acme.io/web:1.0'), ['acme.io/web:1.0']],
+    ['another digest', runs(`acme.io/web@sha256:${'b'.repeat(64)}`), [`acme.io/web@sha256:${'b'.repeat(64)}`]],
+  ])('%s', (_title, live, expected) => {
+    expect(runsInstead(live, { name: 'web', repository: 'acme.io/web', tag: '2.0', digest })).toEqual(expected);
+  });
 });
 
 describe('parseObjects', () => {

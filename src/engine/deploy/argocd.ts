@@ -38,7 +38,7 @@ import type {
   WayBackOptions,
 } from './deployer.ts';
 import { diffObject, type ObjectDiff } from './diff.ts';
-import { type ImageToDeploy, imagesOf, normalRepository, referenceOf, setImages, splitReference } from './images.ts';
+import { type ImageToDeploy, isVersion, referenceOf, runsInstead, setImages } from './images.ts';
 import { isWatched } from './order.ts';
 import { obstaclesFor, refuseObstacles } from './ownership.ts';
 import { inParallel } from './parallel.ts';
@@ -197,13 +197,16 @@ export class ArgoCdDeployer implements Deployer {
     const done = await awaitRevision(access, current, { holds, since, title }, follow);
     const live = await this.#workloads(done, signal);
     const targets = live.map(refOf);
+    const [other] = written.images
+      .map((image) => ({ image, runs: runsInstead(live, image) }))
+      .filter(({ runs }) => runs.length > 0);
+    if (other !== undefined) throw versionNotTaken(done, commit, other.image, other.runs);
     const reached = done.sync.revisions.find((revision) => /^[0-9a-f]{40}/.test(revision)) ?? commit;
     const warnings = [
       ...(reached === commit
         ? []
         : [`Argo CD applied ${reached.slice(0, 8)}, which came after ${commit.slice(0, 8)} and holds it.`]),
       ...(targets.length === 0 ? [this.#unwatched(done)] : []),
-      ...(reached === commit ? notTaken(live, written.images) : []),
     ];
     return { objects: done.resources.map(({ ref }) => ref), targets, revision: commit, previous, warnings };
   }
@@ -246,7 +249,7 @@ export class ArgoCdDeployer implements Deployer {
         fix: 'Change the constraint or allow-tags of this image, the tag template of this environment, or write: git.',
       });
     }
-    const wanted = request.images.map((image) => ({ image, isSeen: (live: string) => runsVersion(live, image) }));
+    const wanted = request.images.map((image) => ({ image, isSeen: (live: string) => isVersion(live, image) }));
     const startedAt = system.clock.now();
     onLine('Image Updater writes the version; waiting for it (it looks every two minutes by default)');
     for (;;) {
@@ -377,23 +380,17 @@ async function holdsAny(app: Application, holds: (revision: string) => Promise<b
   return false;
 }
 
-/** A parameter or an override that nobody knew of decides the version, when what was written does not run. */
-function notTaken(live: readonly KubeObject[], images: readonly ImageToDeploy[]): readonly string[] {
-  const references = imagesOf(live).map(({ reference }) => reference);
-  return images.flatMap((image) => {
-    const repository = normalRepository(image.repository);
-    const own = references.filter((one) => normalRepository(splitReference(one).repository) === repository);
-    if (own.length === 0 || own.some((one) => runsVersion(one, image))) return [];
-    return [
-      `Argo CD applied the commit, but the workloads run ${[...new Set(own)].join(', ')} and not ${image.tag}: something outside of what was written decides the version.`,
-    ];
+/** Argo CD is content, and yet the version of the commit does not run: success would be a lie. */
+function versionNotTaken(
+  app: Application,
+  commit: string,
+  { tag }: ImageToDeploy,
+  runs: readonly string[],
+): SlipwayError {
+  return new SlipwayError({
+    reason: 'config',
+    code: 'argocd.version-not-taken',
+    message: `Argo CD applied ${commit.slice(0, 8)}, but the workloads of ${app.name} run ${runs.join(', ')} and not ${tag}: something that Slipway did not write decides the version.`,
+    fix: 'Look for a parameter of the Application (argocd app get NAME --show-params), an .argocd-source file or a later values file that sets this image, and remove it.',
   });
-}
-
-function runsVersion(live: string, { repository, tag, digest }: ImageToDeploy): boolean {
-  const [name = '', liveDigest] = live.split('@');
-  const colon = name.lastIndexOf(':');
-  const isTagged = colon > name.lastIndexOf('/');
-  if (normalRepository(isTagged ? name.slice(0, colon) : name) !== normalRepository(repository)) return false;
-  return (isTagged && name.slice(colon + 1) === tag) || (digest !== undefined && liveDigest === digest);
 }

@@ -103,3 +103,19 @@ export function imagesOf(
     });
   });
 }
+
+/** Whether a reference of a container is this very version, by tag or by digest. */
+export function isVersion(reference: string, { repository, tag, digest }: ImageToDeploy): boolean {
+  const seen = splitReference(reference);
+  if (normalRepository(seen.repository) !== normalRepository(repository)) return false;
+  return seen.tag === tag || (digest !== undefined && seen.digest === digest);
+}
+
+/** What runs of the image's repository where none of it is the version asked for; empty = the version runs, or nothing of the repository. */
+export function runsInstead(live: readonly KubeObject[], image: ImageToDeploy): readonly string[] {
+  const repository = normalRepository(image.repository);
+  const own = imagesOf(live)
+    .map(({ reference }) => reference)
+    .filter((reference) => normalRepository(splitReference(reference).repository) === repository);
+  return own.some((reference) => isVersion(reference, image)) ? [] : [...new Set(own)];
+}
