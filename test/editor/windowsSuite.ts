@@ -139,8 +139,8 @@ export const windowsSuite: Suite = {
         });
         assert.deepEqual(ends, ['cancelled', 'cancelled']);
         const third = await open();
-        await rowIs(third, 'dev', /cancelled/);
-        await rowIs(third, 'qa', /cancelled/);
+        await rowIs(third, 'dev', /interrupted: the window was closed/);
+        await rowIs(third, 'qa', /interrupted: the window was closed/);
         await third.command('Slipway: Resume Run');
         const rows = third.page.locator('.quick-input-list .monaco-list-row');
         await eventually(

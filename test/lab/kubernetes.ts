@@ -166,7 +166,10 @@ const kubeletConfig = {
   maxPods: 110,
   serializeImagePulls: false,
   registryPullQPS: 0,
-  eventRecordQPS: 0,
+  // Zero is no "unlimited": the kubelet (1.35) hands it to client-go, which takes it for its default of five a second, and events of
+  // many pods then come minutes late.
+  eventRecordQPS: 500,
+  eventBurst: 1000,
 };
 
 const proxyConfig = {

@@ -252,7 +252,7 @@ function words(
     return {
       code: 'crash.exited',
       message: `Container ${container.name} ended normally ${times}, though it should go on running${quote}.`,
-      fix: 'Start the program in the foreground; use a Job for work that ends.',
+      fix: `Start the program in the foreground; use a Job for work that ends.${looksLikeProbeKill(container, last) ? ' Its ends also look like those after a failed liveness or startup probe, whose event may be late or lost: then correct the probe.' : ''}`,
       evidence,
     };
   }
