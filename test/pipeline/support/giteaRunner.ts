@@ -206,6 +206,9 @@ export class GiteaRunner {
         cwd: folder,
         env: {
           ...this.#env,
+          // What a job installs globally stays in the runner's own folder and off the machine.
+          npm_config_prefix: join(this.#root, 'npm'),
+          PATH: `${join(this.#root, 'npm', 'bin')}:${this.#env.PATH}`,
           CI: 'true',
           GITHUB_ACTIONS: 'true',
           GITEA_ACTIONS: 'true',
