@@ -103,6 +103,14 @@ describe('buildFailure', () => {
     ['ERROR: failed to solve: process "/bin/sh -c x" did not complete: exec format error', 'build.emulation'],
     ['ERROR: no match for platform in manifest: not found', 'image.platform'],
     ['denied: requested access to the resource is denied', 'registry.denied'],
+    [
+      'ERROR: unexpected status from HEAD request to http://localhost:5000/v2/a/b/manifests/slipway-staging: 500 Internal Server Error',
+      'registry.error',
+    ],
+    [
+      'ERROR: failed to resolve source metadata for r.io/base:1: unexpected status from HEAD request to https://r.io/v2/base/manifests/1: 503 Service Unavailable',
+      'build.base-image',
+    ],
     ['ERROR: Multi-platform build is not supported for the docker driver.', 'build.driver'],
     ['write /x: no space left on device', 'build.disk'],
     ['ERROR: no builder "arm" found', 'build.builder'],

@@ -80,7 +80,8 @@ const RULES: readonly Rule[] = [
     }),
   },
   {
-    pattern: /failed to push [^\n]*?unexpected status from [A-Z]+ request to \S+: (5\d\d [^\n]*)/,
+    // A builder that pushes by the image store of its daemon leaves out the "failed to push"; a base image is told above.
+    pattern: /unexpected status from [A-Z]+ request to \S+: (5\d\d [^\n]*)/,
     code: 'registry.error',
     say: ([, status = ''], image) => ({
       message: `The registry of ${image.repository} failed during the push: ${status.trim()}.`,
