@@ -32,7 +32,8 @@ export function taskLines(root: string): (event: RunEvent) => readonly string[] 
       case 'rollback.finished':
         return [`  rollback: ${event.message}`];
       case 'run.finished':
-        return [`run ${event.outcome} in ${duration(event.durationMs)}`];
+        // The id again: it is a link, and the first line has scrolled away.
+        return [`run ${event.run} ${event.outcome} in ${duration(event.durationMs)}`];
       default:
         return [];
     }

@@ -66,6 +66,8 @@ export class Tasks extends Owner implements vscode.TaskProvider {
     );
     if (definition.until === 'build') task.group = vscode.TaskGroup.Build;
     task.detail = detailOf(definition);
+    // A terminal that VS Code (1.139) uses again for a custom execution shows neither output nor end of the second one.
+    task.presentationOptions = { panel: vscode.TaskPanelKind.New };
     return task;
   }
 }

@@ -21,7 +21,7 @@ export async function taskCases(report: Report, stage: Stage): Promise<void> {
     await eventually(
       'terminal',
       () => lines.innerText(),
-      (text) => text.includes('run failed in') && text.includes('web.Dockerfile:3'),
+      (text) => /run \S+ failed in/.test(text) && text.includes('web.Dockerfile:3'),
     );
     await window.screenshot('actions-task-failed');
     await window.command('Problems: Focus on Problems View');
@@ -53,7 +53,7 @@ export async function taskCases(report: Report, stage: Stage): Promise<void> {
       await eventually(
         'terminal',
         () => lines.innerText(),
-        (text) => text.includes('run succeeded in') && text.includes(view.id),
+        (text) => text.includes(`run ${view.id} succeeded in`),
       );
       await eventually(
         'Problems of the task',
@@ -86,10 +86,11 @@ async function followLink({ window }: Stage, text: string): Promise<void> {
     return undefined;
   }, text);
   assert.ok(spot !== undefined, `${text} in one piece of a line`);
-  await page.mouse.move(spot.x - 20, spot.y);
-  await page.mouse.move(spot.x, spot.y);
-  await page.locator('.terminal-wrapper.active .xterm-cursor-pointer').waitFor();
+  // A word is a link in the terminal while Ctrl is held over it.
   await page.keyboard.down('Control');
+  await page.mouse.move(spot.x - 20, spot.y);
+  await page.mouse.move(spot.x, spot.y, { steps: 5 });
+  await page.locator('.terminal-wrapper.active .xterm-cursor-pointer').waitFor();
   await page.mouse.click(spot.x, spot.y);
   await page.keyboard.up('Control');
 }
