@@ -1,44 +1,20 @@
-import type { YamlEntry, YamlNode } from './nodes.ts';
+import { WalkedNode, type YamlEntry, type YamlNode } from './nodes.ts';
 
-/** A node made of others; what can be derived from entries, items and text is derived. */
-export abstract class DerivedNode implements YamlNode {
-  abstract readonly kind: YamlNode['kind'];
+/** A node made of others: it stands where the shown one does, and its data is that of its parts. */
+export abstract class DerivedNode extends WalkedNode {
   readonly place: YamlNode['place'];
   readonly offsets: YamlNode['offsets'];
   readonly tag?: string;
 
   constructor(shown: YamlNode) {
+    super();
     this.place = shown.place;
     this.offsets = shown.offsets;
     if (shown.tag !== undefined) this.tag = shown.tag;
   }
 
-  abstract entries(): readonly YamlEntry[];
-  abstract items(): readonly YamlNode[];
-  abstract text(): string | undefined;
   /** The plain data of a scalar. */
   protected abstract scalar(): unknown;
-
-  get(key: string): YamlNode | undefined {
-    return this.entries().find((entry) => entry.key === key)?.value;
-  }
-
-  at(...path: readonly (string | number)[]): YamlNode | undefined {
-    let node: YamlNode | undefined = this;
-    for (const part of path) node = typeof part === 'number' ? node?.items()[part] : node?.get(part);
-    return node;
-  }
-
-  string(key: string): string | undefined {
-    return this.get(key)?.text();
-  }
-
-  strings(key: string): readonly string[] {
-    const value = this.get(key);
-    if (value === undefined) return [];
-    const one = value.text();
-    return one === undefined ? value.items().flatMap((item) => item.text() ?? []) : [one];
-  }
 
   value(): unknown {
     if (this.kind === 'map') return Object.fromEntries(this.entries().map(({ key, value }) => [key, value.value()]));

@@ -106,7 +106,41 @@ class Source {
 const MOST_HOPS = 8;
 const MOST_NODES = 200_000;
 
-class View implements YamlNode {
+/** What of a node follows from its entries, items and text. */
+export abstract class WalkedNode implements YamlNode {
+  abstract readonly kind: YamlNode['kind'];
+  abstract readonly place: YamlNode['place'];
+  abstract readonly offsets: YamlNode['offsets'];
+  abstract readonly tag?: string;
+
+  abstract entries(): readonly YamlEntry[];
+  abstract items(): readonly YamlNode[];
+  abstract text(): string | undefined;
+  abstract value(): unknown;
+
+  get(key: string): YamlNode | undefined {
+    return this.entries().find((entry) => entry.key === key)?.value;
+  }
+
+  at(...path: readonly (string | number)[]): YamlNode | undefined {
+    let node: YamlNode | undefined = this;
+    for (const part of path) node = typeof part === 'number' ? node?.items()[part] : node?.get(part);
+    return node;
+  }
+
+  string(key: string): string | undefined {
+    return this.get(key)?.text();
+  }
+
+  strings(key: string): readonly string[] {
+    const value = this.get(key);
+    if (value === undefined) return [];
+    const one = value.text();
+    return one === undefined ? value.items().flatMap((item) => item.text() ?? []) : [one];
+  }
+}
+
+class View extends WalkedNode {
   readonly kind: YamlNode['kind'];
   readonly place: Place;
   readonly offsets: readonly [start: number, end: number];
@@ -115,6 +149,7 @@ class View implements YamlNode {
   readonly #node: Node | null;
 
   constructor(source: Source, written: Node | null, fallback?: Node) {
+    super();
     this.#source = source;
     let node: Node | null | undefined = written;
     for (let hops = 0; isAlias(node) && hops < MOST_HOPS; hops += 1) node = node.resolve(source.document);
@@ -130,16 +165,6 @@ class View implements YamlNode {
         : isScalar(this.#node) && this.#node.value !== null
           ? 'scalar'
           : 'empty';
-  }
-
-  get(key: string): YamlNode | undefined {
-    return this.entries().find((entry) => entry.key === key)?.value;
-  }
-
-  at(...path: readonly (string | number)[]): YamlNode | undefined {
-    let node: YamlNode | undefined = this;
-    for (const part of path) node = typeof part === 'number' ? node?.items()[part] : node?.get(part);
-    return node;
   }
 
   entries(): readonly YamlEntry[] {
@@ -185,17 +210,6 @@ class View implements YamlNode {
     if (typeof this.#node.value === 'string') return this.#node.value;
     // As written, so that 1.20 stays 1.20.
     return this.#node.source ?? String(this.#node.value);
-  }
-
-  string(key: string): string | undefined {
-    return this.get(key)?.text();
-  }
-
-  strings(key: string): readonly string[] {
-    const value = this.get(key);
-    if (value === undefined) return [];
-    const one = value.text();
-    return one === undefined ? value.items().flatMap((item) => item.text() ?? []) : [one];
   }
 
   value(): unknown {
