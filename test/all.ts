@@ -43,6 +43,7 @@ const suites: readonly Suite[] = [
   ...['lab', 'page', 'markers', 'trust', 'rollout', 'tree', 'surfaces', 'windows', 'ci', 'host'].map(editor),
   pipeline('flux', 'flux', 'flux', 'gitea'),
   pipeline('argocd', 'argocd', 'gitea'),
+  pipeline('flux sources', 'fluxSources', 'flux'),
   {
     name: 'corpus',
     argv: ['node', 'test/rollout/main.ts', '--quick', '--jobs', '8'],

@@ -573,6 +573,28 @@ describe('sources other than git', () => {
     expect(cause.message).toMatch(words);
   });
 
+  it('a chart that cannot be had is named while helm-controller still waits for it', () => {
+    const charts = object('HelmRepository', 'charts');
+    const chart = object('HelmChart', 'web', {
+      spec: { sourceRef: { kind: 'HelmRepository', name: 'charts' } },
+      conditions: [notReady('InvalidChartReference', "no 'web' chart with version matching '7.x' found")],
+    });
+    const waits = (conditions: readonly Condition[]) =>
+      object('HelmRelease', 'web', {
+        spec: { chart: { spec: { chart: 'web', sourceRef: { kind: 'HelmRepository', name: 'charts' } } } },
+        status: { helmChart: 'flux-system/web' },
+        conditions,
+      });
+    const reconciling = { type: 'Reconciling', status: 'True', reason: 'Progressing', message: 'reconciliation in progress' };
+    const released = (objects: readonly KubeObject[]) =>
+      fluxChains({ objects, workloads: [], pods: [] }, { now: 0 })[0]?.links.find(({ step }) => step === 'released');
+    const release = waits([reconciling]);
+    expect(released([charts, chart, release])).toMatchObject({ state: 'stuck', cause: { code: 'flux.chart-version' } });
+    expect(released([charts, object('HelmChart', 'web', { spec: chart.spec as object }), release])).toMatchObject({
+      state: 'working',
+    });
+  });
+
   it('a chart registry by OCI has no status, and is fine', () => {
     const registry = object('HelmRepository', 'charts', { spec: { type: 'oci', url: 'oci://r/charts' } });
     const bare = { ...registry, status: undefined };

@@ -2,7 +2,7 @@
 import { at, type KubeObject, listOf, numberOf, textOf } from '../cluster/object.ts';
 import { CompiledPolicy, compilePolicy, defaultExclusionList, type PolicyRules, selectTag } from '../gitops/index.ts';
 import { type Cause, causeOf } from './causes.ts';
-import { commitOf, dependenciesOf, keyOf, keyOfObject, revisionText } from './kinds.ts';
+import { commitOf, dependenciesOf, keyOf, keyOfObject, revisionText, sourceOf } from './kinds.ts';
 import { type ChainLink, done, link, type Said, stuck, waiting } from './link.ts';
 import { reminderOf } from './reminder.ts';
 import { ago, durationMs, lastSpecWrite, type Standing, standingOf } from './standing.ts';
@@ -359,9 +359,17 @@ export function releasedLink(release: KubeObject, context: LinkContext): ChainLi
   return link('released', release, released(release, context));
 }
 
+/** A chart that cannot be had: helm-controller (1.4) looks at it again, and says so, only half a minute later. */
+function chartProblem(release: KubeObject, context: LinkContext): Said | undefined {
+  const reference = sourceOf(release);
+  const chart = reference?.kind === 'HelmChart' ? context.find(keyOf(reference)) : undefined;
+  const standing = chart === undefined ? undefined : standingOf(chart);
+  return chart !== undefined && standing?.state === 'failed' ? failed(chart, standing, context) : undefined;
+}
+
 function released(release: KubeObject, context: LinkContext): Said {
   const own = ownState(release, context, 'changes are not released.');
-  if (own !== undefined) return own;
+  if (own !== undefined) return own.state === 'working' ? (chartProblem(release, context) ?? own) : own;
   const [latest] = listOf(at(release, 'status', 'history'));
   if (latest === undefined) return waiting('Nothing is released yet.');
   const chart = `${textOf(latest.chartName) ?? 'chart'} ${textOf(latest.chartVersion) ?? '?'}`;
