@@ -585,7 +585,12 @@ describe('sources other than git', () => {
         status: { helmChart: 'flux-system/web' },
         conditions,
       });
-    const reconciling = { type: 'Reconciling', status: 'True', reason: 'Progressing', message: 'reconciliation in progress' };
+    const reconciling = {
+      type: 'Reconciling',
+      status: 'True',
+      reason: 'Progressing',
+      message: 'reconciliation in progress',
+    };
     const released = (objects: readonly KubeObject[]) =>
       fluxChains({ objects, workloads: [], pods: [] }, { now: 0 })[0]?.links.find(({ step }) => step === 'released');
     const release = waits([reconciling]);

@@ -53,22 +53,19 @@ function wayLines({ to, trust, choices }: RollbackWays): readonly string[] {
     `Back to ${to} (${trust === 'verified' ? 'was verified here' : 'was live before'}):`,
     ...choices.flatMap(({ how, title, verdict, tag, next, warnings, files }, index) => [
       `${index + 1}. ${how}: ${title} — ${words[verdict]}${verdict === 'differs' ? ` (${tag})` : ''}`,
-      ...files.flatMap(({ path, before, after }) => changedLines(path, before, after)),
+      ...files.flatMap(changedLines),
       ...next.map(({ controller, does }) => `     ${controller} ${does}`),
       ...warnings.map((warning) => `     ! ${warning}`),
     ]),
   ];
 }
 
-/** The lines that differ, by number: edits of one token keep the number of lines, inserted ones move the rest. */
-function changedLines(path: string, before: string, after: string): readonly string[] {
-  const old = before.split('\n');
-  const now = after.split('\n');
-  let start = 0;
-  while (start < old.length && start < now.length && old[start] === now[start]) start += 1;
-  let tail = 0;
-  while (tail < old.length - start && tail < now.length - start && old.at(-1 - tail) === now.at(-1 - tail)) tail += 1;
-  const shown = (sign: string, lines: readonly string[]) =>
-    lines.slice(start, lines.length - tail).map((line) => `     ${sign} ${line.replace(/\r$/, '')}`);
-  return [`     ${path}:${start + 1}`, ...shown('-', old).slice(0, 12), ...shown('+', now).slice(0, 12)];
+function changedLines({
+  path,
+  line,
+  removed,
+  added,
+}: RollbackWays['choices'][number]['files'][number]): readonly string[] {
+  const shown = (sign: string, lines: readonly string[]) => lines.slice(0, 12).map((text) => `     ${sign} ${text}`);
+  return [`     ${path}:${line}`, ...shown('-', removed), ...shown('+', added)];
 }

@@ -20,6 +20,7 @@ import type { DeployRequest } from './deployer.ts';
 import { type FollowOptions, followApply, followSource, type Goal } from './fluxFollow.ts';
 import { indexOf, markerFiles, openBranch, writeRefs } from './fluxGit.ts';
 import { type FluxView, knownTags, type PolicyView } from './fluxPlan.ts';
+import type { RollbackChoice } from './fluxWays.ts';
 
 export interface BackStep {
   readonly policy: PolicyView;
@@ -109,6 +110,25 @@ export const tagAfter = (way: WayStep): string =>
     ? way.step.good
     : (way.recipe.selection.latest ?? way.recipe.selection.anyOf[0] ?? way.step.good);
 
+/** What each controller does once the way is in git. */
+export function nextSteps(how: RollbackWay, ways: readonly WayStep[]): RollbackChoice['next'] {
+  const recipes = ways.flatMap(({ recipe }) => recipe?.next ?? []);
+  if (how !== 'revert') return recipes;
+  const active = ways.flatMap(({ step }) => step.policy.active);
+  const names = [...new Set(active.map(({ metadata }) => metadata.name))].join(', ');
+  return [
+    { controller: 'source-controller', does: 'fetches the commit' },
+    { controller: 'kustomize-controller', does: `applies ${ways.map(tagAfter).join(', ')}` },
+    {
+      controller: 'image-automation-controller',
+      does:
+        active.length === 0
+          ? 'writes nothing: no active automation covers the markers'
+          : `writes ${ways.map(({ step }) => step.bad).join(', ')} again at the next run of ${names}`,
+    },
+  ];
+}
+
 /** The first way that stays at exactly the version wanted: `revert` where nobody writes against it. */
 export async function chooseWay(back: GoBack): Promise<RollbackWay> {
   const isOwned = back.steps.some(({ policy }) => policy.active.length > 0);
@@ -161,6 +181,7 @@ export async function goBack(back: GoBack, how: RollbackWay, options: BackOption
       ? `committed: ${pushed.commit.slice(0, 7)} on ${branch.remote}/${branch.branch}, ${pushed.files.join(', ')}`
       : `committed: nothing, ${branch.remote}/${branch.branch} holds it already`,
   );
+  for (const { controller, does } of nextSteps(how, ways)) onLine(`next: ${controller} ${does}`);
   await followSource(back.view.source, pushed.commit, branch, options);
   if (how === 'exclude' || how === 'pin') await followRules(back, pushed.commit, options);
   await followApply(goals, options);

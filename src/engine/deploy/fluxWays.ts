@@ -1,6 +1,6 @@
 // The ways back as a person chooses between them: what each changes in git, and what every controller would do next.
 import type { RollbackWay } from '../project/model.ts';
-import { type GoBack, readBranch, recipeOf, tagAfter, textsOf, WAYS, type WayStep } from './fluxRollback.ts';
+import { type GoBack, nextSteps, readBranch, recipeOf, tagAfter, textsOf, WAYS, type WayStep } from './fluxRollback.ts';
 
 export interface RollbackChoice {
   readonly how: RollbackWay;
@@ -12,8 +12,19 @@ export interface RollbackChoice {
   /** What each controller does next, in order. */
   readonly next: readonly { readonly controller: string; readonly does: string }[];
   readonly warnings: readonly string[];
-  /** The files of the branch before and after. */
-  readonly files: readonly { readonly path: string; readonly before: string; readonly after: string }[];
+  /** What changes on the branch. */
+  readonly files: readonly ChangedFile[];
+}
+
+export interface ChangedFile {
+  readonly path: string;
+  readonly before: string;
+  readonly after: string;
+  /** Of the first line that differs, from 1. */
+  readonly line: number;
+  /** From the first to the last line that differs. */
+  readonly removed: readonly string[];
+  readonly added: readonly string[];
 }
 
 /** All that can be carried out, best first. Writes nothing. */
@@ -32,7 +43,6 @@ export async function waysBack(back: GoBack): Promise<readonly RollbackChoice[]>
     ]);
     const recipes = ways.flatMap(({ recipe }) => recipe ?? []);
     const active = ways.flatMap(({ step }) => step.policy.active);
-    const names = [...new Set(active.map(({ metadata }) => metadata.name))].join(', ');
     choices.push({
       how,
       title:
@@ -48,24 +58,29 @@ export async function waysBack(back: GoBack): Promise<readonly RollbackChoice[]>
               recipes.some((one) => one.verdict === verdict),
             ) ?? 'sticks'),
       tag: ways.map(tagAfter).join(', '),
-      next:
-        how === 'revert'
-          ? [
-              { controller: 'source-controller', does: 'fetches the commit' },
-              { controller: 'kustomize-controller', does: `applies ${ways.map(tagAfter).join(', ')}` },
-              {
-                controller: 'image-automation-controller',
-                does:
-                  active.length === 0
-                    ? 'writes nothing: no active automation covers the markers'
-                    : `writes ${ways.map(({ step }) => step.bad).join(', ')} again at the next run of ${names}`,
-              },
-            ]
-          : recipes.flatMap(({ next }) => next),
+      next: nextSteps(how, ways),
       warnings: [...new Set(recipes.flatMap(({ warnings }) => warnings))],
-      files: [...files].map(([path, after]) => ({ path, before: branch.texts.get(path) ?? '', after })),
+      files: [...files].map(([path, after]) => changedFile(path, branch.texts.get(path) ?? '', after)),
     });
   }
   const order = { sticks: 0, differs: 1, bounces: 2 } as const;
   return choices.sort((a, b) => order[a.verdict] - order[b.verdict]);
+}
+
+function changedFile(path: string, before: string, after: string): ChangedFile {
+  const lines = (text: string) => text.split('\n').map((line) => line.replace(/\r$/, ''));
+  const old = lines(before);
+  const now = lines(after);
+  let start = 0;
+  while (start < old.length && start < now.length && old[start] === now[start]) start += 1;
+  let tail = 0;
+  while (tail < old.length - start && tail < now.length - start && old.at(-1 - tail) === now.at(-1 - tail)) tail += 1;
+  return {
+    path,
+    before,
+    after,
+    line: start + 1,
+    removed: old.slice(start, old.length - tail),
+    added: now.slice(start, now.length - tail),
+  };
 }

@@ -12,6 +12,7 @@ import type { EngineLoader } from '../run/engineLoader.ts';
 import { age, conditionOf } from '../words.ts';
 import type { Root } from '../workspace.ts';
 import { deployDiffText, environmentText } from './compareText.ts';
+import { pickWay } from './rollbackWay.ts';
 import { pickDeployable } from './stageCommands.ts';
 import type { TextDocuments } from './textDocuments.ts';
 
@@ -34,8 +35,9 @@ export function environmentCommands(parts: EnvironmentCommandParts): readonly Co
       run: async (argument) => {
         const { root, environment } = await target(argument, vscode.l10n.t('Roll Back'));
         const to = await pickRevision(loader, root, environment, argument);
+        const how = await pickWay(parts, root, environment, to, argument);
         await confirmProtected(root, environment.name, 'roll back');
-        await watchRun(parts, root, environment.name, parts.runner.rollBack(root, environment.name, to));
+        await watchRun(parts, root, environment.name, parts.runner.rollBack(root, environment.name, { to, how }));
       },
     },
     {

@@ -14,6 +14,7 @@ import type { EngineLoader } from '../run/engineLoader.ts';
 import { age } from '../words.ts';
 import type { Root, Workspace } from '../workspace.ts';
 import { fluxName, outcomeOf, type Switchable, switchables } from './deliveryText.ts';
+import { initDeliveryCommand } from './initDelivery.ts';
 
 export interface DeliveryParts {
   readonly workspace: Workspace;
@@ -29,6 +30,7 @@ export function deliveryCommands(parts: DeliveryParts): readonly CommandSpec[] {
     { id: 'slipway.reconcile', needs: 'trusted', run: (argument) => reconcile(parts, argument) },
     { id: 'slipway.suspend', needs: 'trusted', run: (argument) => suspend(parts, argument) },
     { id: 'slipway.resumeDelivery', needs: 'trusted', run: (argument) => resume(parts, argument) },
+    initDeliveryCommand(parts),
   ];
 }
 

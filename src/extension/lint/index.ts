@@ -52,7 +52,11 @@ export class LintProblems extends Owner implements vscode.CodeActionProvider {
     );
     const open = (document: vscode.TextDocument): void => {
       if (!WORKFLOW.test(document.uri.fsPath) || document.uri.scheme !== 'file') return;
-      void model.ready().catch((error: unknown) => parts.log.error('Reading workflows failed', error as Error));
+      // A file whose folder was made just now may have come without word of it, so opening one is a reason to look again.
+      void model.ready().then(
+        () => this.#soon(),
+        (error: unknown) => parts.log.error('Reading workflows failed', error as Error),
+      );
     };
     this.own(vscode.workspace.onDidOpenTextDocument(open));
     for (const document of vscode.workspace.textDocuments) open(document);

@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import type { RunEvent, RunId } from '../../engine/events/index.ts';
-import type { PlanRequest, RunView } from '../../engine/main.ts';
+import type { PlanRequest, RollbackWay, RunView } from '../../engine/main.ts';
 import { HostEndedError, SlipwayError } from '../../engine/problems/index.ts';
 import type { EnvironmentConfig } from '../../engine/project/model.ts';
 import type { System } from '../../engine/system/index.ts';
@@ -74,10 +74,14 @@ export class Runner extends Owner {
     return this.#execute(root, environment, (engine, options) => engine.resume({ run, ...options }));
   }
 
-  /** Without `to`, to the last verified version. */
-  rollBack(root: Root, environment: string, to: string | undefined): Promise<RunView> {
+  /** Without `to`, to the last verified version; without `how`, under Flux by the first way that stays. */
+  rollBack(
+    root: Root,
+    environment: string,
+    { to, how }: { readonly to: string | undefined; readonly how: RollbackWay | undefined },
+  ): Promise<RunView> {
     return this.#execute(root, environment, (engine, options) =>
-      engine.rollBack({ environment, ...(to !== undefined && { to }), ...options }),
+      engine.rollBack({ environment, ...(to !== undefined && { to }), ...(how !== undefined && { how }), ...options }),
     );
   }
 
