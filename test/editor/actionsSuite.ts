@@ -9,10 +9,9 @@ import { Stage } from './actions/stage.ts';
 import { stageCases } from './actions/stageCases.ts';
 import { taskCases } from './actions/taskCases.ts';
 import { workloadCases } from './actions/workloadCases.ts';
+import { type EditorOptions, trusted, withEditor } from './editor.ts';
 import { createDepot } from './samples/depot.ts';
-import { startServer } from './server.ts';
 import type { Suite } from './suite.ts';
-import { launchBrowser } from './window.ts';
 
 export const actionsSuite: Suite = {
   name: 'actions',
@@ -20,10 +19,9 @@ export const actionsSuite: Suite = {
   run: async (report) => {
     const lab = labEnvironment();
     const depot = createDepot(lab);
-    const server = await startServer({
+    const options: EditorOptions = {
       settings: {
-        'security.workspace.trust.enabled': false,
-        'workbench.colorTheme': 'Dark 2026',
+        ...trusted,
         // Only then is a terminal's text in the document.
         'terminal.integrated.gpuAcceleration': 'off',
         // Otherwise the list of tasks has other levels once one of them was used.
@@ -41,9 +39,9 @@ export const actionsSuite: Suite = {
         },
       ],
       env: lab.env,
-    });
-    const browser = await launchBrowser();
-    try {
+      remove: depot.remove,
+    };
+    await withEditor(options, async ({ browser, server }) => {
       const stage = await Stage.open(browser, server, depot);
       await stageCases(report, stage);
       await workloadCases(report, stage);
@@ -51,13 +49,6 @@ export const actionsSuite: Suite = {
       await taskCases(report, stage);
       await deliveryCases(report, stage);
       await resumeCases(report, stage, browser, server);
-    } catch (error) {
-      console.log(server.output().slice(-3000));
-      throw error;
-    } finally {
-      await browser.close();
-      await server.stop();
-      depot.remove();
-    }
+    });
   },
 };

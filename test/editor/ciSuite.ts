@@ -5,10 +5,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type FakeRun, startFakeHost } from '../ci/fakeHost.ts';
 import { zipOf } from '../ci/zip.ts';
+import { type EditorOptions, trusted, withEditor } from './editor.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
-import { startServer } from './server.ts';
 import { eventually, type Suite } from './suite.ts';
-import { EditorWindow, launchBrowser } from './window.ts';
 
 const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
 
@@ -127,17 +126,19 @@ export const ciSuite: Suite = {
       'refs/tags/v1': 'a'.repeat(40),
       'refs/tags/v1.4.2': 'a'.repeat(40),
     };
-    const server = await startServer({
+    const options: EditorOptions = {
       settings: {
-        'security.workspace.trust.enabled': false,
-        'workbench.colorTheme': 'Dark 2026',
+        ...trusted,
         'files.autoSave': 'off',
         'slipway.ci.hosts': { [host.repository.host]: 'github' },
       },
-    });
-    const browser = await launchBrowser();
-    try {
-      const window = await EditorWindow.open(browser, server, { open: workspace.path });
+      remove: async () => {
+        await host.close();
+        workspace.remove();
+      },
+    };
+    await withEditor(options, async ({ server, open }) => {
+      const window = await open({ open: workspace.path });
       // "Policies" contains the same letters, so the header is found by its label for screen readers.
       const header = window.page.locator('.sidebar .pane-header[aria-label^="CI "]');
       const pane = window.page
@@ -377,11 +378,6 @@ export const ciSuite: Suite = {
         await dialog.waitFor({ state: 'detached' });
       });
       await window.close();
-    } finally {
-      await browser.close();
-      await server.stop();
-      await host.close();
-      workspace.remove();
-    }
+    });
   },
 };

@@ -3,12 +3,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildBundle } from '../bundle.ts';
+import { trusted, withEditor } from './editor.ts';
 import { gatedRun, rolledBackRun, succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
-import { startServer } from './server.ts';
 import { eventually } from './suite.ts';
 import { themes } from './themes/index.ts';
-import { EditorWindow, launchBrowser } from './window.ts';
+import { type EditorWindow, launchBrowser } from './window.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 process.chdir(root);
@@ -72,11 +72,9 @@ try {
     const [first, second] = [minutesAgo(95), minutesAgo(4)];
     writeRun(workspace.path, succeededRun(idAt(first, '11aa22'), first));
     writeRun(workspace.path, rolledBackRun(idAt(second, '77be01'), second));
-    const server = await startServer({
-      settings: { 'security.workspace.trust.enabled': false, 'workbench.colorTheme': theme.label },
-    });
-    try {
-      const window = await EditorWindow.open(browser, server, { open: workspace.path, size });
+    const settings = { ...trusted, 'workbench.colorTheme': theme.label };
+    await withEditor({ browser, settings, remove: workspace.remove }, async ({ open }) => {
+      const window = await open({ open: workspace.path, size });
       await window.activity('Slipway');
       for (const { name, take } of pictures) {
         await take(window, workspace.path);
@@ -87,10 +85,7 @@ try {
         console.log(path);
       }
       await window.close();
-    } finally {
-      await server.stop();
-      workspace.remove();
-    }
+    });
   }
 } finally {
   await browser.close();

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { commit, edit, materialise } from '../lab/examples.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
-import { startServer } from './server.ts';
+import { type EditorOptions, trusted, withEditor } from './editor.ts';
 import { eventually, type Report, type Suite } from './suite.ts';
-import { EditorWindow, launchBrowser } from './window.ts';
+import type { EditorWindow } from './window.ts';
 
 /** A first run builds two images for two platforms, one of them emulated. */
 const RUN_MS = 300_000;
@@ -28,18 +28,17 @@ export const labSuite: Suite = {
     edit(shop, 'slipway.yaml', ours);
     edit(shop, 'charts/shop/values.yaml', ours);
     commit(shop, 'Names of the test');
-    const server = await startServer({
-      settings: {
-        'security.workspace.trust.enabled': false,
-        'workbench.colorTheme': 'Dark 2026',
-        // Only then is a terminal's text in the document.
-        'terminal.integrated.gpuAcceleration': 'off',
-      },
+    const options: EditorOptions = {
+      // Only then is a terminal's text in the document.
+      settings: { ...trusted, 'terminal.integrated.gpuAcceleration': 'off' },
       env: lab.env,
-    });
-    const browser = await launchBrowser();
-    try {
-      const window = await EditorWindow.open(browser, server, {
+      remove: () => {
+        spawnSync('kubectl', ['delete', 'namespace', namespace, '--wait=false'], { env });
+        rmSync(work, { recursive: true, force: true });
+      },
+    };
+    await withEditor(options, async ({ open }) => {
+      const window = await open({
         open: shop,
         size: { width: 1500, height: 950 },
       });
@@ -47,15 +46,7 @@ export const labSuite: Suite = {
       const stage = { window, shop, work, namespace, env };
       await behaviour(report, stage);
       await closing(report, stage);
-    } catch (error) {
-      console.log(server.output().slice(-3000));
-      throw error;
-    } finally {
-      await browser.close();
-      await server.stop();
-      spawnSync('kubectl', ['delete', 'namespace', namespace, '--wait=false'], { env });
-      rmSync(work, { recursive: true, force: true });
-    }
+    });
   },
 };
 

@@ -5,12 +5,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { environment } from '../lab/lab.ts';
+import { trusted, withEditor } from './editor.ts';
 import { gitopsWorkspace } from './samples/gitops.ts';
 import { pushImage } from './samples/images.ts';
-import { editorTools, startServer } from './server.ts';
+import { editorTools } from './server.ts';
 import { eventually, type Report, type Suite } from './suite.ts';
 import { themes } from './themes/index.ts';
-import { EditorWindow, launchBrowser } from './window.ts';
+import type { EditorWindow } from './window.ts';
 
 const extension = join(import.meta.dirname, '..', '..');
 
@@ -34,17 +35,14 @@ export const markersSuite: Suite = {
     await grammarTests(report, image);
     const workspace = gitopsWorkspace(image);
     const settings = {
-      'security.workspace.trust.enabled': false,
-      'workbench.colorTheme': 'Dark 2026',
+      ...trusted,
       'editor.minimap.enabled': false,
       // The web's own default saves by itself.
       'files.autoSave': 'off',
     };
-    const server = await startServer({ settings });
-    const browser = await launchBrowser();
     const bytesOf = (file: string): string => readFileSync(join(workspace.path, file)).toString('latin1');
-    try {
-      const window = await EditorWindow.open(browser, server, {
+    await withEditor({ settings, remove: workspace.remove }, async ({ open }) => {
+      const window = await open({
         open: workspace.path,
         extensionDevelopmentPath: extension,
         size: { width: 1440, height: 900 },
@@ -332,14 +330,7 @@ export const markersSuite: Suite = {
           await window.screenshot(`markers-theme-${name}`);
         });
       }
-    } catch (error) {
-      console.log(server.output().slice(-3000));
-      throw error;
-    } finally {
-      await browser.close();
-      await server.stop();
-      workspace.remove();
-    }
+    });
   },
 };
 

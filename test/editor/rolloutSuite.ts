@@ -1,13 +1,13 @@
 // The rollout page inside the real VS Code: what it shows, what its links open, that it survives a reload.
 import assert from 'node:assert/strict';
 import type { Browser } from 'playwright-core';
+import { trusted, withEditor } from './editor.ts';
 import { writeDiagnosis } from './samples/diagnosis.ts';
 import { rolledBackRun, succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
-import { startServer } from './server.ts';
 import { eventually, type Report, type Suite } from './suite.ts';
 import { themeColors, themes } from './themes/index.ts';
-import { EditorWindow, launchBrowser } from './window.ts';
+import { type EditorWindow, launchBrowser } from './window.ts';
 
 export const rolloutSuite: Suite = {
   name: 'rollout',
@@ -25,11 +25,9 @@ export const rolloutSuite: Suite = {
 async function behaviour(browser: Browser, report: Report): Promise<void> {
   const workspace = sampleWorkspace();
   writeRun(workspace.path, succeededRun());
-  const server = await startServer({
-    settings: { 'security.workspace.trust.enabled': false, 'workbench.colorTheme': 'Light 2026' },
-  });
-  try {
-    const window = await EditorWindow.open(browser, server, {
+  const settings = { ...trusted, 'workbench.colorTheme': 'Light 2026' };
+  await withEditor({ browser, settings, remove: workspace.remove }, async ({ open }) => {
+    const window = await open({
       open: workspace.path,
     });
     const page = window.webview();
@@ -101,10 +99,7 @@ async function behaviour(browser: Browser, report: Report): Promise<void> {
       assert.match(await page.locator('.pill').innerText(), /Rolled back/);
     });
     await window.close();
-  } finally {
-    await server.stop();
-    workspace.remove();
-  }
+  });
 }
 
 /** What VS Code in a browser has stored of the editor area, as text. */
@@ -133,9 +128,9 @@ async function looks(browser: Browser, report: Report): Promise<void> {
   const run = rolledBackRun(undefined, new Date(Date.now() - 4 * 60_000).toISOString());
   writeRun(workspace.path, succeededRun());
   writeRun(workspace.path, run);
-  const server = await startServer({ settings: { 'security.workspace.trust.enabled': false } });
-  try {
-    const window = await EditorWindow.open(browser, server, {
+  const settings = { 'security.workspace.trust.enabled': false };
+  await withEditor({ browser, settings, remove: workspace.remove }, async ({ open }) => {
+    const window = await open({
       open: workspace.path,
       size: { width: 1500, height: 900 },
     });
@@ -160,8 +155,5 @@ async function looks(browser: Browser, report: Report): Promise<void> {
       });
     }
     await window.close();
-  } finally {
-    await server.stop();
-    workspace.remove();
-  }
+  });
 }

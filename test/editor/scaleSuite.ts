@@ -6,10 +6,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Locator } from 'playwright-core';
 import { environment as labEnvironment } from '../lab/lab.ts';
+import { type EditorOptions, trusted, withEditor } from './editor.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
-import { startServer } from './server.ts';
 import { eventually, type Suite } from './suite.ts';
-import { EditorWindow, launchBrowser } from './window.ts';
+import type { EditorWindow } from './window.ts';
 
 const COUNT = 1_000;
 const nameOf = (index: number) => `web-${String(index).padStart(4, '0')}`;
@@ -49,15 +49,18 @@ export const scaleSuite: Suite = {
       'slipway.yaml': config(context, namespace),
       'deploy/api.yaml': names.map(deployment).join('---\n'),
     });
-    const browser = await launchBrowser();
-    const server = await startServer({
-      settings: { 'security.workspace.trust.enabled': false, 'workbench.colorTheme': 'Dark 2026' },
+    const options: EditorOptions = {
+      settings: trusted,
       env: lab.env,
-    });
-    try {
+      remove: () => {
+        kubectl('delete', 'namespace', namespace, '--wait=false');
+        workspace.remove();
+      },
+    };
+    await withEditor(options, async ({ server, open }) => {
       kubectl('create', 'namespace', namespace);
       await Promise.all(parts.map((some) => create(some.map(deployment).join('---\n'), namespace, env)));
-      const window = await EditorWindow.open(browser, server, { open: workspace.path, logLevel: 'debug' });
+      const window = await open({ open: workspace.path, logLevel: 'debug' });
       const rows = () => window.sectionRows('Workloads');
       const rowOf = (name: string) => window.sectionRow('Workloads', name);
       const times = () =>
@@ -152,12 +155,7 @@ export const scaleSuite: Suite = {
         assert.doesNotMatch((await rowOf('dev').getAttribute('aria-label')) ?? '', /connecting/);
       });
       await window.close();
-    } finally {
-      kubectl('delete', 'namespace', namespace, '--wait=false');
-      await browser.close();
-      await server.stop();
-      workspace.remove();
-    }
+    });
   },
 };
 

@@ -1,22 +1,17 @@
 // Where Slipway shows up in VS Code's own places: status bar, Problems, tasks, walkthrough, palette, editor titles.
 import assert from 'node:assert/strict';
+import { trusted, withEditor } from './editor.ts';
 import { gatedRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
-import { startServer } from './server.ts';
 import { eventually, type Suite } from './suite.ts';
-import { EditorWindow, launchBrowser } from './window.ts';
 
 export const surfacesSuite: Suite = {
   name: 'surfaces',
   run: async (report) => {
     const workspace = sampleWorkspace({ 'docker/api.Dockerfile': 'FROM scratch\n\n\nCOPY . /app\nCMD ["/app/api"]\n' });
     writeRun(workspace.path, gatedRun());
-    const server = await startServer({
-      settings: { 'security.workspace.trust.enabled': false, 'workbench.colorTheme': 'Dark 2026' },
-    });
-    const browser = await launchBrowser();
-    try {
-      const window = await EditorWindow.open(browser, server, { open: workspace.path });
+    await withEditor({ settings: trusted, remove: workspace.remove }, async ({ open }) => {
+      const window = await open({ open: workspace.path });
       const { page } = window;
       const status = page.locator('.statusbar-item[id="slipway.slipway.slipway.environment"]');
       const statusWords = async () => (await status.getAttribute('aria-label')) ?? '';
@@ -139,13 +134,6 @@ export const surfacesSuite: Suite = {
       await report.test('no notification for any of it', async () => {
         assert.deepEqual(await window.notifications(), []);
       });
-    } catch (error) {
-      console.log(server.output().slice(-3000));
-      throw error;
-    } finally {
-      await browser.close();
-      await server.stop();
-      workspace.remove();
-    }
+    });
   },
 };

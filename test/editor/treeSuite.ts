@@ -3,22 +3,17 @@ import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventsFile } from '../../src/engine/run/journal.ts';
+import { trusted, withEditor } from './editor.ts';
 import { rolledBackRun, runningRun, succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
-import { startServer } from './server.ts';
 import { eventually, type Suite } from './suite.ts';
-import { EditorWindow, launchBrowser } from './window.ts';
 
 export const treeSuite: Suite = {
   name: 'tree',
   run: async (report) => {
     const workspace = sampleWorkspace();
-    const server = await startServer({
-      settings: { 'security.workspace.trust.enabled': false, 'workbench.colorTheme': 'Dark 2026' },
-    });
-    const browser = await launchBrowser();
-    try {
-      const window = await EditorWindow.open(browser, server, {
+    await withEditor({ settings: trusted, remove: workspace.remove }, async ({ open }) => {
+      const window = await open({
         open: workspace.path,
         size: { width: 1280, height: 1100 },
       });
@@ -106,7 +101,7 @@ export const treeSuite: Suite = {
         );
         writeRun(other.path, succeededRun());
         try {
-          const both = await EditorWindow.open(browser, server, { open: file, size: { width: 1280, height: 1100 } });
+          const both = await open({ open: file, size: { width: 1280, height: 1100 } });
           // A window that is slow to restore opens the Explorer over what was clicked before.
           await eventually(
             'the projects of both folders',
@@ -137,13 +132,6 @@ export const treeSuite: Suite = {
       await report.test('shows no notification for what the view shows', async () => {
         assert.deepEqual(await window.notifications(), []);
       });
-    } catch (error) {
-      console.log(server.output().slice(-3000));
-      throw error;
-    } finally {
-      await browser.close();
-      await server.stop();
-      workspace.remove();
-    }
+    });
   },
 };

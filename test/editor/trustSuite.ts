@@ -7,12 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { commit, git } from '../lab/examples.ts';
-import { keepEvidence } from './evidence.ts';
+import { type EditorOptions, trusted, withEditor } from './editor.ts';
 import { succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
-import { startServer } from './server.ts';
 import { eventually, type Suite } from './suite.ts';
-import { EditorWindow, launchBrowser } from './window.ts';
+import { type EditorWindow, launchBrowser } from './window.ts';
 
 interface Trap {
   readonly env: Readonly<Record<string, string>>;
@@ -164,19 +163,18 @@ export const trustSuite: Suite = {
 /** A folder that an extension of the test holds in memory. */
 async function inMemory(browser: Browser, work: (window: EditorWindow, trap: Trap) => Promise<void>): Promise<void> {
   const trap = await setTrap();
-  const server = await startServer({
-    settings: { 'workbench.colorTheme': 'Dark 2026', 'security.workspace.trust.enabled': false },
+  const options: EditorOptions = {
+    browser,
+    settings: trusted,
     env: trap.env,
     extensions: [join(import.meta.dirname, 'samples', 'memory')],
-  });
-  try {
-    const window = await EditorWindow.open(browser, server, { open: 'slipway-memory:/shop' });
+    remove: trap.close,
+  };
+  await withEditor(options, async ({ open }) => {
+    const window = await open({ open: 'slipway-memory:/shop' });
     await work(window, trap);
     await window.close();
-  } finally {
-    await server.stop();
-    await trap.close();
-  }
+  });
 }
 
 async function inWindow(
@@ -193,30 +191,23 @@ async function inWindow(
   git(workspace.path, ['init', '-q', '-b', 'main']);
   commit(workspace.path, 'First version');
   if (trust === 'restricted') writeRun(workspace.path, succeededRun());
-  const server = await startServer({
-    settings: {
-      'workbench.colorTheme': 'Dark 2026',
-      ...(trust === 'trusted'
-        ? { 'security.workspace.trust.enabled': false }
-        : { 'security.workspace.trust.startupPrompt': 'never' }),
-    },
+  const options: EditorOptions = {
+    browser,
+    settings:
+      trust === 'trusted'
+        ? trusted
+        : { 'workbench.colorTheme': 'Dark 2026', 'security.workspace.trust.startupPrompt': 'never' },
     env: trap.env,
-  });
-  try {
-    const window = await EditorWindow.open(browser, server, {
-      open: workspace.path,
-    });
+    remove: async () => {
+      workspace.remove();
+      await trap.close();
+    },
+  };
+  await withEditor(options, async ({ open }) => {
+    const window = await open({ open: workspace.path });
     await window.activity('Slipway');
     await window.row('dev').waitFor();
     await work(window, trap);
     await window.close();
-  } catch (error) {
-    // While the server still runs.
-    console.log(await keepEvidence('trust'));
-    throw error;
-  } finally {
-    await server.stop();
-    workspace.remove();
-    await trap.close();
-  }
+  });
 }

@@ -155,6 +155,19 @@ export class EditorWindow {
     await row.click();
   }
 
+  /**
+   * Types the name of an entry and accepts it by keyboard, once it is the one with the focus: for a list that is still being
+   * filled, whose rows move under the pointer.
+   */
+  async accept(label: string): Promise<void> {
+    await this.quickInput.fill(label);
+    await this.page
+      .locator('.quick-input-list .monaco-list-row.focused')
+      .filter({ has: this.page.locator('.label-name').filter({ hasText: beginning(label) }) })
+      .waitFor();
+    await this.quickInput.press('Enter');
+  }
+
   /** In a pick of several: takes the mark off an entry. */
   async untick(label: string): Promise<void> {
     const name = this.page.locator('.label-name').filter({ hasText: beginning(label) });

@@ -3,12 +3,10 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { commit, git } from '../lab/examples.ts';
+import { trusted, withEditor } from './editor.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
-import { startServer } from './server.ts';
 import { eventually, type Suite } from './suite.ts';
-import { EditorWindow, launchBrowser } from './window.ts';
-
-const settings = { 'security.workspace.trust.enabled': false, 'workbench.colorTheme': 'Dark 2026' };
+import type { EditorWindow } from './window.ts';
 
 /** A step that goes on until it is ended, and says who it is. */
 const WAITING = `version: 1
@@ -34,20 +32,12 @@ setInterval(() => {}, 1000);
 export const windowsSuite: Suite = {
   name: 'windows',
   run: async (report) => {
-    const browser = await launchBrowser();
-    const server = await startServer({ settings });
     const workspace = sampleWorkspace({ 'slipway.yaml': WAITING, 'wait.js': WAIT, '.gitignore': 'pids/\n' });
     git(workspace.path, ['init', '-q', '-b', 'main']);
     commit(workspace.path, 'First version');
     const pids = join(workspace.path, 'pids');
     const started = () => (existsSync(pids) ? readdirSync(pids).filter((name) => /^\d+$/.test(name)) : []);
     const isAlive = (pid: string) => existsSync(`/proc/${pid}`);
-    const open = async () => {
-      const window = await EditorWindow.open(browser, server, { open: workspace.path });
-      await window.activity('Slipway');
-      await window.row('dev').waitFor();
-      return window;
-    };
     const run = async (window: EditorWindow, environment: string) => {
       const before = started();
       await window.command('Slipway: Run Pipeline');
@@ -67,7 +57,14 @@ export const windowsSuite: Suite = {
         () => window.notifications(),
         (texts) => texts.some((text) => words.test(text)),
       );
-    try {
+    await withEditor({ settings: trusted, remove: workspace.remove }, async (editor) => {
+      const { server } = editor;
+      const open = async () => {
+        const window = await editor.open({ open: workspace.path });
+        await window.activity('Slipway');
+        await window.row('dev').waitFor();
+        return window;
+      };
       const [first, second] = await Promise.all([open(), open()]);
       let ofFirst = '';
       let ofSecond = '';
@@ -151,11 +148,7 @@ export const windowsSuite: Suite = {
         await third.screenshot('resume-offered');
         await third.close();
       });
-    } finally {
-      workspace.remove();
-      await server.stop();
-      await browser.close();
-    }
+    });
   },
 };
 

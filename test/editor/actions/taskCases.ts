@@ -9,7 +9,7 @@ export async function taskCases(report: Report, stage: Stage): Promise<void> {
   const lines = page.locator('.terminal-wrapper.active .xterm-rows');
   const task = async (name: string) => {
     await window.command('Tasks: Run Task');
-    await page.locator('.quick-input-list .monaco-list-row', { hasText: name }).first().click();
+    await window.accept(name);
   };
 
   await report.test('a task that fails leaves a problem at the line, and its terminal says why', async () => {
