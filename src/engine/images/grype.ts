@@ -4,6 +4,7 @@ import { SlipwayError } from '../problems/index.ts';
 import type { ScanConfig } from '../project/model.ts';
 import type { ProcessResult, System } from '../system/index.ts';
 import { packagesIn, readGrypeReport, type ScanReport } from './report.ts';
+import { scanFailure } from './scanFailure.ts';
 import type { ScanTarget } from './scanTarget.ts';
 
 /** The code of the failure that is the outcome "stale database". */
@@ -63,37 +64,25 @@ function grypeFailure(result: ProcessResult, target: ScanTarget): SlipwayError {
   const at = lines.findLastIndex((line) => /\bERROR\b/.test(line));
   const words = (lines[at] ?? lines.at(-1) ?? '').replace(/^\[\d+\]\s+ERROR\s+/, '') || `exit code ${result.code}`;
   const all = lines.slice(Math.max(0, at)).join('\n');
-  const make = (reason: 'tool-failed' | 'gate', code: string, message: string, fix: string) =>
-    new SlipwayError({ reason, code, message, fix, evidence: lines.slice(-12) });
+  const evidence = lines.slice(-12);
   const age = /was built (.+? ago) \(max allowed age is ([^)]+)\)/.exec(all);
   if (age !== null) {
-    return make(
-      'gate',
-      STALE_DATABASE,
-      `Grype's vulnerability database was built ${age[1]} (it allows ${age[2]}): no verdict for ${target.reference}.`,
-      'Update it: grype db update; or set scan.databaseMaxAge to the days you allow.',
-    );
+    return new SlipwayError({
+      reason: 'gate',
+      code: STALE_DATABASE,
+      message: `Grype's vulnerability database was built ${age[1]} (it allows ${age[2]}): no verdict for ${target.reference}.`,
+      fix: 'Update it: grype db update; or set scan.databaseMaxAge to the days you allow.',
+      evidence,
+    });
   }
   if (result.code === 100 || /vulnerability db|vulnerability database|database does not exist/i.test(all)) {
-    return make(
-      'tool-failed',
-      'scan.database',
-      `Grype has no usable vulnerability database: ${words}`,
-      'Download it: grype db update; behind a proxy, set GRYPE_DB_UPDATE_URL to a mirror. grype db status shows its state.',
-    );
+    return new SlipwayError({
+      reason: 'tool-failed',
+      code: 'scan.database',
+      message: `Grype has no usable vulnerability database: ${words}`,
+      fix: 'Download it: grype db update; behind a proxy, set GRYPE_DB_UPDATE_URL to a mirror. grype db status shows its state.',
+      evidence,
+    });
   }
-  if (/unauthorized|denied|UNAUTHORIZED/i.test(all)) {
-    return make(
-      'tool-failed',
-      'scan.denied',
-      `Grype may not read ${target.reference}: ${lines.at(-1)?.trim() ?? words}`,
-      `Log in: docker login ${target.reference.split('/')[0]}.`,
-    );
-  }
-  return make(
-    'tool-failed',
-    'scan.failed',
-    `Grype could not scan ${target.reference}: ${words}`,
-    'See the log of the step.',
-  );
+  return scanFailure('Grype', target, { words, text: all, evidence, denied: lines.at(-1)?.trim() ?? words });
 }

@@ -4,6 +4,7 @@ import type { ScanConfig } from '../project/model.ts';
 import type { ProcessResult, System } from '../system/index.ts';
 import { runGrype, STALE_DATABASE } from './grype.ts';
 import { readTrivyReport, type ScanReport } from './report.ts';
+import { scanFailure } from './scanFailure.ts';
 import type { ScanTarget } from './scanTarget.ts';
 import { inLane } from './trivyLanes.ts';
 import { trivyDatabase, trivyVersion } from './trivyVersion.ts';
@@ -89,23 +90,17 @@ function trivyFailure(result: ProcessResult, target: ScanTarget): SlipwayError {
   const text = result.stderr;
   const fatal = text.split('\n').findLast((line) => /FATAL|ERROR/.test(line)) ?? text.trim().split('\n').at(-1) ?? '';
   const words = fatal.replace(/^\S+\s+(FATAL|ERROR)\s+/, '').replaceAll('\t', ' ');
-  const make = (code: string, message: string, fix: string) =>
-    new SlipwayError({ reason: 'tool-failed', code, message, fix, evidence: text.trim().split('\n').slice(-12) });
+  const evidence = text.trim().split('\n').slice(-12);
   if (/TOOMANYREQUESTS|failed to download vulnerability DB|first run cannot skip downloading DB|DB error/i.test(text)) {
-    return make(
-      'scan.database',
-      `Trivy has no usable vulnerability database: ${words}`,
-      'Download it: trivy image --download-db-only; behind a limit, set TRIVY_DB_REPOSITORY to a mirror.',
-    );
+    return new SlipwayError({
+      reason: 'tool-failed',
+      code: 'scan.database',
+      message: `Trivy has no usable vulnerability database: ${words}`,
+      fix: 'Download it: trivy image --download-db-only; behind a limit, set TRIVY_DB_REPOSITORY to a mirror.',
+      evidence,
+    });
   }
-  if (/unauthorized|denied|UNAUTHORIZED/i.test(text)) {
-    return make(
-      'scan.denied',
-      `Trivy may not read ${target.reference}: ${words}`,
-      `Log in: docker login ${target.reference.split('/')[0]}.`,
-    );
-  }
-  return make('scan.failed', `Trivy could not scan ${target.reference}: ${words}`, 'See the log of the step.');
+  return scanFailure('Trivy', target, { words, text, evidence });
 }
 
 /** Runs `trivy config` on a file or folder and gives its JSON. Charts are rendered by Trivy itself, with the values files. */
