@@ -230,6 +230,33 @@ describe('gate', () => {
     ]);
   });
 
+  it.each([
+    [
+      'a stage that is not the last',
+      'FROM debian AS app\nRUN pip install x\nCOPY . /app\nFROM app AS dev\nRUN y\n',
+      'App',
+      1,
+    ],
+    ['a stage by its number', 'FROM debian\nRUN pip install x\nCOPY . /app\nFROM scratch\nCOPY . /x\n', '0', 1],
+    [
+      'a stage that starts from another',
+      'FROM debian AS deps\nRUN pip install x\nFROM deps\nCOPY . /app\n',
+      undefined,
+      1,
+    ],
+    ['a stage below of the same name', 'FROM debian AS a\nRUN pip install x\nFROM a AS a\nCOPY . /app\n', 'a', 1],
+    [
+      'a stage beside it',
+      'FROM debian AS deps\nRUN pip install x\nFROM debian\nRUN pip install x\nCOPY . /app\n',
+      undefined,
+      3,
+    ],
+  ])('tells the line of %s', (_case, dockerfile, target, line) => {
+    const report = trivy([finding({ Layer: { DiffID: 'sha256:pip' } })]);
+    const { gating } = gate({ report, scan, ignores: [], now, dockerfile, ...(target !== undefined && { target }) });
+    expect(gating).toMatchObject([{ origin: 'own', dockerfileLine: line }]);
+  });
+
   it('accepts an ignored finding until its day, and then counts it again with a warning', () => {
     const { ignores } = readIgnores('# waits for the vendor\nCVE-1 exp:2026-01-15\n', '/repo/.trivyignore');
     expect(ignores[0]).toMatchObject({ id: 'CVE-1', until: '2026-01-15', reason: 'waits for the vendor' });
@@ -259,6 +286,11 @@ describe('gate', () => {
 
   it('says so when an ignore date or a report is broken', () => {
     expect(readIgnores('CVE-1 exp:soon\n', '/x/.trivyignore').diagnostics).toMatchObject([{ code: 'ignore.date' }]);
+    const yaml = 'vulnerabilities:\n  - { id: CVE-1, expired_at: soon }\n';
+    expect(readIgnores(yaml, '/x/.trivyignore.yaml')).toMatchObject({
+      ignores: [],
+      diagnostics: [{ code: 'ignore.date', place: { range: { start: { line: 1 } } } }],
+    });
     expect(() => readTrivyReport('{"SchemaVersion":2,"Resu')).toThrow(/whole report/);
     expect(() => readTrivyReport('[]')).toThrow(/whole report/);
   });

@@ -1,8 +1,8 @@
-import { join, relative, resolve } from 'node:path';
+import { join, relative, resolve, sep } from 'node:path';
 import type { StepContext, StepKind } from '../plan/step.ts';
 import { type Diagnostic, SlipwayError } from '../problems/index.ts';
 import type { ScanConfig } from '../project/model.ts';
-import { readIgnores } from './ignores.ts';
+import { expiredWarning, type Ignore, ignoreFiles, isExpired, isPathOf, readIgnores } from './ignores.ts';
 import { type Misconfiguration, readMisconfigurations } from './misconfiguration.ts';
 import { scanConfig } from './scanners.ts';
 
@@ -21,9 +21,18 @@ export const configStep: StepKind<'config'> = {
       (line) => emit({ type: 'log', stream: 'err', text: line }),
     );
     const all = readMisconfigurations(text);
-    const accepted = await acceptedIds(scan, context);
-    const found = all.filter(({ ids }) => !ids.some((id) => accepted.has(id)));
     const base = (await system.files.stat(target.path))?.isFolder === true ? target.path : join(target.path, '..');
+    const ignores = await ignoresOf(scan, context);
+    const now = system.clock.now();
+    const fits = ({ id, paths }: Ignore, { ids, target: path }: Misconfiguration): boolean =>
+      ids.includes(id.replace(/^AVD-/, '')) &&
+      (paths.length === 0 ||
+        paths.some((pattern) => namesOf(path, base, context.root).some((name) => isPathOf(pattern, name))));
+    const found = all.filter((one) => !ignores.some((ignore) => !isExpired(ignore, now) && fits(ignore, one)));
+    for (const ignore of ignores) {
+      if (isExpired(ignore, now) && all.some((one) => fits(ignore, one)))
+        emit({ type: 'diagnostic', diagnostic: expiredWarning(ignore) });
+    }
     for (const one of found) emit({ type: 'diagnostic', diagnostic: diagnosticOf(one, base) });
     emit({ type: 'report', title: `Configuration of ${target.name}`, path: `reports/${name}` });
     const gating = found.filter(({ severity }) => scan.severity.includes(severity));
@@ -59,18 +68,21 @@ function diagnosticOf(one: Misconfiguration, base: string): Diagnostic {
   };
 }
 
-/** Ids in the ignore file that are accepted today; Trivy's old and new spelling of one id count as one. */
-async function acceptedIds(scan: ScanConfig, { system, root }: StepContext): Promise<ReadonlySet<string>> {
-  const usual = ['.trivyignore.yaml', '.trivyignore.yml', '.trivyignore'].map((name) => join(root, name));
-  for (const file of scan.ignoreFile === undefined ? usual : [scan.ignoreFile]) {
+/** How an exception may call a file: as Trivy does, from what was scanned, or from the workspace. */
+const namesOf = (target: string, base: string, root: string): readonly string[] => [
+  target,
+  relative(root, resolve(base, target)).split(sep).join('/'),
+];
+
+/** Exceptions for misconfiguration; what is wrong in their file is told. */
+async function ignoresOf(scan: ScanConfig, { system, root, emit }: StepContext): Promise<readonly Ignore[]> {
+  // Trivy looks for misconfiguration whatever the engine of the gate.
+  for (const file of ignoreFiles(root, { ...scan, engine: 'trivy' }).flat()) {
     const text = await system.files.readText(file);
     if (text === undefined) continue;
-    const { ignores } = readIgnores(text, file, 'misconfigurations');
-    return new Set(
-      ignores
-        .filter(({ until }) => until === undefined || Date.parse(until) > system.clock.now())
-        .map(({ id }) => id.replace(/^AVD-/, '')),
-    );
+    const { ignores, diagnostics } = readIgnores(text, file, 'misconfigurations');
+    for (const diagnostic of diagnostics) emit({ type: 'diagnostic', diagnostic });
+    return ignores;
   }
-  return new Set();
+  return [];
 }

@@ -1,8 +1,8 @@
-import { DockerfileParser } from 'dockerfile-ast';
 import type { FindingView, ScanOutcome } from '../events/index.ts';
 import type { Diagnostic } from '../problems/index.ts';
 import type { ScanConfig } from '../project/model.ts';
-import { type Ignore, ignoreFor, isExpired } from './ignores.ts';
+import { expiredWarning, type Ignore, ignoreFor, isExpired } from './ignores.ts';
+import { type Origin, originsOf } from './layerOrigins.ts';
 import { type Finding, rankOf, type ScanReport, type Severity } from './report.ts';
 
 export interface GateInput {
@@ -14,6 +14,8 @@ export interface GateInput {
   /** Of the last scan of this image and platform; undefined when there was none. */
   readonly before?: ReadonlySet<string>;
   readonly dockerfile?: string;
+  /** Stage that was built; absent = the last one. */
+  readonly target?: string;
 }
 
 export interface GateResult {
@@ -36,7 +38,7 @@ const UNFIXED = new Set(['affected', 'will_not_fix', 'fix_deferred', 'end_of_lif
 export function gate(input: GateInput): GateResult {
   const { report, scan, ignores, now } = input;
   const counts: Record<Severity, number> = { CRITICAL: 0, HIGH: 0, MEDIUM: 0, LOW: 0, UNKNOWN: 0 };
-  const origin = originOf(report, input.dockerfile);
+  const origin = originsOf(report, input.dockerfile, input.target);
   const used = new Set<Ignore>();
   const gating: FindingView[] = [];
   let suppressed = 0;
@@ -47,7 +49,7 @@ export function gate(input: GateInput): GateResult {
     const isUnfixed = finding.fixed === undefined || UNFIXED.has(finding.status ?? '');
     if (ignore !== undefined) used.add(ignore);
     if (ignore !== undefined || (scan.ignoreUnfixed && isUnfixed)) suppressed += 1;
-    else gating.push(toView(finding, origin(finding), input.before));
+    else gating.push(toView(finding, origin(finding.layer), input.before));
   }
   gating.sort(
     (a, b) =>
@@ -65,15 +67,7 @@ export function gate(input: GateInput): GateResult {
     counts,
     gating,
     suppressed,
-    diagnostics: ignores
-      .filter((ignore) => isExpired(ignore, now))
-      .map((ignore) => ({
-        severity: 'warning',
-        code: 'ignore.expired',
-        message: `The exception for ${ignore.id} ended on ${ignore.until ?? ''}: the finding counts again.`,
-        place: ignore.place,
-        fix: 'Update the package, or give the exception a new date and reason.',
-      })),
+    diagnostics: ignores.filter((ignore) => isExpired(ignore, now)).map(expiredWarning),
   };
 }
 
@@ -101,44 +95,6 @@ function describe(
     case 'clean':
       return `no ${scan.severity.join(' or ')} findings${beside}`;
   }
-}
-
-interface Origin {
-  readonly origin?: 'base' | 'own';
-  readonly dockerfileLine?: number;
-}
-
-/**
- * Which layers are ours: the last instructions of the Dockerfile's last stage that make layers (RUN, COPY, ADD) made the
- * top layers, in order; what lies below came with the base image.
- */
-function originOf(report: ScanReport, dockerfile: string | undefined): (finding: Finding) => Origin {
-  if (dockerfile === undefined || report.layers.every(({ createdBy }) => createdBy === '')) return () => ({});
-  const instructions = DockerfileParser.parse(dockerfile).getInstructions();
-  const lastFrom = instructions.findLastIndex((instruction) => instruction.getKeyword() === 'FROM');
-  const making = instructions
-    .slice(lastFrom + 1)
-    .filter((instruction) => ['RUN', 'COPY', 'ADD', 'WORKDIR'].includes(instruction.getKeyword()))
-    .map((instruction) => ({ keyword: instruction.getKeyword(), line: instruction.getRange().start.line }));
-  // WORKDIR makes a layer only when the folder was new, so both are matched from the top by the words of the history.
-  const lines = new Map<string, number>();
-  let at = making.length - 1;
-  for (const layer of report.layers.toReversed()) {
-    const keyword =
-      /(?:^|#\(nop\)\s*)(RUN|COPY|ADD|WORKDIR)\b/.exec(layer.createdBy)?.[1] ??
-      (layer.createdBy.includes('buildkit') ? 'RUN' : undefined);
-    while (at >= 0 && making[at]?.keyword === 'WORKDIR' && keyword !== 'WORKDIR') at -= 1;
-    const instruction = making[at];
-    if (instruction === undefined || keyword !== instruction.keyword) break;
-    lines.set(layer.diffId, instruction.line);
-    at -= 1;
-  }
-  const known = new Set(report.layers.map((layer) => layer.diffId));
-  return (finding) => {
-    if (finding.layer === undefined || !known.has(finding.layer)) return {};
-    const line = lines.get(finding.layer);
-    return line === undefined ? { origin: 'base' } : { origin: 'own', dockerfileLine: line };
-  };
 }
 
 function toView(finding: Finding, origin: Origin, before: ReadonlySet<string> | undefined): FindingView {

@@ -61,13 +61,7 @@ function readPlainIgnores(
     const place: Place = { file, range: { start: { line, character: 0 }, end: { line, character: raw.length } } };
     const until = options.map((option) => /^exp:(.+)$/.exec(option)?.[1]).find((date) => date !== undefined);
     if (until !== undefined && Number.isNaN(Date.parse(until))) {
-      diagnostics.push({
-        severity: 'error',
-        code: 'ignore.date',
-        message: `"${until}" is not a date.`,
-        place,
-        fix: 'Write exp:YYYY-MM-DD.',
-      });
+      diagnostics.push(noDate(until, place, 'exp:YYYY-MM-DD'));
       continue;
     }
     const reason = after?.trim() || comment;
@@ -82,6 +76,15 @@ function readPlainIgnores(
   }
   return { ignores, diagnostics };
 }
+
+/** An exception whose end is not known is not applied: it would never end. */
+const noDate = (until: string, place: Place, form: string): Diagnostic => ({
+  severity: 'error',
+  code: 'ignore.date',
+  message: `"${until}" is not a date, so this exception is not applied.`,
+  place,
+  fix: `Write ${form}.`,
+});
 
 function readYamlIgnores(
   text: string,
@@ -133,12 +136,17 @@ function readYamlIgnores(
     if (typeof value.id !== 'string') return [];
     const texts = (field: unknown): readonly string[] => (Array.isArray(field) ? field.map(String) : []);
     const until = value.expired_at === undefined ? undefined : String(value.expired_at);
+    const where = place(item.range?.[0] ?? 0, item.range?.[1] ?? 0);
+    if (until !== undefined && Number.isNaN(Date.parse(until))) {
+      diagnostics.push(noDate(until, where, 'expired_at: YYYY-MM-DD'));
+      return [];
+    }
     return [
       {
         id: value.id,
         paths: texts(value.paths),
         purls: texts(value.purls),
-        place: place(item.range?.[0] ?? 0, item.range?.[1] ?? 0),
+        place: where,
         ...(until !== undefined && { until }),
         ...(typeof value.statement === 'string' && { reason: value.statement }),
       },
@@ -189,7 +197,7 @@ export function ignoreFor(finding: Finding, ignores: readonly Ignore[], now: num
     (ignore) =>
       (ignore.id === finding.id || finding.aliases.includes(ignore.id)) &&
       !isExpired(ignore, now) &&
-      (ignore.paths.length === 0 || ignore.paths.some((path) => matches(path, finding.path ?? finding.target))) &&
+      (ignore.paths.length === 0 || ignore.paths.some((path) => isPathOf(path, finding.path ?? finding.target))) &&
       (ignore.purls.length === 0 ||
         ignore.purls.some((purl) => finding.purl === purl || finding.purl?.startsWith(`${purl}@`) === true)) &&
       isPackage(ignore.package, finding),
@@ -214,11 +222,21 @@ function isPackage(wanted: Ignore['package'], finding: Finding): boolean {
   );
 }
 
+/** The exception has ended, and what it was for is found again. */
+export const expiredWarning = (ignore: Ignore): Diagnostic => ({
+  severity: 'warning',
+  code: 'ignore.expired',
+  message: `The exception for ${ignore.id} ended on ${ignore.until ?? ''}: the finding counts again.`,
+  place: ignore.place,
+  fix: 'Correct what it was for, or give the exception a new date and reason.',
+});
+
 export function isExpired(ignore: Ignore, now: number): boolean {
   return ignore.until !== undefined && Date.parse(ignore.until) <= now;
 }
 
-function matches(pattern: string, path: string): boolean {
+/** A path with `*`, `**` and `?` as Trivy's ignore files have them. */
+export function isPathOf(pattern: string, path: string): boolean {
   const source = pattern
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')
     .replaceAll('**', '\u0000')

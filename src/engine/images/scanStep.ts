@@ -71,6 +71,7 @@ export const scanStep: StepKind<'scan'> = {
       now: system.clock.now(),
       ...(before !== undefined && { before }),
       ...(dockerfile !== undefined && { dockerfile }),
+      ...(image.target !== undefined && { target: image.target }),
     });
     const fingerprints = report.findings.map((finding) => finding.fingerprint);
     await system.files.writeAtomic(memory, JSON.stringify(fingerprints));
