@@ -1,90 +1,14 @@
 // The gate on the real Trivy and Grype: its five outcomes, accepted findings and their end, what is new, whose layer it is,
-// SARIF, configuration; and signatures by the real cosign, verified before a deploy.
+// SARIF, configuration; and tests in containers.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { parseReference, Registry, sbomsOf } from '../../src/engine/images/index.ts';
-import type { RunEvent } from '../../src/engine/main.ts';
-import { createSystem } from '../../src/engine/system/index.ts';
-import { bundledCli } from '../bundle.ts';
-import { commit, edit, git } from '../lab/examples.ts';
-import { environment as labEnvironment } from '../lab/lab.ts';
+import { openImageProject } from './support/imageProject.ts';
 import { run, test } from './support/suite.ts';
 
-const lab = labEnvironment();
-const env: NodeJS.ProcessEnv = { ...process.env, ...lab.env };
-const cli = bundledCli();
-const work = mkdtempSync(join(tmpdir(), 'slipway-gate-'));
-const mark = `gate-${process.pid}`;
-const root = join(work, 'app');
-const registry = new Registry(createSystem({ env }));
-mkdirSync(join(root, 'vulnerable'), { recursive: true });
-mkdirSync(join(root, 'k8s'));
-writeFileSync(join(root, '.gitignore'), '.slipway/\n');
-writeFileSync(join(root, 'vulnerable/METADATA'), 'Metadata-Version: 2.1\nName: PyYAML\nVersion: 5.3\n');
-const good = `FROM ${lab.registry}/base/debian:12\nCOPY slipway.yaml /slipway.yaml\n`;
-const bad = `${good}COPY vulnerable /usr/lib/python3/dist-packages/PyYAML-5.3.dist-info\n`;
-const config = (more = '') => `version: 1
-name: gate
-images: { app: { repository: ${lab.registry}/${mark}/app, platforms: [linux/amd64] } }
-scan: { severity: [HIGH, CRITICAL], ignoreUnfixed: true${more} }
-`;
-writeFileSync(join(root, 'Dockerfile'), good);
-writeFileSync(
-  join(root, 'k8s/app.yaml'),
-  `apiVersion: apps/v1
-kind: Deployment
-metadata: { name: app }
-spec:
-  selector: { matchLabels: { app: app } }
-  template:
-    metadata: { labels: { app: app } }
-    spec: { containers: [{ name: app, image: "${lab.registry}/${mark}/app" }] }
-`,
-);
-writeFileSync(join(root, 'slipway.yaml'), config());
-git(root, ['init', '-q', '-b', 'main']);
-commit(root, 'first');
-
-function slipway(more: NodeJS.ProcessEnv, ...args: readonly string[]) {
-  const result = spawnSync(process.execPath, [cli, '-C', root, ...args], {
-    encoding: 'utf8',
-    env: { ...env, ...more },
-    maxBuffer: 1e8,
-  });
-  return { code: result.status, out: `${result.stdout}${result.stderr}` };
-}
-const runs = join(root, '.slipway/runs');
-const newest = (): string => join(runs, readdirSync(runs).sort().at(-1) ?? '');
-const events = (): readonly RunEvent[] =>
-  readFileSync(join(newest(), 'events.jsonl'), 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
-const result = () => {
-  const found = events().findLast((event) => event.type === 'scan.result');
-  assert.ok(found?.type === 'scan.result');
-  return found;
-};
-/** Commits and runs; the tag that the commit would get. */
-function change(message: string, dockerfile: string, yaml = config()): string {
-  writeFileSync(join(root, 'Dockerfile'), dockerfile);
-  writeFileSync(join(root, 'slipway.yaml'), yaml);
-  return `main-${commit(root, message).slice(0, 7)}`;
-}
-const isPublished = async (tag: string) =>
-  (await registry.digestOf(`${lab.registry}/${mark}/app:${tag}`)) !== undefined;
+const project = openImageProject('gate');
+const { lab, env, work, root, good, bad, config, newest, events, slipway, result, change, isPublished } = project;
 
 test('clean: published', async () => {
   const tag = change('clean', `${good}LABEL round=1\n`);
@@ -208,114 +132,6 @@ test('configuration: reported on request, a gate when asked for', async () => {
   assert.match(out, /HIGH DS-0002 Dockerfile: Last USER command in Dockerfile should not be 'root'/);
   assert.equal(await isPublished(tag), false);
 });
-
-test('SBOM and provenance are attached when asked for, and every real platform is still scanned once', async () => {
-  change(
-    'sbom',
-    `${good}LABEL round=7\n`,
-    config().replace('platforms: [linux/amd64]', 'platforms: [linux/amd64, linux/arm64], provenance: max'),
-  );
-  const { code, out } = slipway({}, 'run');
-  assert.equal(code, 0, out);
-  const scanned = events().flatMap((event) => (event.type === 'scan.result' ? [event.platform] : []));
-  assert.deepEqual(scanned.sort(), ['linux/amd64', 'linux/arm64']);
-  const published = events().find((event) => event.type === 'image.published');
-  assert.ok(published?.type === 'image.published');
-  const manifest = await registry.manifest(`${lab.registry}/${mark}/app@${published.digest}`);
-  assert.equal(manifest?.children.filter(({ attests }) => attests !== undefined).length, 2);
-});
-
-test('an SBOM by Trivy for each platform is attached to the published digest, once; tags and check see it', async () => {
-  const without = `main-${git(root, ['rev-parse', '--short=7', 'HEAD'])}`;
-  const environments = `environments:\n  dev: { namespace: ${mark}, deploy: { manifests: { paths: k8s } } }\n`;
-  const tag = change(
-    'sbom by trivy',
-    `${good}LABEL round=7b\n`,
-    config().replace('platforms: [linux/amd64]', 'platforms: [linux/amd64, linux/arm64], sbom: true') + environments,
-  );
-  const { code, out } = slipway({}, 'run');
-  assert.equal(code, 0, out);
-  const digest = (await registry.digestOf(`${lab.registry}/${mark}/app:${tag}`)) ?? '';
-  const repository = parseReference(`${lab.registry}/${mark}/app`);
-  const image = await registry.manifest({ ...repository, digest });
-  const referrers = () => registry.referrers(lab.registry, `${mark}/app`, digest);
-  assert.ok(image);
-  const { signal } = new AbortController();
-  const found = await sbomsOf(registry, image, await referrers(), repository, signal);
-  assert.deepEqual(found.map(({ format, how, platform }) => `${format} ${how} ${platform}`).sort(), [
-    'cyclonedx referrer linux/amd64',
-    'cyclonedx referrer linux/arm64',
-  ]);
-  for (const sbom of found) {
-    const manifest = await registry.manifest({ ...repository, digest: sbom.digest });
-    const document = (await registry.blob(lab.registry, `${mark}/app`, manifest?.layers[0]?.digest ?? '')) as {
-      readonly bomFormat: string;
-      readonly components: readonly { readonly name: string }[];
-      readonly metadata: { readonly component: { readonly purl: string } };
-    };
-    assert.equal(document.bomFormat, 'CycloneDX');
-    assert.ok(
-      document.components.some(({ name }) => name === 'base-files'),
-      'what Debian installed is in it',
-    );
-    assert.ok(document.metadata.component.purl.includes(`arch=${sbom.platform?.replace('linux/', '')}`));
-  }
-  assert.ok(existsSync(join(newest(), 'reports/sbom-app-linux-arm64.cdx.json')));
-  const listed = slipway({}, 'tags', 'app');
-  assert.match(listed.out, new RegExp(`${tag} .*sbom \\(cyclonedx\\)`));
-  assert.doesNotMatch(listed.out, new RegExp(`${without} .*sbom`));
-  const again = slipway({}, 'run', '--force');
-  assert.equal(again.code, 0, again.out);
-  assert.equal((await referrers()).length, 2, 'attached once');
-  const fine = slipway({}, 'check', '--env', 'dev', '--tag', tag);
-  assert.doesNotMatch(fine.out, /no-sbom/);
-  const missing = slipway({}, 'check', '--env', 'dev', '--tag', without);
-  assert.match(missing.out, /image\.no-sbom: .*carries no SBOM/);
-});
-
-const hasCosign = spawnSync('cosign', ['version'], { env }).status === 0;
-if (hasCosign) {
-  test('signed by cosign and verified; check names a tag that is not signed, and one of another key', async () => {
-    for (const name of ['ours', 'theirs']) {
-      mkdirSync(join(root, 'keys', name), { recursive: true });
-      const made = spawnSync('cosign', ['generate-key-pair'], {
-        cwd: join(root, 'keys', name),
-        env: { ...env, COSIGN_PASSWORD: 'lab' },
-      });
-      assert.equal(made.status, 0);
-    }
-    const unsigned = `main-${git(root, ['rev-parse', '--short=7', 'HEAD'])}`;
-    const signing = (key: string) =>
-      `${config().replace('platforms: [linux/amd64]', `platforms: [linux/amd64], sbom: spdx, sign: { key: keys/${key}/cosign.key }`)}environments:\n  dev: { namespace: ${mark}, deploy: { manifests: { paths: k8s } } }\n`;
-    const tag = change('signed', `${good}LABEL round=8\n`, signing('ours'));
-    const password = { COSIGN_PASSWORD: 'lab' };
-    const made = slipway(password, 'run');
-    assert.equal(made.code, 0, made.out);
-    assert.doesNotMatch(made.out, /\blab\b/, 'the password is nowhere');
-    const digest = await registry.digestOf(`${lab.registry}/${mark}/app:${tag}`);
-    const referrers = await registry.referrers(lab.registry, `${mark}/app`, digest ?? '');
-    assert.equal(referrers.length, 2, 'the signature and the SBOM');
-    assert.match(slipway({}, 'tags', 'app').out, new RegExp(`${tag} .*signed +sbom \\(spdx\\)`));
-    const forced = slipway(password, 'run', '--force');
-    assert.equal(forced.code, 0, forced.out);
-    assert.equal(
-      (await registry.referrers(lab.registry, `${mark}/app`, digest ?? '')).length,
-      2,
-      'signed and described once',
-    );
-    const fine = slipway(password, 'check', '--env', 'dev', '--tag', tag);
-    assert.equal(fine.code, 0, fine.out);
-    const missing = slipway(password, 'check', '--env', 'dev', '--tag', unsigned);
-    assert.equal(missing.code, 1, missing.out);
-    assert.match(missing.out, /image\.no-sbom: .*carries no spdx SBOM as an attestation/);
-    assert.match(missing.out, /image\.unsigned: .*carries no signature, and image "app" is to be signed/);
-    edit(root, 'slipway.yaml', (text) => text.replace('keys/ours', 'keys/theirs'));
-    const other = slipway(password, 'check', '--env', 'dev', '--tag', tag);
-    assert.equal(other.code, 1, other.out);
-    assert.match(other.out, /carries no signature of the configured key/);
-    assert.match(other.out, /image\.no-sbom: .*signed by the configured key, only of others/);
-  });
-}
 
 const withGrype = (more = '') => config(`, engine: grype${more}`);
 
@@ -462,6 +278,6 @@ ${more}`;
 });
 
 await run('gate', async () => {
-  rmSync(work, { recursive: true, force: true });
+  project.remove();
 });
 process.exit();

@@ -5,6 +5,7 @@ import {
   type Registry as RegistryClient,
   SBOM_FORMATS,
   sbomsOf,
+  taggedSboms,
 } from '../images/index.ts';
 import type { DeployedImage } from '../plan/step.ts';
 import type { System } from '../system/index.ts';
@@ -43,16 +44,17 @@ export async function checkSboms(
       const common = { object, place: image.place };
       const fix = 'Publish it with slipway run, which makes one with Trivy.';
       const referrers = await client.referrers(parsed.registry, parsed.repository, manifest.digest, signal);
-      const sboms = await sbomsOf(client, manifest, referrers, parsed, signal);
+      const sboms = [
+        ...(await sbomsOf(client, manifest, referrers, parsed, signal)),
+        ...(await taggedSboms(client, parsed, manifest.digest, signal)),
+      ];
       if (sign !== undefined) {
         const target = { reference, sign, folder };
         const found = await attestationsOf(system, target, SBOM_FORMATS[format].cosign, signal);
         if (found.state === 'unknown') unchecked.push(`SBOM of ${repository}:${tag}: ${found.why}`);
         if (found.state === 'unsigned' || found.state === 'other-key') {
           // cosign has one answer for none and for none of this key.
-          const tagged = { ...parsed, tag: `${manifest.digest.replace(':', '-')}.att` };
-          const isOther =
-            sboms.some(({ how }) => how === 'attestation') || (await client.digestOf(tagged, signal)) !== undefined;
+          const isOther = sboms.some((sbom) => sbom.how === 'attestation' && sbom.format === format);
           answers.push({
             ...common,
             certainty: isOther ? 'wrong' : 'suspicious',

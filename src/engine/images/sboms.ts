@@ -57,6 +57,34 @@ export async function sbomsOf(
   return (await Promise.all([...attached, ...inside])).filter((found) => found !== undefined);
 }
 
+/**
+ * The SBOMs that cosign 2 keeps under tags made from the digest: signed statements (`.att`), and the documents of its
+ * `attach sbom` (`.sbom`). `listed` spares the question where the repository's tags are known.
+ */
+export async function taggedSboms(
+  registry: Registry,
+  repository: Reference,
+  digest: string,
+  signal: AbortSignal,
+  listed?: ReadonlySet<string>,
+): Promise<readonly FoundSbom[]> {
+  const places = [
+    ['att', 'attestation'],
+    ['sbom', 'referrer'],
+  ] as const;
+  const found = places.map(async ([ending, how]): Promise<readonly FoundSbom[]> => {
+    const tag = `${digest.replace(':', '-')}.${ending}`;
+    if (listed !== undefined && !listed.has(tag)) return [];
+    const { registry: host, repository: name } = repository;
+    const manifest = await registry.manifest({ registry: host, repository: name, tag }, signal);
+    return (manifest?.layers ?? []).flatMap((layer) => {
+      const format = formatOf(how === 'attestation' ? layer.annotations?.predicateType : layer.mediaType);
+      return format === undefined || manifest === undefined ? [] : [{ format, how, digest: manifest.digest }];
+    });
+  });
+  return (await Promise.all(found)).flat();
+}
+
 /** Whether some referrer is a signature: cosign 3 keeps those and statements in bundles of one type. */
 export async function hasSignature(
   registry: Registry,

@@ -6,7 +6,7 @@ import { platformsOf } from './manifest.ts';
 import { describeImage, type ImageFacts } from './publishStep.ts';
 import { isHelperTag, parseReference, type Reference } from './reference.ts';
 import { Registry } from './registry.ts';
-import { hasSignature, sbomsOf } from './sboms.ts';
+import { hasSignature, sbomsOf, taggedSboms } from './sboms.ts';
 
 export interface TagView {
   readonly tag: string;
@@ -73,6 +73,7 @@ export async function describeTags(
   const signatures = new Set(
     listed.filter((tag) => /\.sig$/.test(tag)).map((tag) => tag.replace(/\.sig$/, '').replace('-', ':')),
   );
+  const all = new Set(listed);
   const views: TagView[] = [];
   const waiting = [...wanted];
   await Promise.all(
@@ -84,7 +85,12 @@ export async function describeTags(
         const referrers = await registry
           .referrers(reference.registry, reference.repository, manifest.digest, signal)
           .catch(() => []);
-        const sboms = await sbomsOf(registry, manifest, referrers, reference, signal).catch(() => []);
+        const sboms = await Promise.all([
+          sbomsOf(registry, manifest, referrers, reference, signal),
+          taggedSboms(registry, reference, manifest.digest, signal, all),
+        ])
+          .then((found) => found.flat())
+          .catch(() => []);
         views.push({
           tag,
           digest: manifest.digest,
