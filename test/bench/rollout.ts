@@ -1,17 +1,16 @@
 // How long until somebody knows: Slipway's verdict against `helm upgrade --atomic`, `kubectl rollout status` and Argo CD's
-// own health rules over the deployed objects, on the same manifests, each in a namespace of its own.
+// own health rules over the deployed objects, on the same manifests, each in a namespace of its own. Prints a table in Markdown.
 //
-//   npm run bench -- rollout [--helm-timeout 60] [--full] [name…]
+//   npm run bench -- rollout [--limit 60] [--full] [--jobs 4] [--waiting 8] [--out figures.json] [name…]
 //
-// Helm's usual timeout is 300 s. It notices nothing before its timeout, so a shorter one is measured by default and said;
-// `--full` measures with 300 s.
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+// Without names, eight cases of the corpus. helm's usual limit is 300 s and it notices nothing before it, so a shorter one is
+// measured by default and said; `--full` takes every case there is, 300 s for helm and kubectl, and 660 s for Argo CD, whose
+// rules wait for progressDeadlineSeconds (600 s unless the manifest has another).
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { stringify } from 'yaml';
-import { type KubeObject, openCluster } from '../../src/engine/cluster/index.ts';
+import { openCluster } from '../../src/engine/cluster/index.ts';
 import { Secrets } from '../../src/engine/events/secrets.ts';
 import { registryAsker } from '../../src/engine/rollout/index.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
@@ -19,203 +18,185 @@ import { labEnv } from '../lab/lab.ts';
 import { type CorpusCase, readCorpus } from '../rollout/case.ts';
 import { buildImages } from '../rollout/images.ts';
 import { startRegistries } from '../rollout/registries.ts';
-import { makeNamespace, runCase } from '../rollout/run.ts';
-import { type ArgoHealth, buildArgoHealth } from './argoHealth/index.ts';
+import { runCase } from '../rollout/run.ts';
+import { buildArgoHealth } from './rolloutTools/argoHealth/index.ts';
+import { type Bench, helm, lookOn, type Outcome } from './rolloutTools/index.ts';
 
 const { values, positionals } = parseArgs({
   args: process.argv.slice(3),
   allowPositionals: true,
   options: {
-    'helm-timeout': { type: 'string', default: '60' },
+    limit: { type: 'string', default: '60' },
     full: { type: 'boolean', default: false },
+    /** Rollouts that Slipway judges at the same time. */
     jobs: { type: 'string', default: '4' },
+    /** Rollouts of the other tools at the same time: they wait, and need little. */
+    waiting: { type: 'string', default: '8' },
+    out: { type: 'string' },
   },
 });
-const limit = values.full ? 300 : Number(values['helm-timeout']);
-const names =
-  positionals.length > 0
-    ? positionals
-    : [
-        'image-missing-tag',
-        'image-auth-secret-missing',
-        'config-secret-missing',
-        'crash-loop-two-pods',
-        'admission-podsecurity',
-        'schedule-too-large',
-        'crash-twice-two-pods',
-        'all-at-once',
-      ];
+const limit = values.full ? 300 : Number(values.limit);
+const argoLimit = values.full ? 660 : limit;
+const few = [
+  ...['image-missing-tag', 'image-auth-secret-missing', 'config-secret-missing', 'crash-loop-two-pods'],
+  ...['admission-podsecurity', 'schedule-too-large', 'crash-twice-two-pods', 'all-at-once'],
+];
+// What somebody else does to a rollout (paused, superseded) is no matter of being well or not.
+const comparable = readCorpus().filter(({ kind }) => kind !== 'other');
+const chosen = comparable.filter(({ name }) =>
+  positionals.length > 0 ? positionals.some((part) => name.includes(part)) : values.full || few.includes(name),
+);
 
 const lab = await labEnv();
 await buildImages(lab);
-const rules = buildArgoHealth({ ...process.env, ...lab.env });
-const registries = await startRegistries(lab.registry);
 const env = { ...process.env, ...lab.env };
+const rules = buildArgoHealth(env);
+const registries = await startRegistries(lab.registry);
 const system = createSystem({ env });
 const target = { kubeconfig: lab.kubeconfig, ...(lab.context !== undefined && { context: lab.context }) };
-const cluster = await openCluster(system, target);
-const signal = new AbortController().signal;
-const work = mkdtempSync(join(tmpdir(), 'slipway-bench-'));
+const bench: Bench = {
+  cluster: await openCluster(system, target),
+  env,
+  folder: mkdtempSync(join(tmpdir(), 'slipway-bench-')),
+  askRegistry: registryAsker(system, new Secrets()),
+  signal: new AbortController().signal,
+};
 
-interface Outcome {
-  readonly seconds: number;
-  readonly what: string;
+type Tool = 'slipway' | 'helm' | 'kubectl' | 'argo';
+interface Row {
+  readonly one: CorpusCase;
+  readonly outcomes: Partial<Record<Tool, Outcome>>;
+}
+const rows: readonly Row[] = chosen.map((one) => ({ one, outcomes: {} }));
+
+/** A case that could not be set up is shown as such, and is not counted for anybody. */
+const unset = (error: unknown): Outcome => ({
+  seconds: 0,
+  state: 'unfit',
+  words: error instanceof Error ? error.message.slice(0, 120) : String(error),
+});
+
+async function slipway({ one, outcomes }: Row): Promise<void> {
+  const result = await runCase(bench.cluster, { ...one, name: `slipway-${one.name}` }, bench.askRegistry, bench.signal);
+  const { verdict } = result;
+  const cause = verdict?.causes[0];
+  outcomes.slipway =
+    verdict === undefined
+      ? unset(result.why)
+      : {
+          seconds: result.verdictMs / 1000,
+          state: verdict.state === 'ready' ? 'ready' : 'failed',
+          words: `${verdict.state} ${cause?.code ?? ''}${result.isRight ? '' : ` (${result.why})`}`.trim(),
+          isNamed: result.isRight,
+        };
 }
 
-function program(
-  file: string,
-  args: readonly string[],
-): Promise<{ readonly code: number; readonly seconds: number; readonly text: string }> {
-  const started = Date.now();
-  return new Promise((resolve, reject) => {
-    let text = '';
-    const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
-    child.stdout.on('data', (bytes) => {
-      text += String(bytes);
-    });
-    child.stderr.on('data', (bytes) => {
-      text += String(bytes);
-    });
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code: code ?? -1, seconds: (Date.now() - started) / 1000, text }));
-  });
-}
-
-async function withNamespace(
-  one: CorpusCase,
-  tool: string,
-  run: (namespace: string) => Promise<Outcome>,
-): Promise<Outcome> {
-  const namespace = `corpus-${tool}-${one.name}`;
-  await makeNamespace(cluster, namespace, one.namespaceLabels, signal);
-  try {
-    return await run(namespace);
-  } finally {
-    await cluster.remove({ apiVersion: 'v1', kind: 'Namespace', name: namespace }, { signal });
+async function others({ one, outcomes }: Row, which: 'helm' | 'status'): Promise<void> {
+  if (which === 'helm') outcomes.helm = await helm(bench, one, limit).catch(unset);
+  else {
+    const limits = { kubectlSeconds: limit, argoSeconds: argoLimit };
+    const seen = await lookOn(bench, rules, one, limits).catch((error: unknown) => ({
+      kubectl: unset(error),
+      argo: unset(error),
+    }));
+    Object.assign(outcomes, seen);
   }
 }
 
-const place = (objects: readonly KubeObject[], namespace: string): readonly KubeObject[] =>
-  objects.map((object) => ({ ...object, metadata: { ...object.metadata, namespace } }));
-
-async function slipway(one: CorpusCase): Promise<Outcome> {
-  const result = await runCase(
-    cluster,
-    { ...one, name: `slipway-${one.name}` },
-    registryAsker(system, new Secrets()),
-    signal,
+async function inLanes(lanes: number, tasks: readonly (() => Promise<void>)[]): Promise<void> {
+  const waiting = [...tasks];
+  await Promise.all(
+    Array.from({ length: lanes }, async () => {
+      for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) await task();
+    }),
   );
-  const cause = result.verdict?.causes[0];
-  return {
-    seconds: result.verdictMs / 1000,
-    what: `${result.verdict?.state ?? result.why}${cause === undefined ? '' : ` ${cause.code}`}`,
-  };
 }
 
-function helm(one: CorpusCase): Promise<Outcome> {
-  return withNamespace(one, 'helm', async (namespace) => {
-    const chart = join(work, one.name);
-    mkdirSync(join(chart, 'templates'), { recursive: true });
-    writeFileSync(join(chart, 'Chart.yaml'), 'apiVersion: v2\nname: web\nversion: 0.1.0\n');
-    const write = (objects: readonly KubeObject[]) =>
-      writeFileSync(join(chart, 'templates', 'all.yaml'), objects.map((object) => stringify(object)).join('---\n'));
-    const args = ['upgrade', '--install', 'web', chart, '-n', namespace, '--atomic', '--timeout'];
-    if (one.old.length > 0) {
-      write(one.old);
-      const first = await program('helm', [...args, '120s']);
-      if (first.code !== 0)
-        return { seconds: 0, what: `the version before failed: ${first.text.trim().slice(0, 200)}` };
-    }
-    write(one.objects);
-    const { code, seconds, text } = await program('helm', [...args, `${limit}s`]);
-    return { seconds, what: code === 0 ? 'deployed' : lastLine(text) };
-  });
-}
-
-function kubectl(one: CorpusCase): Promise<Outcome> {
-  return withNamespace(one, 'kubectl', async (namespace) => {
-    const status = ['rollout', 'status', 'deployment/web', '-n', namespace, `--timeout=${limit}s`];
-    if (one.old.length > 0) {
-      for (const object of place(one.old, namespace)) await cluster.apply(object, { signal });
-      const first = await program('kubectl', status);
-      if (first.code !== 0) return { seconds: 0, what: 'the version before failed' };
-    }
-    const started = Date.now();
-    for (const object of place(one.objects, namespace)) await cluster.apply(object, { signal, isForced: true });
-    const { code, text } = await program('kubectl', status);
-    return { seconds: (Date.now() - started) / 1000, what: code === 0 ? 'rolled out' : lastLine(text) };
-  });
-}
-
-/** As Argo CD would say of an application of these objects: the worst of their healths, asked each second. */
-function argocd(one: CorpusCase): Promise<Outcome> {
-  return withNamespace(one, 'argocd', async (namespace) => {
-    const worst = async (objects: readonly KubeObject[]): Promise<ArgoHealth> => {
-      const all = await Promise.all(
-        place(objects, namespace).map(async ({ apiVersion, kind, metadata: { name } }) => {
-          const live = await cluster.get({ apiVersion, kind, name, namespace }, signal);
-          return live === undefined ? ({ status: 'Missing' } as const) : rules.healthOf(live);
-        }),
-      );
-      const bad = all.find(({ status }) => status === 'Degraded') ?? all.find(({ status }) => status !== 'Healthy');
-      return bad ?? { status: 'Healthy' };
-    };
-    const until = async (objects: readonly KubeObject[]): Promise<Outcome> => {
-      const started = Date.now();
-      const passed = () => (Date.now() - started) / 1000;
-      let health = await worst(objects);
-      while (!['Healthy', 'Degraded'].includes(health.status) && passed() < limit) {
-        await new Promise((resolve) => setTimeout(resolve, 1000));
-        health = await worst(objects);
-      }
-      return { seconds: passed(), what: `${health.status} ${health.message ?? ''}`.trim().slice(0, 90) };
-    };
-    if (one.old.length > 0) {
-      for (const object of place(one.old, namespace)) await cluster.apply(object, { signal });
-      const first = await until(one.old);
-      if (!first.what.startsWith('Healthy')) return { seconds: 0, what: 'the version before failed' };
-    }
-    for (const object of place(one.objects, namespace)) await cluster.apply(object, { signal, isForced: true });
-    return until(one.objects);
-  });
-}
-
-const lastLine = (text: string): string => (text.trim().split('\n').at(-1) ?? '').slice(0, 90);
-
-const chosen = readCorpus().filter(({ name }) => names.includes(name));
-const tasks = chosen.flatMap((one) => [
-  { one, tool: 'slipway', run: slipway },
-  { one, tool: 'helm', run: helm },
-  { one, tool: 'kubectl', run: kubectl },
-  { one, tool: 'argocd', run: argocd },
-]);
-const results = new Map<string, Outcome>();
-await Promise.all(
-  Array.from({ length: Number(values.jobs) }, async () => {
-    for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) {
-      const outcome = await task
-        .run(task.one)
-        .catch((error: unknown) => ({ seconds: 0, what: error instanceof Error ? error.message : String(error) }));
-      results.set(`${task.tool} ${task.one.name}`, outcome);
-    }
-  }),
+const loads: number[] = [];
+const load = (): number => loads.reduce((sum, one) => sum + one, 0) / Math.max(1, loads.length);
+const noting = setInterval(() => loads.push(loadavg()[0] ?? 0), 10_000);
+loads.push(loadavg()[0] ?? 0);
+const tell = (row: Row, tools: readonly Tool[]): void => {
+  for (const tool of tools) {
+    const outcome = row.outcomes[tool];
+    console.log(
+      `${row.one.name.padEnd(28)} ${tool.padEnd(8)} ${(outcome?.seconds ?? 0).toFixed(1).padStart(6)} s  ${outcome?.state} ${outcome?.words}`,
+    );
+  }
+};
+await inLanes(
+  Number(values.jobs),
+  rows.map((row) => () => slipway(row).then(() => tell(row, ['slipway']))),
 );
+const ownLoad = load();
+loads.length = 0;
+// The broken ones first: they take the whole limit.
+const ordered = [...rows].sort((a, b) => Number(b.one.kind === 'broken') - Number(a.one.kind === 'broken'));
+await inLanes(
+  Number(values.waiting),
+  (['status', 'helm'] as const).flatMap((which) =>
+    ordered.map(
+      (row) => () => others(row, which).then(() => tell(row, which === 'helm' ? ['helm'] : ['kubectl', 'argo'])),
+    ),
+  ),
+);
+clearInterval(noting);
 rules.stop();
 registries.close();
 registries.closeAllConnections();
-rmSync(work, { recursive: true, force: true });
+rmSync(bench.folder, { recursive: true, force: true });
 system.processes.dispose();
 
+const cell = (outcome: Outcome | undefined): string =>
+  outcome === undefined || outcome.state === 'unfit'
+    ? '–'
+    : `${outcome.seconds < 10 ? outcome.seconds.toFixed(1) : Math.round(outcome.seconds)} ${WORDS[outcome.state]}`;
+const WORDS = { ready: 'ready', failed: 'failed', none: 'no answer', unfit: '' } as const;
+const median = (list: readonly number[]): number => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0;
+const tools = ['slipway', 'helm', 'kubectl', 'argo'] as const;
+
 console.log(
-  `\nSeconds from the write to the answer. helm --atomic and kubectl rollout status with a limit of ${limit} s (helm's usual one is 300 s).`,
+  `\nSeconds from the write to the answer; helm --atomic and kubectl rollout status end at ${limit} s, Argo CD's rules are asked for ${argoLimit} s.`,
 );
 console.log(
-  `argocd: the health rules of gitops-engine over the deployed objects, given up after ${limit} s; progressDeadlineSeconds is 600 s in these manifests.\n`,
+  `${cpus().length} cores; load ${ownLoad.toFixed(1)} while Slipway judged, ${load().toFixed(1)} while the others did.`,
 );
-for (const one of chosen) {
-  console.log(`${one.name}: ${one.about}`);
-  for (const tool of ['slipway', 'helm', 'kubectl', 'argocd']) {
-    const outcome = results.get(`${tool} ${one.name}`);
-    console.log(`  ${tool.padEnd(8)} ${(outcome?.seconds ?? 0).toFixed(1).padStart(6)} s  ${outcome?.what ?? ''}`);
+for (const kind of ['broken', 'healthy'] as const) {
+  const some = rows.filter(({ one }) => one.kind === kind);
+  if (some.length === 0) continue;
+  console.log(`\n| ${kind} | Slipway | helm --atomic | kubectl rollout status | Argo CD health |`);
+  console.log('| --- | --- | --- | --- | --- |');
+  for (const { one, outcomes } of some) {
+    const mine = `${cell(outcomes.slipway)}${kind === 'broken' ? ` \`${outcomes.slipway?.words.split(' ')[1] ?? ''}\`` : ''}`;
+    console.log(
+      `| ${one.name} | ${mine} | ${[outcomes.helm, outcomes.kubectl, outcomes.argo].map(cell).join(' | ')} |`,
+    );
   }
+  const wanted = kind === 'broken' ? 'failed' : 'ready';
+  const sums = tools.map((tool) => {
+    const known = some.flatMap(({ outcomes }) => outcomes[tool] ?? []).filter(({ state }) => state !== 'unfit');
+    const right = known.filter(({ state }) => state === wanted);
+    const wrong = known.filter(({ state }) => state !== wanted && state !== 'none');
+    const middle = right.length === 0 ? '–' : `${median(right.map(({ seconds }) => seconds)).toFixed(1)} s`;
+    const named = right.filter(({ isNamed }) => isNamed).length;
+    const why = kind === 'broken' ? `, cause named ${named}` : '';
+    return `${right.length} of ${known.length} ${wanted}${why}, ${wrong.length} wrong; median ${middle}`;
+  });
+  console.log(`| **all** | ${sums.join(' | ')} |`);
 }
+const notes = rows.flatMap(({ one, outcomes }) =>
+  tools.flatMap((tool) => {
+    const outcome = outcomes[tool];
+    return outcome?.state === 'unfit' && outcome.words !== '' ? [`${one.name} ${tool}: ${outcome.words}`] : [];
+  }),
+);
+if (notes.length > 0) console.log(`\nNot set up:\n${notes.join('\n')}`);
+if (values.out !== undefined)
+  writeFileSync(
+    values.out,
+    JSON.stringify(
+      { limit, argoLimit, rows: rows.map(({ one, outcomes }) => ({ name: one.name, kind: one.kind, outcomes })) },
+      null,
+      2,
+    ),
+  );

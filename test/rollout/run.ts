@@ -1,13 +1,7 @@
 // Runs one case on the cluster, in a namespace of its own.
 import { type Cluster, type KubeObject, refOf } from '../../src/engine/cluster/index.ts';
 import type { EventBody, ObjectRef } from '../../src/engine/events/index.ts';
-import {
-  type AskRegistry,
-  type Baseline,
-  type RolloutResult,
-  takeBaseline,
-  watchRollout,
-} from '../../src/engine/rollout/index.ts';
+import { type AskRegistry, type RolloutResult, takeBaseline, watchRollout } from '../../src/engine/rollout/index.ts';
 import { realClock } from '../../src/engine/system/clock.ts';
 import type { CorpusCase, During } from './case.ts';
 
@@ -42,23 +36,9 @@ export async function runCase(
     objects.map((object) => ({ ...object, metadata: { ...object.metadata, namespace } }));
   await makeNamespace(cluster, namespace, one.namespaceLabels, signal);
   const events: EventBody[] = [];
-  const watch = (objects: readonly KubeObject[], baseline: Baseline, options: CorpusCase['options']) =>
-    watchRollout(cluster, targetsOf(objects), baseline, {
-      ...options,
-      timeoutMs: options.timeoutMs ?? LIMIT_MS,
-      signal,
-      clock: realClock,
-      askRegistry,
-      emit: (event) => events.push(event),
-    });
   try {
     if (one.old.length > 0) {
-      const old = place(one.old);
-      const before = await takeBaseline(cluster, targetsOf(old), signal);
-      for (const object of old) await cluster.apply(object, { signal });
-      const verdict = await watch(old, before, { stabilityMs: 0 });
-      const wanted = one.isOldBroken ? 'failed' : 'ready';
-      if (verdict.state !== wanted) throw new Error(`the version before is ${verdict.state}: ${verdict.message}`);
+      await deployOld(cluster, one, place(one.old), askRegistry, signal);
       events.length = 0;
     }
     const objects = place(one.objects);
@@ -66,7 +46,14 @@ export async function runCase(
     const startedAt = Date.now();
     for (const object of objects) await cluster.apply(object, { signal, isForced: true });
     const meanwhile = one.during.map((step) => play(cluster, step, namespace, place, signal));
-    const verdict = await watch(objects, baseline, one.options);
+    const verdict = await watchRollout(cluster, targetsOf(objects), baseline, {
+      ...one.options,
+      timeoutMs: one.options.timeoutMs ?? LIMIT_MS,
+      signal,
+      clock: realClock,
+      askRegistry,
+      emit: (event) => events.push(event),
+    });
     const verdictMs = Date.now() - startedAt;
     await Promise.all(meanwhile);
     return judge(one, verdict, verdictMs, startedAt, events);
@@ -86,6 +73,25 @@ export async function runCase(
       .remove({ apiVersion: 'v1', kind: 'Namespace', name: namespace }, { signal: AbortSignal.timeout(10_000) })
       .catch(() => false);
   }
+}
+
+/** Puts the version before in its place, and waits until it is as the case wants it: well, or failed. */
+export async function deployOld(
+  cluster: Cluster,
+  one: CorpusCase,
+  old: readonly KubeObject[],
+  askRegistry: AskRegistry,
+  signal: AbortSignal,
+  write: () => Promise<void> = async () => {
+    for (const object of old) await cluster.apply(object, { signal });
+  },
+): Promise<void> {
+  const baseline = await takeBaseline(cluster, targetsOf(old), signal);
+  await write();
+  const options = { stabilityMs: 0, timeoutMs: LIMIT_MS, signal, clock: realClock, askRegistry, emit: () => {} };
+  const verdict = await watchRollout(cluster, targetsOf(old), baseline, options);
+  const wanted = one.isOldBroken ? 'failed' : 'ready';
+  if (verdict.state !== wanted) throw new Error(`the version before is ${verdict.state}: ${verdict.message}`);
 }
 
 function judge(
@@ -147,7 +153,8 @@ export async function makeNamespace(
   while ((await cluster.get(account, signal)) === undefined) await realClock.sleep(100, signal);
 }
 
-async function play(
+/** What happens while the case is being rolled out. */
+export async function play(
   cluster: Cluster,
   step: During,
   namespace: string,

@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { KubeObject } from '../../../src/engine/cluster/index.ts';
+import type { KubeObject } from '../../../../src/engine/cluster/index.ts';
 
 const VERSION = 'v0.7.3';
 const KUBE = 'github.com/argoproj/gitops-engine/pkg/utils/kube';
