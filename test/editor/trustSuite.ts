@@ -27,7 +27,18 @@ async function setTrap(): Promise<Trap> {
   const calls = join(folder, 'calls');
   const bin = join(folder, 'bin');
   mkdirSync(bin);
-  for (const tool of ['docker', 'kubectl', 'helm', 'trivy', 'kustomize', 'flux', 'cosign', 'python3', 'grype']) {
+  for (const tool of [
+    'docker',
+    'kubectl',
+    'helm',
+    'trivy',
+    'kustomize',
+    'flux',
+    'cosign',
+    'python3',
+    'grype',
+    'cluster-login',
+  ]) {
     writeFileSync(join(bin, tool), `#!/bin/sh\necho "${tool} $*" >> ${calls}\nexit 1\n`);
     chmodSync(join(bin, tool), 0o755);
   }
@@ -46,7 +57,7 @@ async function setTrap(): Promise<Trap> {
 kind: Config
 current-context: example
 clusters: [{ name: trap, cluster: { server: "http://127.0.0.1:${port}" } }]
-users: [{ name: trap, user: {} }]
+users: [{ name: trap, user: { exec: { apiVersion: client.authentication.k8s.io/v1, command: cluster-login } } }]
 contexts: [{ name: example, context: { cluster: trap, user: trap } }]
 `,
   );

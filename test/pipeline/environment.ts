@@ -4,9 +4,12 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { at, type Cluster, connectPod, openCluster } from '../../src/engine/cluster/index.ts';
+import { createSystem } from '../../src/engine/system/index.ts';
 import { bundledCli } from '../bundle.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { pushActor } from './support/actor.ts';
+import { type ConnectProxy, LoginProgram, readKubeconfig, startProxy } from './support/clusterLogin.ts';
 import { run, test } from './support/suite.ts';
 
 const main = bundledCli();
@@ -218,59 +221,157 @@ test('a kubeconfig in a variable, as CI secrets hold it, reaches helm and leaves
   rmSync(temporary, { recursive: true });
 });
 
-/** A proxy that only connects, and says so, in a process of its own: this one waits for the command. */
-const proxyProgram = `
-const { createServer } = require('node:http');
-const { connect } = require('node:net');
-const server = createServer((_, response) => response.writeHead(405).end());
-server.on('connect', ({ url }, client, head) => {
-  const [host, port] = url.split(':');
-  const way = connect(Number(port), host, () => {
-    client.write('HTTP/1.1 200 Connection Established\\r\\n\\r\\n');
-    way.write(head);
-    way.pipe(client).pipe(way);
-    process.stdout.write('connect ' + url + '\\n');
-  });
-  for (const one of [way, client]) one.on('error', () => way.destroy() && client.destroy());
+const kubeconfig = readKubeconfig(env);
+const [cluster] = kubeconfig.clusters;
+const server = new URL(cluster?.cluster.server ?? '');
+/** A kubeconfig of this lab with another way in, as a file. */
+function writeKubeconfig(name: string, more: { readonly cluster?: object; readonly user?: object }): string {
+  const path = join(root, name);
+  const file = {
+    ...kubeconfig,
+    clusters: kubeconfig.clusters.map((one) => ({ ...one, cluster: { ...one.cluster, ...more.cluster } })),
+    users: kubeconfig.users.map((one) => ({ ...one, user: more.user ?? one.user })),
+  };
+  writeFileSync(path, JSON.stringify(file), { mode: 0o600 });
+  return path;
+}
+/** The server by a name that only the proxy knows: nothing gets there but through it. */
+const alias = 'api.cluster.invalid';
+const throughProxy = (proxy: ConnectProxy) => ({
+  server: `https://${alias}:${server.port || '443'}`,
+  'tls-server-name': server.hostname,
+  'proxy-url': proxy.url,
 });
-server.listen(0, '127.0.0.1', () => process.stdout.write('port ' + server.address().port + '\\n'));
-`;
 
 test('a proxy of the kubeconfig carries requests, watches, port-forwards and helm', async () => {
-  const proxy = spawn(process.execPath, ['-e', proxyProgram], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const proxy = await startProxy(alias, server.hostname);
+  const path = writeKubeconfig('proxied.kubeconfig', { cluster: throughProxy(proxy) });
   try {
-    let told = '';
-    const port = await new Promise<string>((resolve) => {
-      proxy.stdout.on('data', (bytes: Buffer) => {
-        told += bytes.toString('utf8');
-        const found = /port (\d+)/.exec(told)?.[1];
-        if (found !== undefined) resolve(found);
-      });
-    });
-    const config = readFileSync(lab.env.KUBECONFIG ?? env.KUBECONFIG ?? '', 'utf8');
-    // JSON or YAML, as the lab or a person wrote it.
-    const proxied = config.replace(
-      /^( *)(")?server"?: .*$/m,
-      (line, indent, quote = '') =>
-        `${indent}${quote}proxy-url${quote}: "http://127.0.0.1:${port}"${quote === '' ? '' : ','}\n${line}`,
-    );
-    assert.notEqual(proxied, config);
-    const path = join(root, 'proxied.kubeconfig');
-    writeFileSync(path, proxied, { mode: 0o600 });
     const ran = slipwayWith({ KUBECONFIG: path }, 'run', '--env', 'dev', '--tag', '1.1.0');
     assert.equal(ran.code, 0, said(ran));
     assert.match(ran.out, /GET \/healthz/);
-    // Read to its end: while the command ran, this process read nothing.
-    proxy.kill();
-    await new Promise((resolve) => proxy.once('close', resolve));
-    const connects = told.match(/^connect /gm)?.length ?? 0;
-    assert.ok(connects >= 3, `the proxy was asked ${connects} times`);
-    const cut = slipwayWith({ KUBECONFIG: path }, 'check', '--env', 'dev', '--tag', '1.1.0');
-    assert.equal(cut.code, 3, `without the proxy there is no way: ${said(cut)}`);
   } finally {
-    proxy.kill();
-    rmSync(join(root, 'proxied.kubeconfig'), { force: true });
+    const connects = await proxy.close();
+    assert.ok(connects.length >= 3, `the proxy was asked ${connects.length} times`);
   }
+  const cut = slipwayWith({ KUBECONFIG: path }, 'check', '--env', 'dev', '--tag', '1.1.0');
+  assert.equal(cut.code, 3, `without the proxy there is no way: ${said(cut)}`);
+});
+
+const loginFolder = mkdtempSync(join(tmpdir(), 'slipway-login-'));
+const login = new LoginProgram(loginFolder);
+/** A user of the cluster who may do everything, and a token of theirs. */
+const loginUser = 'slipway-environment-login';
+function tokenFor(...bound: readonly string[]): string {
+  kubectl('create', 'namespace', 'deploy-cli');
+  const account = JSON.stringify({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: loginUser } });
+  const binding = JSON.stringify({
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRoleBinding',
+    metadata: { name: loginUser },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
+    subjects: [{ kind: 'ServiceAccount', name: loginUser, namespace: 'deploy-cli' }],
+  });
+  for (const object of [account, binding])
+    spawnSync('kubectl', ['-n', 'deploy-cli', 'apply', '-f', '-'], { env, input: object });
+  const made = kubectl('-n', 'deploy-cli', 'create', 'token', loginUser, '--duration=1h', ...bound);
+  assert.equal(made.status, 0, made.stderr);
+  return made.stdout.trim();
+}
+const inAnHour = () => new Date(Date.now() + 3_600_000).toISOString();
+
+test('an exec plugin is asked once in a run, for all connections, helm and through a proxy, and its token is nowhere', async () => {
+  const token = tokenFor();
+  login.gives({ token, expirationTimestamp: inAnHour() });
+  const proxy = await startProxy(alias, server.hostname);
+  const path = writeKubeconfig('login.kubeconfig', { cluster: throughProxy(proxy), user: { exec: login.exec() } });
+  const temporary = mkdtempSync(join(tmpdir(), 'slipway-secret-'));
+  try {
+    const more = { KUBECONFIG: path, TMPDIR: temporary };
+    const ran = slipwayWith(more, '--verbose', 'run', '--env', 'dev', '--tag', '1.1.0', '--force');
+    assert.equal(ran.code, 0, said(ran));
+    assert.match(ran.out, /GET \/healthz/);
+    assert.equal(login.starts.length, 1, `asked ${login.starts.length} times`);
+    const { spec } = JSON.parse(login.starts[0] ?? '{}');
+    assert.equal(spec.cluster['proxy-url'], proxy.url, 'it is told the cluster');
+    assert.ok(!said(ran).includes(token), 'the token is printed');
+    assert.deepEqual(readdirSync(temporary), [], 'a file is left');
+    assert.equal(spawnSync('grep', ['-rlF', token, root]).status, 1, 'the token is in the journal');
+  } finally {
+    await proxy.close();
+    rmSync(temporary, { recursive: true });
+  }
+});
+
+test('an exec plugin whose credentials end is asked anew, by helm too', async () => {
+  login.gives({ token: tokenFor(), expirationTimestamp: new Date(Date.now() + 5_000).toISOString() });
+  const path = writeKubeconfig('login.kubeconfig', { user: { exec: login.exec() } });
+  const ran = slipwayWith({ KUBECONFIG: path }, 'run', '--env', 'dev', '--tag', '1.1.0', '--force');
+  assert.equal(ran.code, 0, said(ran));
+  assert.ok(login.starts.length > 2, `asked ${login.starts.length} times`);
+});
+
+test('an exec plugin is asked anew when the server refuses a token, or a certificate, that should still be good', async () => {
+  const path = writeKubeconfig('login.kubeconfig', { user: { exec: login.exec() } });
+  const system = createSystem({ env: { ...env, KUBECONFIG: path } });
+  const { signal } = new AbortController();
+  const pods = async (of: Cluster) => {
+    const listed = await of.list({ apiVersion: 'v1', kind: 'Pod', namespace: 'deploy-cli' }, signal);
+    assert.ok(listed.length > 0);
+    return listed;
+  };
+  try {
+    kubectl('-n', 'deploy-cli', 'create', 'secret', 'generic', loginUser);
+    const revoked = tokenFor('--bound-object-kind=Secret', `--bound-object-name=${loginUser}`);
+    kubectl('-n', 'deploy-cli', 'delete', 'secret', loginUser);
+    const token = tokenFor();
+    login.gives({ token: revoked }, { token });
+    await pods(await openCluster(system, {}));
+    assert.equal(login.starts.length, 2);
+
+    // A certificate that another authority signed, and then the lab's own.
+    const [mine] = kubeconfig.users;
+    const text = (key: string) => Buffer.from(String(mine?.user[key] ?? ''), 'base64').toString('utf8');
+    const certificate = {
+      clientCertificateData: text('client-certificate-data'),
+      clientKeyData: text('client-key-data'),
+    };
+    const [key, crt] = ['key', 'crt'].map((end) => join(loginFolder, `foreign.${end}`)) as [string, string];
+    const made = spawnSync('openssl', [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
+      ...['-keyout', key, '-out', crt, '-subj', '/O=system:masters/CN=nobody'],
+    ]);
+    assert.equal(made.status, 0, String(made.stderr));
+    const foreign = { clientCertificateData: readFileSync(crt, 'utf8'), clientKeyData: readFileSync(key, 'utf8') };
+    login.gives(foreign, certificate);
+    const other = createSystem({ env: { ...env, KUBECONFIG: path } });
+    const opened = await openCluster(other, {});
+    const [pod] = await pods(opened);
+    assert.equal(login.starts.length, 2);
+    // What opens connections of its own gets the new certificate as well.
+    const port = Number(at(pod, 'spec', 'containers', '0', 'ports', '0', 'containerPort') ?? 8080);
+    const way = await connectPod(opened, { namespace: 'deploy-cli', name: pod?.metadata.name ?? '' }, port, signal);
+    way.destroy();
+    other.processes.dispose();
+  } finally {
+    system.processes.dispose();
+  }
+});
+
+test('an exec plugin that fails, or is not there, is named with what helps', async () => {
+  login.gives({});
+  login.refuses('your session has expired');
+  const path = writeKubeconfig('login.kubeconfig', { user: { exec: login.exec() } });
+  const failed = slipwayWith({ KUBECONFIG: path }, 'check', '--env', 'dev', '--tag', '1.1.0');
+  assert.equal(failed.code, 3, said(failed));
+  assert.match(said(failed), /gave no credentials for https:\S+: your session has expired/);
+  assert.match(said(failed), /Get the login program from the platform team/);
+  const missing = writeKubeconfig('login.kubeconfig', {
+    user: { exec: { ...login.exec(), command: 'no-such-login' } },
+  });
+  const absent = slipwayWith({ KUBECONFIG: missing }, 'status', '--env', 'dev');
+  assert.match(said(absent), /no-such-login gave no credentials for https:\S+: it was not found on PATH/);
+  assert.match(said(absent), /Get the login program from the platform team/);
 });
 
 test('diagnose leaves a report', async () => {
@@ -292,5 +393,6 @@ test('a protected environment is not touched unasked, and an unknown one is name
 clean();
 await run('environment', async () => {
   clean();
-  rmSync(root, { recursive: true, force: true });
+  kubectl('delete', 'clusterrolebinding', loginUser, '--ignore-not-found');
+  for (const folder of [root, loginFolder]) rmSync(folder, { recursive: true, force: true });
 });

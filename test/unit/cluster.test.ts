@@ -71,9 +71,10 @@ describe('kubeconfig', () => {
     const text = kubeconfigText('ci', 'https://ci.example.com', 'token-ci');
     for (const value of [text, Buffer.from(text).toString('base64')]) {
       const cluster = await openCluster(systemWith({ KUBECONFIG: value }), {});
-      expect([cluster.api.server, cluster.kubeconfigContent]).toEqual(['https://ci.example.com', text]);
+      expect([cluster.api.server, await cluster.kubeconfigForTool(0)]).toEqual(['https://ci.example.com', text]);
     }
-    expect((await openCluster(systemWith({ KUBECONFIG: one }), {})).kubeconfigContent).toBeUndefined();
+    const ofFile = await openCluster(systemWith({ KUBECONFIG: one }), {});
+    expect(await ofFile.kubeconfigForTool(0)).toBeUndefined();
     const { files } = systemWith({});
     let seen = '';
     await expect(
@@ -150,6 +151,61 @@ describe('kubeconfig', () => {
         await api.stop();
       }
     });
+
+    test.skipIf(process.platform === 'win32')(
+      'is asked again, once, when the server refuses what it gave',
+      async () => {
+        const api = new FakeApi();
+        await api.start();
+        try {
+          let good = 'none';
+          api.handler = ({ headers }, answer) =>
+            headers.authorization === `Bearer ${good}`
+              ? json(answer, { kind: 'Pod', metadata: {} })
+              : json(answer, status(401, 'Unauthorized', 'Unauthorized'), 401);
+          // A new token each time: t1, t2, …
+          const count = `t$(wc -l < '${asked}' | tr -d ' ')`;
+          const command = plugin('counting', credential('TOKEN').replace('TOKEN', `'"${count}"'`));
+          const system = systemWith({ KUBECONFIG: withExec(`http://127.0.0.1:${api.port}`, { command }) });
+          const ref = { apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'web' };
+          const clusters = await Promise.all([1, 2, 3].map(() => openCluster(system, {})));
+          const getAll = () => Promise.all(clusters.map((cluster) => cluster.get(ref, signal)));
+          good = 't1';
+          await getAll();
+          good = 't2';
+          await getAll();
+          await getAll();
+          expect(times()).toBe(2);
+          good = 'none';
+          expect((await failure(clusters[0]?.get(ref, signal) ?? Promise.resolve())).code).toBe('api.Unauthorized');
+          expect(times()).toBe(3);
+        } finally {
+          await api.stop();
+        }
+      },
+    );
+
+    test.skipIf(process.platform === 'win32')(
+      'has been asked: tools get what it gave, unless that ends while they run',
+      async () => {
+        const end = (minutes: number) => new Date(Date.now() + minutes * 60_000).toISOString();
+        const opened = (name: string, script: string, exec: object = {}) =>
+          openCluster(
+            systemWith({ KUBECONFIG: withExec('https://x.example.com', { command: plugin(name, script), ...exec }) }),
+            {},
+          );
+        const long = await opened('long', credential('t-long', end(30)));
+        const config = JSON.parse((await long.kubeconfigForTool(6 * 60_000)) ?? '{}');
+        expect([config['current-context'], config.clusters[0].cluster.server, config.users[0].user]).toEqual([
+          'one',
+          'https://x.example.com',
+          { token: 't-long' },
+        ]);
+        await long.kubeconfigForTool(6 * 60_000);
+        expect(times()).toBe(1);
+        expect(await (await opened('brief', credential('t', end(5)))).kubeconfigForTool(6 * 60_000)).toBeUndefined();
+      },
+    );
 
     test.skipIf(process.platform === 'win32')(
       'that fails is quoted, and never started in Restricted Mode',

@@ -3,6 +3,7 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { CancelledError, isCancelled, SlipwayError } from '../problems/index.ts';
+import { refuseCredential } from './execCredential.ts';
 import { at, listOf, textOf } from './object.ts';
 
 export interface ApiRequest {
@@ -71,7 +72,8 @@ function fixFor(status: number, message: string): { readonly fix?: string } {
 
 /**
  * Plain HTTP to one API server with the kubeconfig's TLS, credentials and proxy. Retries what is safe to repeat:
- * throttled requests (429 with Retry-After, API priority and fairness) and reads that met a broken connection.
+ * throttled requests (429 with Retry-After, API priority and fairness), reads that met a broken connection, and once what was
+ * refused for credentials that an exec plugin can renew.
  */
 export class Api {
   readonly #config: KubeConfig;
@@ -107,10 +109,15 @@ export class Api {
   async #send(request: ApiRequest): Promise<IncomingMessage> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const answer = await this.#once(request);
+        const connection = await this.#connection();
+        const answer = await this.#once(request, connection);
         const status = answer.statusCode ?? 0;
         if (status >= 200 && status < 300) return answer;
         const text = await readAll(answer, request.signal).catch(() => '');
+        if (status === 401 && attempt === 1 && (await refuseCredential(this.#config, connection))) {
+          if ((await this.#options) === connection) this.#options = undefined;
+          continue;
+        }
         const wait = Number(answer.headers['retry-after'] ?? Number.NaN);
         if ((status === 429 || (status === 503 && Number.isFinite(wait))) && attempt <= 5) {
           await pause((Number.isFinite(wait) ? Math.min(wait, 10) : 1) * 1000, request.signal);
@@ -136,8 +143,7 @@ export class Api {
     }
   }
 
-  async #once(request: ApiRequest): Promise<IncomingMessage> {
-    const options = await this.#connection();
+  async #once(request: ApiRequest, options: RequestOptions): Promise<IncomingMessage> {
     const url = new URL(request.path.replace(/^\//, ''), this.#base);
     const payload = request.body === undefined ? undefined : JSON.stringify(request.body);
     const { request: open } = url.protocol === 'http:' ? http : https;

@@ -4,6 +4,7 @@ import type { Secrets } from '../events/secrets.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import { Api, ApiError } from './api.ts';
+import { kubeconfigForTool } from './execCredential.ts';
 import { type ClusterTarget, readKubeconfig } from './kubeconfig.ts';
 import { at, fieldsOf, type KubeObject, listOf, textOf } from './object.ts';
 
@@ -64,8 +65,7 @@ export class Cluster {
   readonly context: string;
   /** Path of the kubeconfig file when one was named; tools that are started get it as well. */
   readonly kubeconfig?: string;
-  /** The kubeconfig itself when it came from a variable and not from a file. */
-  readonly kubeconfigContent?: string;
+  readonly #content: string | undefined;
   readonly #resources = new Map<string, Promise<ReadonlyMap<string, Resource>>>();
 
   constructor(config: KubeConfig, kubeconfig?: string, content?: string) {
@@ -73,7 +73,15 @@ export class Cluster {
     this.api = new Api(config);
     this.context = config.getCurrentContext();
     if (kubeconfig !== undefined) this.kubeconfig = kubeconfig;
-    if (content !== undefined) this.kubeconfigContent = content;
+    this.#content = content;
+  }
+
+  /**
+   * The kubeconfig as text, for a tool that is started now and runs for up to `forMs`: where it came from a variable, or where
+   * an exec plugin has given credentials, which the tool need not ask for again. Undefined where the files do.
+   */
+  async kubeconfigForTool(forMs: number): Promise<string | undefined> {
+    return (await kubeconfigForTool(this.config, forMs)) ?? this.#content;
   }
 
   /** The namespace of the context, `default` when it names none. */

@@ -22,6 +22,16 @@ const credentials = new WeakMap<System, Map<string, Promise<Credential>>>();
 /** Renewed a little before they end: the request that carries them takes its time. */
 const EARLY_MS = 10_000;
 
+/** How the credentials of a kubeconfig's current user are had, and had anew. */
+interface Plugin {
+  /** Remembered or asked for; one that should last for `forMs`, if the program gives such. */
+  readonly credential: (forMs: number) => Promise<Credential>;
+  readonly now: () => number;
+  /** Forgets what is remembered if it is this. */
+  readonly forget: (refused: Pick<Credential, 'token' | 'clientCertificateData'>) => Promise<void>;
+}
+const plugins = new WeakMap<KubeConfig, Plugin>();
+
 /**
  * Puts our own way of asking in the place of the library's, which asks once a connection, without telling the program
  * which cluster is meant, and outside of the workspace's trust.
@@ -36,10 +46,26 @@ export function takeOverExec(config: KubeConfig, system: System, secrets: Secret
     return rest;
   });
   if (execs.size === 0) return;
+  const current = config.getCurrentUser()?.name;
+  if (current !== undefined && execs.has(current)) {
+    const exec = execs.get(current);
+    plugins.set(config, {
+      credential: (forMs) => credentialOf(exec, config, system, secrets, forMs),
+      now: () => system.clock.now(),
+      forget: (refused) => forget(exec, config, system, refused),
+    });
+  }
+  let certificate: string | undefined;
   const authenticator: Parameters<KubeConfig['addAuthenticator']>[0] = {
     isAuthProvider: (user: User) => execs.has(user.name),
     async applyAuthentication(user: User, options: RequestOptions) {
-      const credential = await credentialOf(execs.get(user.name), config, system, secrets);
+      const credential = await credentialOf(execs.get(user.name), config, system, secrets, EARLY_MS);
+      // The library keeps one agent a user, with the certificate that it was made with (client-node 2.0).
+      if (certificate !== credential.clientCertificateData) {
+        certificate = credential.clientCertificateData;
+        const agents = at(config, 'agentCache');
+        if (agents instanceof Map) agents.clear();
+      }
       if (credential.clientCertificateData !== undefined) options.cert = credential.clientCertificateData;
       if (credential.clientKeyData !== undefined) options.key = credential.clientKeyData;
       if (credential.token !== undefined) {
@@ -53,21 +79,112 @@ export function takeOverExec(config: KubeConfig, system: System, secrets: Secret
   config.addAuthenticator(authenticator);
 }
 
+/**
+ * The server answered 401 to a request with these options: the program is asked again for the next one, as client-go does.
+ * False when the credentials came from no program, so that asking again would change nothing.
+ */
+export async function refuseCredential(config: KubeConfig, options: RequestOptions): Promise<boolean> {
+  const plugin = plugins.get(config);
+  if (plugin === undefined) return false;
+  const token = /^Bearer (.*)$/.exec(textOf(fieldsOf(options.headers).Authorization) ?? '')?.[1];
+  const certificate = (options as { readonly cert?: unknown }).cert;
+  await plugin.forget({
+    ...(token !== undefined && { token }),
+    ...(typeof certificate === 'string' && { clientCertificateData: certificate }),
+  });
+  return true;
+}
+
+/**
+ * A kubeconfig for a tool that runs for up to `forMs`: the current context, with what the program gave in the place of the
+ * program, so that a person who logs in does so once and not again for each tool. Undefined where the tool does as well with
+ * the file itself: no program is named, or its credentials end too soon and the tool must be able to renew them.
+ */
+export async function kubeconfigForTool(config: KubeConfig, forMs: number): Promise<string | undefined> {
+  const plugin = plugins.get(config);
+  const cluster = config.getCurrentCluster();
+  const context = config.getContextObject(config.getCurrentContext());
+  if (plugin === undefined || cluster === null || context === null) return undefined;
+  const user = config.getCurrentUser();
+  // Groups and extra fields of an impersonation are not among what the library reads.
+  if (user?.impersonateUser) return undefined;
+  const credential = await plugin.credential(forMs);
+  if (endOf(credential) - forMs < plugin.now()) return undefined;
+  const base64 = (text: string | undefined): string | undefined =>
+    text === undefined ? undefined : Buffer.from(text).toString('base64');
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': context.name,
+    contexts: [
+      { name: context.name, context: { cluster: cluster.name, user: user?.name, namespace: context.namespace } },
+    ],
+    clusters: [
+      {
+        name: cluster.name,
+        cluster: {
+          server: cluster.server,
+          'certificate-authority-data': cluster.caData,
+          'certificate-authority': cluster.caFile,
+          'insecure-skip-tls-verify': cluster.skipTLSVerify,
+          'tls-server-name': cluster.tlsServerName,
+          'proxy-url': cluster.proxyUrl,
+        },
+      },
+    ],
+    users: [
+      {
+        name: user?.name,
+        user: {
+          token: credential.token,
+          'client-certificate-data': base64(credential.clientCertificateData),
+          'client-key-data': base64(credential.clientKeyData),
+        },
+      },
+    ],
+  });
+}
+
+/** ms since the epoch; never, when the program says nothing. */
+const endOf = ({ expirationTimestamp }: Credential): number =>
+  expirationTimestamp === undefined ? Number.POSITIVE_INFINITY : Date.parse(expirationTimestamp);
+
+const keyOf = (exec: unknown, config: KubeConfig): string => JSON.stringify([exec, config.getCurrentCluster()?.server]);
+
+async function forget(
+  exec: unknown,
+  config: KubeConfig,
+  system: System,
+  refused: Pick<Credential, 'token' | 'clientCertificateData'>,
+): Promise<void> {
+  const known = credentials.get(system);
+  const key = keyOf(exec, config);
+  const held = known?.get(key);
+  const credential = await held?.catch(() => undefined);
+  // Another request may have renewed it already.
+  if (
+    credential?.token === refused.token &&
+    credential?.clientCertificateData === refused.clientCertificateData &&
+    known?.get(key) === held
+  )
+    known?.delete(key);
+}
+
+/** What is remembered while it lasts for `forMs` more, else what the program says now. */
 async function credentialOf(
   exec: unknown,
   config: KubeConfig,
   system: System,
   secrets: Secrets | undefined,
+  forMs: number,
 ): Promise<Credential> {
-  const cluster = config.getCurrentCluster();
-  const key = JSON.stringify([exec, cluster?.server]);
+  const key = keyOf(exec, config);
   const known = credentials.get(system) ?? new Map<string, Promise<Credential>>();
   credentials.set(system, known);
   const held = known.get(key);
   if (held !== undefined) {
     const credential = await held.catch(() => undefined);
-    const end = credential?.expirationTimestamp === undefined ? undefined : Date.parse(credential.expirationTimestamp);
-    if (credential !== undefined && (end === undefined || end - EARLY_MS > system.clock.now())) return credential;
+    if (credential !== undefined && endOf(credential) - forMs > system.clock.now()) return credential;
     // Another connection may be asking again already.
     if (known.get(key) === held) known.delete(key);
   }
@@ -84,12 +201,12 @@ async function ask(exec: unknown, config: KubeConfig, system: System): Promise<C
   const args = at(exec, 'args');
   const apiVersion = textOf(at(exec, 'apiVersion')) ?? 'client.authentication.k8s.io/v1';
   const cluster = config.getCurrentCluster();
-  const refuse = (why: string, evidence: readonly string[] = []): never => {
+  const refuse = (why: string, evidence: readonly string[] = [], fix?: string): never => {
     throw new SlipwayError({
       reason: 'cluster',
       code: 'kubeconfig.exec',
       message: `${command || 'The exec plugin of the kubeconfig'} gave no credentials for ${cluster?.server ?? 'the cluster'}: ${why}`,
-      fix: textOf(at(exec, 'installHint')) ?? `Run it in a terminal to see what it wants: ${command}.`,
+      fix: textOf(at(exec, 'installHint')) ?? fix ?? `Run it in a terminal to see what it wants: ${command}.`,
       evidence,
     });
   };
@@ -112,7 +229,7 @@ async function ask(exec: unknown, config: KubeConfig, system: System): Promise<C
       }),
     },
   };
-  const result = await system.processes.run({
+  const run = system.processes.run({
     file: command,
     args: Array.isArray(args) ? args.map(String) : [],
     env: {
@@ -120,6 +237,10 @@ async function ask(exec: unknown, config: KubeConfig, system: System): Promise<C
       KUBERNETES_EXEC_INFO: JSON.stringify(info),
     },
     timeoutMs: 120_000,
+  });
+  const result = await run.catch((error: unknown) => {
+    if (!SlipwayError.is(error) || error.reason !== 'tool-missing') throw error;
+    return refuse('it was not found on PATH', [], error.fix);
   });
   const words = result.stderr.split('\n').filter((line) => line.trim() !== '');
   if (result.code !== 0) refuse(words.at(-1) ?? `it ended with code ${String(result.code)}`, words.slice(-10));

@@ -48,8 +48,11 @@ export interface ClusterAccess {
   readonly context: string;
   /** Path of the kubeconfig file when the environment names one; tools that are started get it as well. */
   readonly kubeconfig?: string;
-  /** The kubeconfig itself when it came from a variable: tools get it as a file that lives as long as they do. */
-  readonly kubeconfigContent?: string;
+  /**
+   * The kubeconfig itself, for a tool that runs for up to `forMs`, where the file will not do: it came from a variable, or its
+   * exec plugin has been asked already. The tool gets it as a file that lives as long as it does.
+   */
+  readonly kubeconfigForTool?: (forMs: number) => Promise<string | undefined>;
   /** Undefined when the object, its namespace or its kind does not exist. */
   get(ref: ObjectRef, signal: AbortSignal): Promise<KubeObject | undefined>;
   /** Empty when the kind does not exist. */

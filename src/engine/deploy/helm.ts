@@ -81,7 +81,7 @@ export class HelmDeployer implements Deployer {
     this.#cli = new HelmCli(system, secrets, {
       context: access.context,
       ...(access.kubeconfig !== undefined && { kubeconfig: access.kubeconfig }),
-      ...(access.kubeconfigContent !== undefined && { kubeconfigContent: access.kubeconfigContent }),
+      ...(access.kubeconfigForTool !== undefined && { kubeconfigForTool: access.kubeconfigForTool }),
       namespace: this.#namespace,
       release: config.release,
     });

@@ -4,6 +4,7 @@ import { at, type Fields, fieldsOf, listOf, textOf } from '../cluster/index.ts';
 import type { Secrets } from '../events/secrets.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { ProcessRequest, ProcessResult, System } from '../system/index.ts';
+import type { ClusterAccess } from './access.ts';
 import { type ReleaseRecord, releaseFrom } from './helmRecords.ts';
 import { mergeValues } from './values.ts';
 
@@ -12,8 +13,8 @@ export interface HelmPlace {
   readonly context: string;
   /** A file; absent = KUBECONFIG and the default file, as the cluster client reads them. */
   readonly kubeconfig?: string;
-  /** The kubeconfig itself; helm gets it as a file for the time it runs. */
-  readonly kubeconfigContent?: string;
+  /** The kubeconfig itself where the file will not do; helm gets it as a file for the time it runs. */
+  readonly kubeconfigForTool?: ClusterAccess['kubeconfigForTool'];
   readonly namespace: string;
   readonly release: string;
 }
@@ -38,6 +39,11 @@ export interface UpgradeOptions {
   readonly onLine: (line: string) => void;
   readonly signal: AbortSignal;
 }
+
+/** Of helm's hooks and waits. */
+const DEFAULT_TIMEOUT_MS = 5 * 60_000;
+/** For a command that only reads, or writes and does not wait. */
+const BRIEF_MS = 60_000;
 
 /**
  * The helm binary (3.13 and later, 4): argv only, context and namespace explicit. Failures are SlipwayErrors with
@@ -165,9 +171,9 @@ export class HelmCli {
     const result = await this.#run({
       args: [
         ...['upgrade', this.#place.release, chart.chart, '--install', '--dry-run=server', '--output', 'json'],
-        ...this.#where(),
         ...valueArgs(chart),
       ],
+      clusterMs: BRIEF_MS,
       stdin: stringify(chart.overrides),
       signal,
     });
@@ -191,7 +197,6 @@ export class HelmCli {
     const { stdout } = await this.#check({
       args: [
         ...['upgrade', this.#place.release, chart.chart, '--install', '--create-namespace', '--output', 'json'],
-        ...this.#where(),
         ...['--history-max', String(options.historyMax), '--description', options.description],
         ...Object.entries(options.labels).flatMap(([key, value]) => ['--labels', `${key}=${value}`]),
         ...(options.isWaiting ? ['--wait'] : []),
@@ -200,6 +205,7 @@ export class HelmCli {
           : ['--timeout', `${Math.max(1, Math.ceil(options.timeoutMs / 1000))}s`]),
         ...valueArgs(chart),
       ],
+      clusterMs: BRIEF_MS + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
       stdin: stringify(chart.overrides),
       signal: options.signal,
       onLine: options.onLine,
@@ -213,10 +219,8 @@ export class HelmCli {
     options: { readonly historyMax: number; readonly onLine: (line: string) => void; readonly signal: AbortSignal },
   ): Promise<void> {
     await this.#check({
-      args: [
-        ...['rollback', this.#place.release, String(revision), ...this.#where()],
-        ...['--history-max', String(options.historyMax)],
-      ],
+      args: [...['rollback', this.#place.release, String(revision)], ...['--history-max', String(options.historyMax)]],
+      clusterMs: DEFAULT_TIMEOUT_MS,
       signal: options.signal,
       onLine: options.onLine,
     });
@@ -224,18 +228,11 @@ export class HelmCli {
 
   async uninstall(options: { readonly onLine: (line: string) => void; readonly signal: AbortSignal }): Promise<void> {
     await this.#check({
-      args: ['uninstall', this.#place.release, ...this.#where()],
+      args: ['uninstall', this.#place.release],
+      clusterMs: DEFAULT_TIMEOUT_MS,
       signal: options.signal,
       onLine: options.onLine,
     });
-  }
-
-  #where(): readonly string[] {
-    const { context, kubeconfig, namespace } = this.#place;
-    return [
-      ...['--kube-context', context, '--namespace', namespace],
-      ...(kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig]),
-    ];
   }
 
   async #check(request: HelmRequest): Promise<ProcessResult> {
@@ -244,12 +241,18 @@ export class HelmCli {
     return result;
   }
 
-  #run(request: HelmRequest): Promise<ProcessResult> {
-    const content = this.#place.kubeconfigContent;
-    if (content === undefined) return this.#start(request);
+  async #run({ clusterMs, ...request }: HelmRequest): Promise<ProcessResult> {
+    if (clusterMs === undefined) return this.#start(request);
+    const { context, kubeconfig, kubeconfigForTool, namespace } = this.#place;
+    const where = ['--kube-context', context, '--namespace', namespace];
+    const content = await kubeconfigForTool?.(clusterMs);
+    if (content === undefined) {
+      const file = kubeconfig === undefined ? [] : ['--kubeconfig', kubeconfig];
+      return this.#start({ ...request, args: [...request.args, ...where, ...file] });
+    }
     return this.#system.files.withPrivateFile('kubeconfig', content, (path) =>
       // Also in the environment: what helm itself starts (plugins, post-renderers) looks there.
-      this.#start({ ...request, env: { KUBECONFIG: path } }),
+      this.#start({ ...request, args: [...request.args, ...where, '--kubeconfig', path], env: { KUBECONFIG: path } }),
     );
   }
 
@@ -292,6 +295,8 @@ const isOfChart = (file: string, name: string): boolean =>
   file === name || (file.startsWith(`${name}-`) && file.endsWith('.tgz'));
 
 interface HelmRequest extends Pick<ProcessRequest, 'args' | 'stdin' | 'signal' | 'env'> {
+  /** How long it may ask the cluster; absent = it asks nothing of it. */
+  readonly clusterMs?: number;
   readonly onLine?: (line: string) => void;
 }
 

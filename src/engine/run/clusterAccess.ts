@@ -33,7 +33,7 @@ export function deployAccess(cluster: Cluster): ClusterAccess {
   return {
     context: cluster.context,
     ...(cluster.kubeconfig !== undefined && { kubeconfig: cluster.kubeconfig }),
-    ...(cluster.kubeconfigContent !== undefined && { kubeconfigContent: cluster.kubeconfigContent }),
+    kubeconfigForTool: (forMs) => cluster.kubeconfigForTool(forMs),
     get: (ref, signal) => cluster.get(ref, signal),
     list: (query, signal) => cluster.list(query, signal),
     create: (object, options) => cluster.create(object as never, options),
