@@ -2,6 +2,7 @@ import { styleText } from 'node:util';
 import { createLogUpdate } from 'log-update';
 import type { RunEvent } from '../engine/events/index.ts';
 import { project, type RunView, type StepView } from '../engine/run/index.ts';
+import { MOST_PROBLEMS, ProblemLines } from './problemLines.ts';
 import { duration, eventLine, failureLines, markOf, shortDigest } from './words.ts';
 
 /** Where a run is told to: a terminal that redraws, plain lines, or JSON lines. */
@@ -32,6 +33,7 @@ function jsonOutput(stdout: NodeJS.WriteStream): RunOutput {
 
 function plainOutput(stdout: NodeJS.WriteStream, isVerbose: boolean): RunOutput {
   const titles = new Map<string, string>();
+  const problems = new ProblemLines(isVerbose ? Number.POSITIVE_INFINITY : MOST_PROBLEMS);
   return {
     event(event) {
       if (event.type === 'run.started') for (const step of event.steps) titles.set(step.id, step.title);
@@ -44,6 +46,7 @@ function plainOutput(stdout: NodeJS.WriteStream, isVerbose: boolean): RunOutput 
         }
         return;
       }
+      for (const line of problems.linesOf(event, titleOf)) stdout.write(`${time} ${line}\n`);
       const line = eventLine(event, titleOf);
       if (line !== undefined) stdout.write(`${time} ${line}\n`);
     },
@@ -62,6 +65,7 @@ function liveOutput(stdout: NodeJS.WriteStream): RunOutput {
   const update = createLogUpdate(stdout);
   let view: RunView | undefined;
   let frame = 0;
+  const problems = new ProblemLines(MOST_PROBLEMS);
   const draw = (): void => {
     if (view === undefined) return;
     frame += 1;
@@ -72,6 +76,9 @@ function liveOutput(stdout: NodeJS.WriteStream): RunOutput {
   return {
     event(event) {
       if (event.type !== 'log') view = project([event], view);
+      const titleOf = (step: string) => view?.steps.find(({ id }) => id === step)?.title ?? step;
+      // They stay above what is redrawn: a warning before a build is to be read before it.
+      for (const line of problems.linesOf(event, titleOf)) update.persist(colour('yellow', line));
     },
     end(last) {
       clearInterval(timer);
@@ -166,7 +173,8 @@ function summary(view: RunView, style: (style: Style, text: string) => string): 
   if (view.failure !== undefined) {
     const failed = view.steps.find((step) => step.state === 'failed');
     const [first = '', ...rest] = failureLines(view.failure);
-    lines.push(style('red', `✗ ${failed?.title ?? 'The run'}: ${first}`), ...rest);
+    const title = failed?.title ?? 'The run';
+    lines.push(style('red', `✗ ${first.startsWith(title) ? '' : `${title}: `}${first}`), ...rest);
   }
   if (view.rollback !== undefined) lines.push(`Rollback: ${view.rollback.finished?.message ?? 'it did not finish'}`);
   for (const { title, path } of view.reports) lines.push(`${title}: .slipway/runs/${view.id}/${path}`);

@@ -6,7 +6,8 @@ import { Command, Option } from 'commander';
 import { afterAll, describe, expect, it } from 'vitest';
 import { candidatesFor } from '../../src/cli/commands/completion.ts';
 import { planLines } from '../../src/cli/commands/planWords.ts';
-import type { Plan, Project } from '../../src/engine/main.ts';
+import { ProblemLines } from '../../src/cli/problemLines.ts';
+import type { Plan, Project, RunEvent } from '../../src/engine/main.ts';
 import { succeededRun, writeRun } from '../editor/samples/runs.ts';
 
 const main = join(import.meta.dirname, '../../src/cli/main.ts');
@@ -56,6 +57,28 @@ describe('a plan of many images', () => {
       '21 of 41 steps would run; --verbose lists each.',
     ]);
     expect(planLines(plan, project, 'all')).toHaveLength(42);
+  });
+});
+
+describe('what steps find in files', () => {
+  const found = (message: string, severity = 'warning') =>
+    ({
+      type: 'diagnostic',
+      step: 'scan:api',
+      diagnostic: { severity, code: 'c', message, place: { file: '/r/Dockerfile' }, fix: 'Mend it.' },
+    }) as unknown as RunEvent;
+  const end = { type: 'step.finished', step: 'scan:api' } as unknown as RunEvent;
+
+  it('is a line each, once, and the rest of a step is counted at its end', () => {
+    const lines = new ProblemLines(2);
+    const told = [found('one'), found('one'), found('hint', 'info'), found('two'), found('three'), found('four'), end];
+    expect(told.flatMap((event) => lines.linesOf(event, () => 'Scan api'))).toEqual([
+      'Scan api: warning, c: one (/r/Dockerfile) Fix: Mend it.',
+      'Scan api: warning, c: two (/r/Dockerfile) Fix: Mend it.',
+      'Scan api: 2 more like these; --verbose shows all',
+    ]);
+    const all = new ProblemLines(Number.POSITIVE_INFINITY);
+    expect(told.flatMap((event) => all.linesOf(event, () => 'Scan api'))).toHaveLength(5);
   });
 });
 

@@ -127,6 +127,32 @@ commands:
   });
 });
 
+describe('commands around stages that have nothing to do', () => {
+  const text = `images: { api: { repository: ghcr.io/acme/api } }
+scan: { enabled: false }
+commands:
+  - { name: lint, run: [make, lint], before: test }
+  - { name: sonar, run: [sonar], after: test }
+  - { name: sign-off, run: [ask], before: scan }
+  - { name: audit, run: [audit, "{image.api}"], after: scan }
+  - { name: wait, run: [wait], before: smoke }
+  - { name: load, run: [load], after: smoke }
+environments:
+  dev: { deploy: { manifests: { paths: k8s } } }
+`;
+  it('run in their place all the same, and what comes before publishing is a gate', () => {
+    const { steps } = makePlan(read(text), facts(), { environment: 'dev' });
+    const needs = (id: string) => steps.find((step) => step.id === id)?.needs;
+    expect(needs('command:sonar')).toEqual(['command:lint']);
+    expect(needs('command:audit')).toEqual(['build:api', 'command:sign-off']);
+    expect(needs('publish:api')).toEqual(
+      expect.arrayContaining(['command:lint', 'command:sonar', 'command:sign-off', 'command:audit']),
+    );
+    expect(needs('command:wait')).toEqual(['rollout:dev']);
+    expect(needs('command:load')).toEqual(['deploy:dev', 'rollout:dev', 'command:wait']);
+  });
+});
+
 describe('configuration scan', () => {
   const text = (config: string) => `images: { api: { repository: ghcr.io/acme/api } }
 scan: { config: ${config} }

@@ -122,18 +122,18 @@ class Planner {
       const needs = test.container?.startsWith('image:') ? [`build:${test.container.slice('image:'.length)}`] : [];
       if (needs.every((id) => builds.includes(id))) gates.push(this.#addTest(test, [...needs, ...beforeTest]));
     }
-    gates.push(...this.#addCommands('after', 'test', gates));
+    // What stands around a stage that has nothing to do still runs, in its place, and is a gate.
+    gates.push(...beforeTest, ...this.#addCommands('after', 'test', [...gates, ...beforeTest]));
     const afterBuild = this.#addCommands('after', 'build', builds);
     gates.push(...afterBuild);
     const beforeScan = this.#addCommands('before', 'scan', builds);
-    if (scan.isEnabled) {
-      const scans = images.flatMap((image) =>
-        (image.platforms.length === 0 ? ['default'] : image.platforms).map((platform) =>
-          this.#addScan(image, platform, beforeScan),
-        ),
-      );
-      gates.push(...scans, ...this.#addCommands('after', 'scan', scans));
-    }
+    const scans = images.flatMap((image) =>
+      (image.platforms.length === 0 ? ['default'] : image.platforms).flatMap((platform) =>
+        scan.isEnabled ? [this.#addScan(image, platform, beforeScan)] : [],
+      ),
+    );
+    gates.push(...beforeScan, ...scans);
+    gates.push(...this.#addCommands('after', 'scan', [...builds, ...beforeScan, ...scans]));
     if (scan.config !== 'off') gates.push(...this.#configTargets(images).map((target) => this.#addConfig(target)));
     // One image that fails the gate keeps all of them unpublished: they are one version of the app.
     const beforePublish = this.#addCommands('before', 'publish', gates);
@@ -357,16 +357,20 @@ class Planner {
       alwaysWhy: 'it watches the cluster',
     });
     const afterDeploy = this.#addCommands('after', 'deploy', [rollout]);
-    if (environment.smoke.length === 0) return;
     const beforeSmoke = this.#addCommands('before', 'smoke', [rollout, ...afterDeploy]);
-    const smoke = this.#steps.add({
-      id: `smoke:${name}`,
-      title: `Smoke test ${name}`,
-      needs: [deploy, rollout, ...afterDeploy, ...beforeSmoke],
+    const ready = [deploy, rollout, ...afterDeploy, ...beforeSmoke];
+    const checks = environment.smoke.length === 0 ? [] : [this.#addSmoke(environment, deploy, ready)];
+    this.#addCommands('after', 'smoke', [...ready, ...checks]);
+  }
+
+  #addSmoke(environment: EnvironmentConfig, deploy: StepId, needs: readonly StepId[]): StepId {
+    return this.#steps.add({
+      id: `smoke:${environment.name}`,
+      title: `Smoke test ${environment.name}`,
+      needs,
       spec: { kind: 'smoke', environment, deploy },
       alwaysWhy: 'it asks the running app',
     });
-    this.#addCommands('after', 'smoke', [smoke]);
   }
 
   /** What the last success of the step noted; a journal is a file that anybody may edit, so only numbers count. */

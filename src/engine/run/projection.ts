@@ -10,7 +10,7 @@ import type {
   VerdictState,
   WorkloadView,
 } from '../events/index.ts';
-import type { Failure } from '../problems/index.ts';
+import type { Diagnostic, Failure } from '../problems/index.ts';
 
 type Body<T extends EventBody['type']> = Extract<EventBody, { readonly type: T }>;
 
@@ -27,7 +27,12 @@ export interface StepView extends StepSummary {
   readonly outputs?: Outputs;
   readonly vertexes: readonly Body<'build.vertex'>[];
   readonly intent?: { readonly effect: string; readonly subject: string; readonly detail?: Outputs };
+  /** What it found in files, each once: warnings of a build, misconfiguration, findings of the person's own tools. */
+  readonly problems?: readonly Diagnostic[];
 }
+
+/** Of one step; its report has all of them. */
+const MOST_PROBLEMS = 500;
 
 /** A run as every view shows it: folded from its events, nothing else. */
 export interface RunView {
@@ -134,7 +139,7 @@ function fold(before: RunView, event: RunEvent): RunView {
       };
     case 'step.started':
       return onStep(view, event, (step) => {
-        const { failure: _f, message: _m, progress: _p, finishedAt: _t, durationMs: _d, ...rest } = step;
+        const { failure: _f, message: _m, progress: _p, finishedAt: _t, durationMs: _d, problems: _x, ...rest } = step;
         return { ...rest, state: 'running', startedAt: event.time, vertexes: [] };
       });
     case 'step.intent':
@@ -214,11 +219,23 @@ function fold(before: RunView, event: RunEvent): RunView {
       };
     case 'endpoint':
       return { ...view, endpoints: [...view.endpoints.filter((other) => other.url !== event.url), event] };
+    case 'diagnostic':
+      return onStep(view, event, (step) => withProblem(step, event.diagnostic));
     case 'report':
       return { ...view, reports: [...view.reports.filter((other) => other.path !== event.path), event] };
     default:
       return view;
   }
+}
+
+function withProblem(step: StepView, found: Diagnostic): StepView {
+  const problems = step.problems ?? [];
+  const isSame = (other: Diagnostic) =>
+    other.code === found.code &&
+    other.message === found.message &&
+    other.place.file === found.place.file &&
+    other.place.range?.start.line === found.place.range?.start.line;
+  return problems.length >= MOST_PROBLEMS || problems.some(isSame) ? step : { ...step, problems: [...problems, found] };
 }
 
 function onStep(view: RunView, event: RunEvent, change: (step: StepView) => StepView): RunView {

@@ -1,9 +1,16 @@
 import * as vscode from 'vscode';
 import { Owner } from '../events.ts';
 import type { Root, Workspace } from '../workspace.ts';
-import { scanProblems } from './scanProblems.ts';
+import { type RunProblem, scanProblems } from './scanProblems.ts';
+import { stepProblems } from './stepProblems.ts';
 
-/** Scan findings of the newest runs in the Problems panel, at the Dockerfile lines that brought them. */
+const SEVERITIES: Readonly<Record<RunProblem['severity'], vscode.DiagnosticSeverity>> = {
+  error: vscode.DiagnosticSeverity.Error,
+  warning: vscode.DiagnosticSeverity.Warning,
+  info: vscode.DiagnosticSeverity.Information,
+};
+
+/** Scan findings and what other steps of the newest runs found, in the Problems panel, at the Dockerfile lines that brought them. */
 export class Problems extends Owner {
   readonly #collection = this.own(vscode.languages.createDiagnosticCollection('slipway-scan'));
   readonly #workspace: Workspace;
@@ -33,8 +40,11 @@ export class Problems extends Owner {
 
   #render(root: Root): void {
     const isWanted = vscode.workspace.getConfiguration('slipway', root.folder.uri).get('problems.scanFindings', true);
-    const runs = isWanted ? root.runs.list().map(({ view }) => view) : [];
-    const problems = scanProblems(runs, root.project?.images ?? []);
+    const runs = root.runs.list().map(({ view }) => view);
+    const problems = [
+      ...(isWanted ? scanProblems(runs, root.project?.images ?? []) : []),
+      ...stepProblems(runs, root.project),
+    ];
     // Runs tell of every step; the problems change seldom.
     const text = JSON.stringify(problems);
     if (this.#shown.get(root) === text) return;
@@ -43,12 +53,7 @@ export class Problems extends Owner {
     for (const file of root.project?.images.map(({ dockerfile }) => dockerfile) ?? []) files.set(file, []);
     for (const problem of problems) {
       const range = new vscode.Range(problem.line, 0, problem.line, Number.MAX_SAFE_INTEGER);
-      const isGrave = problem.severity === 'CRITICAL' || problem.severity === 'HIGH';
-      const diagnostic = new vscode.Diagnostic(
-        range,
-        problem.message,
-        isGrave ? vscode.DiagnosticSeverity.Error : vscode.DiagnosticSeverity.Warning,
-      );
+      const diagnostic = new vscode.Diagnostic(range, problem.message, SEVERITIES[problem.severity]);
       diagnostic.source = 'Slipway';
       diagnostic.code =
         problem.url !== undefined && /^https?:\/\//.test(problem.url)

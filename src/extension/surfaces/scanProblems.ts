@@ -1,15 +1,17 @@
 // Findings of the newest scans as problems of the Dockerfiles. Pure.
 import type { FindingView } from '../../engine/events/index.ts';
 import type { RunView } from '../../engine/main.ts';
+import type { Severity } from '../../engine/problems/index.ts';
 import type { ImageConfig } from '../../engine/project/model.ts';
 
-export interface ScanProblem {
-  /** Absolute path of the Dockerfile. */
+/** One entry of the Problems panel. */
+export interface RunProblem {
+  /** Absolute path. */
   readonly file: string;
   /** 0-based. */
   readonly line: number;
   readonly message: string;
-  readonly severity: FindingView['severity'];
+  readonly severity: Severity;
   readonly id: string;
   readonly url?: string;
 }
@@ -21,7 +23,7 @@ export interface ScanProblem {
 export function scanProblems(
   runsNewestFirst: readonly RunView[],
   images: readonly ImageConfig[],
-): readonly ScanProblem[] {
+): readonly RunProblem[] {
   const seen = new Set<string>();
   const found = new Map<
     string,
@@ -51,7 +53,7 @@ export function scanProblems(
       finding.fixed === undefined ? 'there is no fix yet' : `fixed in ${finding.fixed}`,
       `image ${image.name}, ${platforms.join(', ')}${finding.origin === 'base' ? ', from the base image' : ''}`,
     ].join('; '),
-    severity: finding.severity,
+    severity: finding.severity === 'CRITICAL' || finding.severity === 'HIGH' ? 'error' : 'warning',
     id: finding.id,
     ...(finding.url !== undefined && { url: finding.url }),
   }));

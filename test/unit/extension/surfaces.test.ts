@@ -6,6 +6,7 @@ import { project } from '../../../src/engine/run/projection.ts';
 import { deployDiffText, environmentText } from '../../../src/extension/actions/compareText.ts';
 import { issueData } from '../../../src/extension/surfaces/issueData.ts';
 import { scanProblems } from '../../../src/extension/surfaces/scanProblems.ts';
+import { stepProblems } from '../../../src/extension/surfaces/stepProblems.ts';
 import { taskLines } from '../../../src/extension/surfaces/taskText.ts';
 import { gatedRun, rolledBackRun, type SampleRun, succeededRun } from '../../editor/samples/runs.ts';
 
@@ -28,6 +29,37 @@ const image = (name: string): ImageConfig => ({
   cacheTo: [],
   labels: {},
   place: { file: '/work/shop/slipway.yaml' },
+});
+
+describe('what other steps found, as problems', () => {
+  const lint = (state: string, messages: readonly string[]) => ({
+    ...viewOf(succeededRun()),
+    steps: [
+      {
+        id: 'command:lint',
+        kind: 'command',
+        state,
+        problems: messages.map((message) => ({ severity: 'warning', code: 'x', message, place: { file: '/r/a' } })),
+      },
+    ],
+  });
+  const problems = (runs: readonly object[], commands: readonly string[] = ['lint']) =>
+    stepProblems(
+      runs as RunView[],
+      {
+        commands: commands.map((name) => ({ name })),
+        tests: [],
+      } as unknown as Project,
+    ).map(({ message }) => message);
+
+  it('are those of the newest run that did the work, while the step is in the project', () => {
+    expect(problems([lint('skipped', []), lint('failed', ['a', 'a', 'b']), lint('succeeded', ['c'])])).toEqual([
+      'a',
+      'b',
+    ]);
+    expect(problems([lint('succeeded', []), lint('failed', ['a'])])).toEqual([]);
+    expect(problems([lint('failed', ['a'])], ['other'])).toEqual([]);
+  });
 });
 
 describe('scan findings as problems', () => {
