@@ -26,7 +26,14 @@ import type { Operations } from './operate.ts';
 import { makePlan, type PlanFacts, type PlanRequest } from './plan/index.ts';
 import type { Plan } from './plan/step.ts';
 import { type Place, SlipwayError } from './problems/index.ts';
-import { type GitFacts, type InitProposal, loadProject, proposeConfig, resolveBakes } from './project/index.ts';
+import {
+  bakePrinter,
+  type GitFacts,
+  type InitProposal,
+  loadProject,
+  proposeConfig,
+  resolveBakes,
+} from './project/index.ts';
 import type { Project, RollbackWay } from './project/model.ts';
 import type { LiveState } from './rollout/index.ts';
 import {
@@ -127,7 +134,9 @@ export class Engine {
   async plan(
     request: PlanRequest,
   ): Promise<{ readonly project: Project; readonly plan: Plan; readonly git: GitFacts }> {
-    const configured = await this.project();
+    // A plan may ask tools; without slipway.yaml buildx says what reading bake files leaves open.
+    const printBake = bakePrinter(this.#system, this.root);
+    const configured = await loadProject(this.#system, this.root, this.#configFile, { printBake });
     refuseErrors(configured);
     const project = await resolveBakes(this.#system, configured);
     const { git, facts } = await gatherFacts(this.#system, project);

@@ -288,6 +288,18 @@ target "app" {
   assert.match(slipway('plan'), /skip +Build hcl[\s\S]*skip +Build composed/);
   writeFileSync(join(app.root, 'base/base'), '2');
   assert.match(slipway('plan'), /run +Build hcl .*changed: context[\s\S]*skip +Build composed/);
+
+  // Without slipway.yaml: read as far as reading goes; what a function makes is asked of buildx, by plan and by init alike.
+  rmSync(join(app.root, 'slipway.yaml'));
+  rmSync(join(app.root, 'build'), { recursive: true });
+  writeFileSync(
+    join(app.root, 'docker-bake.hcl'),
+    files['docker-bake.hcl']?.replace('context   = "app"', 'context   = lower("APP")') ?? '',
+  );
+  assert.match(slipway('plan'), /run +Build .*\(bake target app\)/);
+  assert.match(slipway('init'), /1 image/);
+  assert.match(readFileSync(join(app.root, 'slipway.yaml'), 'utf8'), /bake:\n\s+target: app\n\s+file: docker-bake.hcl/);
+  assert.match(slipway('plan'), /bake target app/);
 });
 
 test('a builder that does not exist is named with what helps', async () => {

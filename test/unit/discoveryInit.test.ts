@@ -83,14 +83,6 @@ describe('slipway init', () => {
     writeFileSync(proposal.file, proposal.text);
     expect((await loadProject(system, root)).tests).toHaveLength(1);
   });
-
-  it('asks buildx only when it may', async () => {
-    const root = workspace({ 'docker-bake.hcl': 'target "x" {}\n' });
-    expect((await proposeConfig(system, root)).project.diagnostics.map((each) => each.code)).toContain(
-      'discovery.bake-hcl',
-    );
-    await expect(proposeConfig(system, root, { bake: 'print' })).rejects.toMatchObject({ reason: 'untrusted' });
-  });
 });
 
 describe('lineDiff', () => {

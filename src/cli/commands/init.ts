@@ -39,7 +39,8 @@ export function addInitCommand(program: Command, context: () => CliContext): voi
     .description('Write a commented slipway.yaml from what lies in the workspace.')
     .option('--dry-run', 'show what would be written, write nothing')
     .option('--force', 'replace an existing file')
-    .option('--bake', 'ask "docker buildx bake --print" for the targets of HCL bake files')
+    .option('--bake', 'fail when "docker buildx bake --print" cannot say what reading bake files leaves open')
+    .option('--no-bake', 'read bake files only; do not ask docker')
     .option('--from-workflow <file>', 'take over what one CI workflow does, and report what could not be taken over')
     .addOption(
       new Option('--ci <host>', 'write a workflow that runs the same pipeline there').choices([
@@ -78,8 +79,8 @@ async function propose(
   if (flags.fromWorkflow !== undefined) {
     return migrateWorkflow(cli.system, cli.root, resolve(flags.fromWorkflow));
   }
-  const options = { signal: cli.signal, ...(flags.bake === true && { bake: 'print' as const }) };
-  return { proposal: await proposeConfig(cli.system, cli.root, options) };
+  const bake = flags.bake === undefined ? 'may' : flags.bake ? 'must' : 'never';
+  return { proposal: await proposeConfig(cli.system, cli.root, { signal: cli.signal, bake }) };
 }
 
 function show(

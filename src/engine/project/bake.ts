@@ -3,6 +3,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { CancelledError, SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
+import type { PrintBake } from './discovery.ts';
 import type { BakeTarget, ImageConfig, Project } from './model.ts';
 
 const texts = v.fallback(v.array(v.string()), []);
@@ -34,6 +35,37 @@ export async function resolveBakes(system: System, project: Project): Promise<Pr
   );
   return { ...project, images };
 }
+
+/**
+ * Asks `docker buildx bake --print` of the workspace's bake files. Throws SlipwayError `tool-failed` with buildx's words,
+ * `tool-missing` without docker, `untrusted` in Restricted Mode.
+ */
+export function bakePrinter(system: System, root: string, signal?: AbortSignal): PrintBake {
+  return async (files, names, folder) => {
+    const result = await system.processes.run({
+      file: 'docker',
+      args: ['buildx', 'bake', ...files.flatMap((file) => ['--file', file]), '--print', ...names],
+      cwd: join(root, folder),
+      timeoutMs: 60_000,
+      ...(signal !== undefined && { signal }),
+    });
+    if (result.code === 0) return result.stdout;
+    if (result.code === null && signal?.aborted === true) throw new CancelledError();
+    const evidence = result.stderr.trim().split('\n').slice(-8);
+    throw new SlipwayError({
+      reason: 'tool-failed',
+      code: 'init.bake',
+      message: `docker buildx could not read ${files.join(', ')}: ${saidBy(evidence)}.`,
+      place: { file: join(root, folder, files[0] ?? '') },
+      evidence,
+      fix: 'Correct the bake file: "docker buildx bake --print" shows what is wrong.',
+    });
+  };
+}
+
+/** The line that names the error, without its mark. */
+const saidBy = (evidence: readonly string[]): string =>
+  (evidence.findLast((line) => /^ERROR|error/i.test(line)) ?? evidence.at(-1) ?? '').replace(/^ERROR: /, '');
 
 async function fill(system: System, root: string, image: ImageConfig, bake: BakeTarget): Promise<ImageConfig> {
   const targets = readPrinted(image, bake, await print(system, root, image, bake));
@@ -95,11 +127,10 @@ function readPrinted(image: ImageConfig, bake: BakeTarget, text: string): Readon
 }
 
 function wrong(image: ImageConfig, bake: BakeTarget, evidence: readonly string[]): SlipwayError {
-  const said = evidence.findLast((line) => /^ERROR|error/i.test(line)) ?? evidence.at(-1) ?? '';
   return new SlipwayError({
     reason: 'config',
     code: 'config.bake',
-    message: `docker buildx bake does not give the target "${bake.target}" of image "${image.name}": ${said.replace(/^ERROR: /, '')}`,
+    message: `docker buildx bake does not give the target "${bake.target}" of image "${image.name}": ${saidBy(evidence)}`,
     fix: `Correct the bake file or the name of the target; "docker buildx bake${bake.file === undefined ? '' : ` --file ${bake.file}`} --print" shows what there is.`,
     place: image.place,
     evidence,

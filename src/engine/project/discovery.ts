@@ -1,9 +1,17 @@
 import { basename, join, posix, resolve } from 'node:path';
-import type { Diagnostic, Place } from '../problems/index.ts';
+import { type Diagnostic, type Place, SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import { readConfig } from './config.ts';
+import {
+  type BakeReading,
+  type BakeText,
+  bakeSets,
+  isBakeFile,
+  readBakeSet,
+  readPrintedBake,
+} from './discovery/bakeFile.ts';
 import { isChartFile, readChart } from './discovery/chart.ts';
-import { isBakeHcl, isBakeJson, isComposeFile, readBake, readCompose } from './discovery/compose.ts';
+import { isComposeFile, readCompose } from './discovery/compose.ts';
 import { isDockerfile, readDockerfile } from './discovery/dockerfile.ts';
 import { makeDraft } from './discovery/draft.ts';
 import type { Draft } from './discovery/draftModel.ts';
@@ -39,11 +47,11 @@ const MOST_NESTED = 8;
 const BATCH = 32;
 
 /**
- * What can be told of a workspace that has no slipway.yaml. Reads files only: no process, no network. The project's
+ * What can be told of a workspace that has no slipway.yaml. Reads files only, unless buildx may be asked. The project's
  * diagnostics (severity info) name each guess that a person should look at.
  */
-export async function discover(system: System, root: string): Promise<Project> {
-  const findings = await findEverything(system, root);
+export async function discover(system: System, root: string, options: FindOptions = {}): Promise<Project> {
+  const findings = await findEverything(system, root, options);
   return draftProject(makeDraft(findings), findings);
 }
 
@@ -100,14 +108,23 @@ function draftDiagnostics(draft: Draft, findings: Findings): readonly Diagnostic
   ];
 }
 
+/** Gives what `buildx bake --print` says of the targets, called in the folder. */
+export type PrintBake = (
+  files: readonly RelativePath[],
+  names: readonly string[],
+  folder: RelativePath,
+) => Promise<string>;
+
 export interface FindOptions {
-  /** Gives the JSON of a bake file in HCL (`buildx bake --print`); without it such files are only named. */
-  readonly printBake?: (path: RelativePath) => Promise<string>;
+  /** Asks buildx for what cannot be told of bake files by reading them; without it such targets are only named. */
+  readonly printBake?: PrintBake;
+  /** Fail where buildx cannot say it, instead of going on with what was read. */
+  readonly needsBake?: true;
   /** Read this file as a workflow, too, wherever it lies. */
   readonly workflow?: RelativePath;
 }
 
-/** Everything that discovery looks for, each with its place. Reads files only. */
+/** Everything that discovery looks for, each with its place. Reads files only, unless buildx may be asked. */
 export async function findEverything(system: System, root: string, options: FindOptions = {}): Promise<Findings> {
   const { paths, isCut } = await walkWorkspace(system, root);
   const finder = new Finder(system, root, paths, options);
@@ -144,6 +161,7 @@ class Finder {
     const builds: BuildFinding[] = [];
     const services: ServiceFinding[] = [];
     const composeImages: ComposeImage[] = [];
+    const bakeFiles: BakeText[] = [];
     const charts: ChartFinding[] = [];
     const kustomizations: KustomizationFinding[] = [];
     const chartFolders = this.#paths.filter(isChartFile).map(folderOf);
@@ -152,8 +170,7 @@ class Finder {
         isDockerfile(path) ||
         isComposeFile(path) ||
         isSkaffoldFile(path) ||
-        isBakeJson(path) ||
-        isBakeHcl(path) ||
+        isBakeFile(path) ||
         isChartFile(path) ||
         isKustomizationFile(path),
     );
@@ -161,18 +178,8 @@ class Finder {
       const text = await this.#read(path);
       if (text === undefined) continue;
       const file = this.#absolute(path);
-      if (isBakeHcl(path)) {
-        const { printBake } = this.#options;
-        if (printBake !== undefined) builds.push(...readBake(await printBake(path), '', file));
-        else {
-          this.report(
-            'discovery.bake-hcl',
-            `${path} is HCL, which only buildx can read; its targets are not known here.`,
-            file,
-            'Run "slipway init --bake": it asks "docker buildx bake --print".',
-          );
-        }
-      } else if (isDockerfile(path)) {
+      if (isBakeFile(path)) bakeFiles.push({ path, text, file });
+      else if (isDockerfile(path)) {
         const found = readDockerfile(text, path, file);
         if (found !== undefined) dockerfiles.push(found);
       } else if (isComposeFile(path)) {
@@ -181,7 +188,6 @@ class Finder {
         services.push(...found.services);
         composeImages.push(...found.images);
       } else if (isSkaffoldFile(path)) builds.push(...readSkaffold(text, path, file));
-      else if (isBakeJson(path)) builds.push(...readBake(text, path, file));
       else if (isKustomizationFile(path)) {
         const found = readKustomization(text, path, file);
         if (found !== undefined && asideFolder(path) === undefined) kustomizations.push(found);
@@ -193,6 +199,11 @@ class Finder {
         if (chart !== undefined) charts.push(chart);
       }
     }
+    for (const set of bakeSets(bakeFiles)) builds.push(...(await this.#bake(set)));
+    const pipelines = await this.#pipelines(remoteUrl);
+    dockerfiles.push(
+      ...(await this.#moreDockerfiles([...builds, ...pipelines.flatMap((each) => each.builds)], dockerfiles)),
+    );
     return {
       root: this.#root,
       name: asName(basename(resolve(this.#root))),
@@ -206,9 +217,62 @@ class Finder {
       kustomizations,
       objects: await this.#objects(chartFolders),
       tests: await this.#tests(services),
-      pipelines: await this.#pipelines(remoteUrl),
+      pipelines,
       diagnostics: this.#diagnostics,
     };
+  }
+
+  /** By reading; what is left open is asked of buildx, where that is allowed. */
+  async #bake(set: readonly BakeText[]): Promise<readonly BuildFinding[]> {
+    const reading = readBakeSet(set, (path) => this.#paths.includes(path));
+    const [first] = set;
+    const [gap] = reading.gaps;
+    if (gap === undefined || first === undefined) return reading.builds;
+    const { printBake } = this.#options;
+    if (printBake === undefined) {
+      this.#reportGaps(reading, first, 'it is asked by "slipway init", "slipway plan" and "slipway run"');
+      return reading.builds;
+    }
+    const inFolder = (path: RelativePath) => (reading.folder === '.' ? path : posix.relative(reading.folder, path));
+    try {
+      const printed = await printBake(
+        set.map(({ path }) => inFolder(path)),
+        reading.names,
+        reading.folder,
+      );
+      return readPrintedBake(printed, reading, set);
+    } catch (error) {
+      if (!(error instanceof SlipwayError) || this.#options.needsBake === true) throw error;
+      this.#reportGaps(reading, first, [error.message, ...(error.evidence ?? []).slice(-1)].join(' '));
+      return reading.builds;
+    }
+  }
+
+  #reportGaps({ gaps }: BakeReading, { path }: BakeText, more: string): void {
+    for (const { what, place } of gaps)
+      this.#diagnostics.push({
+        severity: 'info',
+        code: 'discovery.bake',
+        message: `${path}: only docker buildx can tell ${what}; ${more.replace(/\.$/, '')}.`,
+        place,
+        fix: 'Give the variables it depends on a default, or run "docker buildx bake --print" to see what is wrong.',
+      });
+  }
+
+  /** Dockerfiles that are called otherwise and that a build names, and those that stand in a bake file. */
+  async #moreDockerfiles(
+    builds: readonly BuildFinding[],
+    known: readonly DockerfileFinding[],
+  ): Promise<readonly DockerfileFinding[]> {
+    const found = new Map<RelativePath, DockerfileFinding>();
+    for (const { dockerfile, inline, place } of builds) {
+      if (found.has(dockerfile) || known.some(({ path }) => path === dockerfile)) continue;
+      if (inline === undefined && !this.#paths.includes(dockerfile)) continue;
+      const text = inline ?? (await this.#read(dockerfile)) ?? '';
+      const read = readDockerfile(text, dockerfile, inline === undefined ? this.#absolute(dockerfile) : place.file);
+      if (read !== undefined) found.set(dockerfile, inline === undefined ? read : { ...read, place });
+    }
+    return [...found.values()];
   }
 
   async #chart(path: RelativePath, text: string): Promise<ChartFinding | undefined> {

@@ -1,5 +1,5 @@
 // What is here: slipway.yaml or what discovery finds, and what git knows, each with its place. Reads the workspace only.
-export { resolveBakes } from './bake.ts';
+export { bakePrinter, resolveBakes } from './bake.ts';
 export { CONFIG_FILES, readConfig } from './config.ts';
 export { type ContextFacts, hashContext, readContexts } from './contexts.ts';
 export { imagesOfValues } from './discovery/chart.ts';

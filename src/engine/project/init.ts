@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
+import { bakePrinter } from './bake.ts';
 import { CONFIG_FILES, readConfig } from './config.ts';
 import { makeDraft } from './discovery/draft.ts';
 import type { Draft } from './discovery/draftModel.ts';
@@ -21,35 +22,27 @@ export interface InitProposal {
 }
 
 export interface InitOptions {
-  /** Ask `docker buildx bake --print` for the targets of HCL bake files. Starts a process. */
-  readonly bake?: 'print';
+  /**
+   * Whether `docker buildx bake --print` is asked for what cannot be told by reading bake files. `may` (default): where it
+   * is needed, and what it cannot say is left; `must`: it fails then; `never`: starts no process.
+   */
+  readonly bake?: 'may' | 'must' | 'never';
   readonly signal?: AbortSignal;
 }
 
 /**
- * The commented slipway.yaml that the workspace suggests. Reads files only, unless bake files are to be printed; then
- * throws SlipwayError `tool-failed` with buildx's words when it cannot.
+ * The commented slipway.yaml that the workspace suggests. Reads files, and asks buildx of bake files as `bake` says; with
+ * `must` it throws SlipwayError `tool-failed` with buildx's words when it cannot.
  */
 export async function proposeConfig(system: System, root: string, options: InitOptions = {}): Promise<InitProposal> {
-  const print = async (path: string): Promise<string> => {
-    const result = await system.processes.run({
-      file: 'docker',
-      args: ['buildx', 'bake', '--file', path, '--print'],
-      cwd: root,
-      timeoutMs: 60_000,
-      ...(options.signal !== undefined && { signal: options.signal }),
-    });
-    if (result.code === 0) return result.stdout;
-    throw new SlipwayError({
-      reason: 'tool-failed',
-      code: 'init.bake',
-      message: `docker buildx could not read ${path}.`,
-      place: { file: join(root, path) },
-      evidence: result.stderr.trim().split('\n').slice(-8),
-      fix: 'Correct the bake file, or run without --bake.',
-    });
-  };
-  return propose(system, await findEverything(system, root, options.bake === 'print' ? { printBake: print } : {}));
+  const { bake = 'may', signal } = options;
+  return propose(
+    system,
+    await findEverything(system, root, {
+      ...(bake !== 'never' && { printBake: bakePrinter(system, root, signal) }),
+      ...(bake === 'must' && { needsBake: true as const }),
+    }),
+  );
 }
 
 /** The proposal that findings add up to. */

@@ -3,16 +3,21 @@ import type { Diagnostic } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import { readYaml } from '../yaml/index.ts';
 import { CONFIG_FILES, readConfig } from './config.ts';
-import { discover } from './discovery.ts';
+import { discover, type FindOptions } from './discovery.ts';
 import type { Path } from './language/shapes.ts';
 import type { Project } from './model.ts';
 import { suggest } from './suggest.ts';
 
 /**
  * The project of a workspace folder: from slipway.yaml (or the file given, absolute), else discovered from what lies
- * there. Reads the workspace only. Mistakes come as diagnostics of the project.
+ * there. Reads the workspace only, unless buildx may be asked of bake files. Mistakes come as diagnostics of the project.
  */
-export async function loadProject(system: System, root: string, configFile?: string): Promise<Project> {
+export async function loadProject(
+  system: System,
+  root: string,
+  configFile?: string,
+  options: FindOptions = {},
+): Promise<Project> {
   const candidates = configFile === undefined ? CONFIG_FILES.map((name) => join(root, name)) : [configFile];
   for (const file of candidates) {
     const text = await system.files.readText(file);
@@ -26,9 +31,9 @@ export async function loadProject(system: System, root: string, configFile?: str
       place: { file: configFile },
       fix: 'Correct the path given by --config.',
     };
-    return { ...(await discover(system, root)), diagnostics: [missing] };
+    return { ...(await discover(system, root, options)), diagnostics: [missing] };
   }
-  return discover(system, root);
+  return discover(system, root, options);
 }
 
 /** The project that a text of slipway.yaml means, saved or not, with all its mistakes; files it names are looked for. */

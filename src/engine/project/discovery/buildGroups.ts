@@ -23,9 +23,12 @@ export function buildGroups(findings: Findings, left: Draft['left'][number][]): 
   );
   const hasMain = builds.some(({ aside }) => aside === undefined);
   return findings.dockerfiles.flatMap((dockerfile) => {
-    const own = builds.filter((build) => build.dockerfile === dockerfile.path);
+    const all = builds.filter((build) => build.dockerfile === dockerfile.path);
+    // A bake target without tags adds nothing where another build of the file is published.
+    const published = all.filter((build) => build.origin !== 'bake' || build.aside === undefined);
+    const own = published.length > 0 ? published : all;
     const aside = own.every((build) => build.aside !== undefined) ? own[0]?.aside : undefined;
-    const isGuess = own[0] === undefined || own[0].origin === 'compose';
+    const isGuess = own[0] === undefined || own[0].origin === 'compose' || aside !== undefined;
     const why = isGuess ? (sideline(dockerfile.path) ?? (hasMain ? aside : undefined)) : undefined;
     if (why === undefined) return groupsOf(dockerfile, own);
     left.push({ what: `Image of ${dockerfile.path}`, why, place: own[0]?.place ?? dockerfile.place });

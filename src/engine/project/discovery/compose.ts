@@ -5,9 +5,6 @@ import { folderOf, isRepository, lastPart, repositoryOf, resolveFrom } from './p
 
 export const isComposeFile = (path: string): boolean => /(^|\/)(docker-)?compose([.-][\w.-]+)?\.ya?ml$/.test(path);
 
-export const isBakeJson = (path: string): boolean => /(^|\/)docker-bake(\.[\w-]+)?\.json$/.test(path);
-export const isBakeHcl = (path: string): boolean => /(^|\/)docker-bake(\.[\w-]+)?\.hcl$/.test(path);
-
 /** Services that are databases, caches and the like: what tests lean on. By the last part of the image's name. */
 const BACKING =
   /^(postgres|postgis|pgvector|postgresql|mysql|mariadb|mongo|mongodb|redis|valkey|keydb|memcached|rabbitmq|nats|kafka|zookeeper|elasticsearch|opensearch|minio|localstack|clickhouse-server|cassandra|etcd|mailhog|mailpit)$/;
@@ -138,64 +135,4 @@ function filled(text: string | undefined): string | undefined {
     },
   );
   return isKnown ? value : undefined;
-}
-
-/** Targets of a docker-bake.json, with `inherits`, or of `buildx bake --print`, which has the same shape. */
-export function readBake(text: string, path: RelativePath, file: string): readonly BuildFinding[] {
-  const root = readYamlDocuments(text, file).documents[0];
-  const targets = root?.get('target');
-  const found: BuildFinding[] = [];
-  const field = (name: string, key: string, depth = 0): YamlNode | undefined => {
-    const target = targets?.get(name);
-    const own = target?.get(key);
-    if (own !== undefined || depth > 8) return own;
-    for (const parent of target?.strings('inherits').toReversed() ?? []) {
-      const inherited = field(parent, key, depth + 1);
-      if (inherited !== undefined) return inherited;
-    }
-    return undefined;
-  };
-  const parents = new Set(targets?.entries().flatMap(({ value }) => value.strings('inherits')) ?? []);
-  for (const { key, keyPlace } of targets?.entries() ?? []) {
-    const tags =
-      field(key, 'tags')
-        ?.items()
-        .flatMap((item) => item.text() ?? []) ?? [];
-    // A parent without tags of its own only carries settings.
-    if (tags.length === 0 && (parents.has(key) || key.startsWith('_'))) continue;
-    // Bake resolves contexts from where it is called: the root of the workspace.
-    const context = resolveFrom('.', field(key, 'context')?.text() ?? '.');
-    const dockerfile =
-      context === undefined ? undefined : resolveFrom(context, field(key, 'dockerfile')?.text() ?? 'Dockerfile');
-    if (context === undefined || dockerfile === undefined) continue;
-    const target = field(key, 'target')?.text();
-    const repository = tags.map(repositoryOf).find(isRepository);
-    const list = (name: string) =>
-      field(key, name)
-        ?.items()
-        .flatMap((item) => item.text() ?? cacheText(item)) ?? [];
-    found.push({
-      origin: 'bake',
-      name: key,
-      context,
-      dockerfile,
-      ...(target !== undefined && { target }),
-      ...(repository !== undefined && { repository }),
-      platforms: list('platforms'),
-      args: environmentOf(field(key, 'args')),
-      cacheFrom: list('cache-from'),
-      cacheTo: list('cache-to'),
-      tags: [],
-      place: path === '' ? { file } : keyPlace,
-    });
-  }
-  return found;
-}
-
-/** Newer buildx prints cache entries as maps: `{type: registry, ref: …}`. */
-function cacheText(node: YamlNode): readonly string[] {
-  const pairs = node
-    .entries()
-    .flatMap(({ key, value }) => (value.text() === undefined ? [] : [`${key}=${value.text()}`]));
-  return pairs.length === 0 ? [] : [pairs.join(',')];
 }

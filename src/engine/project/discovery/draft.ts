@@ -32,12 +32,14 @@ export function makeDraft(findings: Findings): Draft {
 
 function imageConfig(image: DraftImage): NonNullable<Config['images']>[string] {
   const { build } = image;
+  const platforms = build.platforms.length > 0 && { platforms: [...build.platforms] };
+  if (build.bake !== undefined) return { repository: image.repository, bake: { ...build.bake }, ...platforms };
   return {
     context: build.context,
     dockerfile: build.dockerfile,
     ...(build.target !== undefined && { target: build.target }),
     repository: image.repository,
-    ...(build.platforms.length > 0 && { platforms: [...build.platforms] }),
+    ...platforms,
     ...(Object.keys(build.args).length > 0 && { args: { ...build.args } }),
     ...((build.cacheFrom.length > 0 || build.cacheTo.length > 0) && {
       cache: {

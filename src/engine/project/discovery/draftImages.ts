@@ -132,6 +132,13 @@ function draftImage(
   };
   if (best !== undefined) notes.push({ path: [...path], text: originText(best), place: best.place, certainty: 'read' });
   else notes.push({ path: [...path], text: 'a Dockerfile is there', place: dockerfile.place, certainty: 'read' });
+  if (best?.bake !== undefined)
+    notes.push({
+      path: [...path, 'bake'],
+      text: 'bake itself builds it: its file says what slipway.yaml has no words for',
+      place: best.place,
+      certainty: 'read',
+    });
   const context = best?.context ?? guessContext(dockerfile, findings, [...path, 'context'], notes);
   if (best === undefined && target !== undefined) {
     notes.push({
@@ -180,6 +187,7 @@ function draftImage(
       args: args?.value ?? {},
       cacheFrom: cacheFrom?.value ?? [],
       cacheTo: cacheTo?.value ?? [],
+      ...(best?.bake !== undefined && { bake: best.bake }),
     },
     ports: dockerfile.ports,
     tags: builds.flatMap((build) => build.tags),

@@ -26,6 +26,10 @@ export interface BuildFinding {
   readonly context: RelativePath;
   readonly dockerfile: RelativePath;
   readonly target?: string;
+  /** The Dockerfile's text, where it stands in the bake file; `dockerfile` is then a path that no file has. */
+  readonly inline?: string;
+  /** Set where only bake itself can build it: its file says what slipway.yaml has no words for. */
+  readonly bake?: { readonly target: string; readonly file?: RelativePath };
   /** Registry and path without tag. Absent when it cannot be told. */
   readonly repository?: string;
   /** Everywhere it is pushed, with `repository` among them. Absent: there only. */
