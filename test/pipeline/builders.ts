@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseReference, platformsOf, Registry } from '../../src/engine/images/index.ts';
 import type { RunEvent } from '../../src/engine/main.ts';
+import { hashContext, loadProject } from '../../src/engine/project/index.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
 import { commit, git } from '../lab/examples.ts';
 import { environment } from '../lab/lab.ts';
@@ -290,8 +291,7 @@ target "app" {
   assert.match(slipway('plan'), /run +Build hcl .*changed: context[\s\S]*skip +Build composed/);
 
   // Without slipway.yaml: read as far as reading goes; what a function makes is asked of buildx, by plan and by init alike.
-  rmSync(join(app.root, 'slipway.yaml'));
-  rmSync(join(app.root, 'build'), { recursive: true });
+  for (const path of ['slipway.yaml', 'build', 'Dockerfile']) rmSync(join(app.root, path), { recursive: true });
   writeFileSync(
     join(app.root, 'docker-bake.hcl'),
     files['docker-bake.hcl']?.replace('context   = "app"', 'context   = lower("APP")') ?? '',
@@ -300,6 +300,48 @@ target "app" {
   assert.match(slipway('init'), /1 image/);
   assert.match(readFileSync(join(app.root, 'slipway.yaml'), 'utf8'), /bake:\n\s+target: app\n\s+file: docker-bake.hcl/);
   assert.match(slipway('plan'), /bake target app/);
+});
+
+test('empty folders: the context hash changes exactly where BuildKit gets another tree', async () => {
+  const cases: readonly (readonly [ignore: string, folder: string])[] = [
+    ['', 'src/empty'],
+    ['src/empty', 'src/empty'],
+    ['src', 'src/deep/empty'],
+    ['src\n!src/a.py', 'src/deep/empty'],
+    ['', 'generated/empty'],
+  ];
+  for (const [index, [ignore, folder]] of cases.entries()) {
+    const root = join(work, `empty-${index}`);
+    mkdirSync(join(root, 'src'), { recursive: true });
+    git(root, ['init', '-q']);
+    for (const [path, text] of [
+      ['Dockerfile', 'FROM scratch\nCOPY . /\n'],
+      ['.dockerignore', `.slipway\n.git\n${ignore}\n`],
+      ['.gitignore', '.slipway/\ngenerated/\n'],
+      ['src/a.py', 'a\n'],
+    ] as const)
+      writeFileSync(join(root, path), text);
+    commit(root, 'empty folders');
+    const look = async () => {
+      const out = join(work, `tree-${index}`);
+      rmSync(out, { recursive: true, force: true });
+      execFileSync('docker', ['buildx', 'build', '-q', '--output', `type=local,dest=${out}`, root], {
+        env,
+        stdio: 'pipe',
+      });
+      const system = createSystem({ env });
+      const [image] = (await loadProject(system, root)).images;
+      return {
+        tree: readdirSync(out, { recursive: true }).map(String).sort().join(' '),
+        hash: image && (await hashContext(system, root, image)),
+      };
+    };
+    const before = await look();
+    mkdirSync(join(root, folder), { recursive: true });
+    const after = await look();
+    assert.notEqual(before.hash, undefined);
+    assert.equal(after.hash !== before.hash, after.tree !== before.tree, `${folder} with "${ignore}"`);
+  }
 });
 
 test('a builder that does not exist is named with what helps', async () => {

@@ -152,6 +152,79 @@ describe('readContexts', () => {
     expect(await hashOf(config)).not.toBe(first);
   });
 
+  it.each<[string, string, string, 'other' | 'same']>([
+    ['an empty folder', '', 'src/empty', 'other'],
+    ['one within a new folder', '', 'new/deep/empty', 'other'],
+    ['one among what git ignores', '', 'gen/empty', 'other'],
+    ['one that is not sent', 'src/empty', 'src/empty', 'same'],
+    ['one within a folder that is not sent', 'src\n', 'src/deep/empty', 'same'],
+    ['one within a folder that is not sent but for a file', 'src\n!src/a.py\n', 'src/deep/empty', 'same'],
+    ["Slipway's own folder", '', '.slipway/runs', 'same'],
+  ])('%s in the context', async (_what, ignore, folder, expected) => {
+    write('.gitignore', 'gen/\n.slipway/\n');
+    write('.dockerignore', ignore);
+    write('Dockerfile', 'FROM scratch\n');
+    write('src/a.py', 'a');
+    write('gen/app', 'x');
+    commit();
+    const first = await hashOf();
+    mkdirSync(join(root, folder), { recursive: true });
+    const second = await hashOf();
+    expect(second === first ? 'same' : 'other').toBe(expected);
+    rmSync(join(root, '.git'), { recursive: true });
+    const withoutGit = await hashOf();
+    rmSync(join(root, folder), { recursive: true });
+    if (folder.startsWith('new')) rmSync(join(root, 'new'), { recursive: true });
+    if (folder === 'src/deep/empty') rmSync(join(root, 'src/deep'), { recursive: true });
+    expect((await hashOf()) === withoutGit ? 'same' : 'other').toBe(expected);
+  });
+
+  it('a folder whose files are all left out is still there for the builder', async () => {
+    write('Dockerfile', 'FROM scratch\n');
+    write('.dockerignore', '**/*.md\n');
+    write('a.txt', 'a');
+    commit();
+    const first = await hashOf();
+    write('docs/b.md', 'b');
+    expect(await hashOf()).not.toBe(first);
+  });
+
+  it('sees the files of a submodule, and of a repository that git does not follow', async () => {
+    write('Dockerfile', 'FROM scratch\n');
+    commit();
+    execFileSync('git', ['init', '-q', 'library'], { cwd: root });
+    const hashes = new Set([await hashOf()]);
+    for (const text of ['1', '2']) {
+      write('library/a.txt', text);
+      hashes.add(await hashOf());
+    }
+    expect(hashes.size).toBe(3);
+    git('-C', 'library', 'add', '-A');
+    git('-C', 'library', 'commit', '-qm', 'x');
+    git('-c', 'advice.addEmbeddedRepo=false', 'add', 'library');
+    git('commit', '-qm', 'submodule');
+    const facts = new Set<string | undefined>();
+    for (const text of ['2', '3', '4']) {
+      write('library/a.txt', text);
+      hashes.add(await hashOf());
+      facts.add((await readGitFacts(system, root)).dirtyHash);
+    }
+    expect([hashes.size, facts.size]).toEqual([6, 3]);
+  });
+
+  it('without git, what a package manager fills counts where the builder gets it', async () => {
+    rmSync(join(root, '.git'), { recursive: true });
+    write('Dockerfile', 'FROM scratch\n');
+    write('node_modules/a/index.js', '1');
+    const first = await hashOf();
+    write('node_modules/a/index.js', '22');
+    expect(await hashOf()).not.toBe(first);
+    write('.dockerignore', 'node_modules\n');
+    const left = await hashOf();
+    write('node_modules/a/index.js', '333');
+    expect(await hashOf()).toBe(left);
+  });
+
   it('sees generated files that are deleted, replaced with their time kept, or made by a command after the plan', async () => {
     write('.gitignore', 'gen/\n.slipway/\n');
     write('Dockerfile', 'FROM scratch\n');

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isAbsolute, join, relative, sep } from 'node:path';
+import { isAbsolute, join, posix, relative, sep } from 'node:path';
 import type { System } from '../system/index.ts';
 import { dockerIgnore } from './dockerignore.ts';
 import { type GitFacts, readGitFacts } from './gitFacts.ts';
@@ -17,7 +17,7 @@ export interface ContextFacts {
 
 /**
  * Hashes the build contexts: clean tracked files by their git blob id, so nothing is read twice; changed, untracked and
- * git-ignored files by content, links by where they point. A hash of an ignored file is remembered by size and times
+ * git-ignored files by content, links by where they point, empty folders by their names. A hash of an ignored file is remembered by size and times
  * (`.slipway/hashes.json`).
  */
 export async function readContexts(
@@ -82,12 +82,19 @@ async function readContext(
   const prefix = below === '' ? '' : `${below}/`;
   const hash = createHash('sha256');
   let files = 0;
+  const folders = new SentFolders(judge);
   const take = (path: string, mode: string, id: string): void => {
     files += 1;
+    folders.fill(path);
     hash.update(`${mode} ${id} ${path}\0`);
   };
+  const canSkip = !ignoreText.includes('!');
+  /** Whether nothing below the folder is sent. */
+  const isPruned = (folder: string): boolean => folder !== '' && canSkip && judge(folder) === 'ignored';
   if (below.startsWith('..')) {
-    for (const path of await listBelow(system, image.context)) {
+    const found = await listBelow(system, image.context, '', isPruned);
+    for (const folder of found.folders) folders.add(folder);
+    for (const path of found.files) {
       if (judge(path) === 'sent') take(path, '', await memory.hashOf(join(image.context, path)));
     }
   } else {
@@ -95,9 +102,25 @@ async function readContext(
       if (!path.startsWith(prefix) || path.startsWith('.slipway/')) continue;
       const inside = path.slice(prefix.length);
       if (judge(inside) === 'sent') take(inside, mode, id);
+      else folders.add(posix.dirname(inside));
+    }
+    const ignored = new Set(git.ignored);
+    for (const entry of git.folders) {
+      const isAbove = prefix.startsWith(entry);
+      if ((!isAbove && !entry.startsWith(prefix)) || ignored.has(entry)) continue;
+      const folder = isAbove ? '' : entry.slice(prefix.length, -1);
+      const found = await listBelow(
+        system,
+        image.context,
+        folder,
+        (path) => isPruned(path) || ignored.has(`${prefix}${path}/`) || `${prefix}${path}` === '.slipway',
+      );
+      for (const each of found.folders) folders.add(each);
     }
   }
-  const sourceHash = hash.copy().digest('hex');
+  const source = hash.copy();
+  for (const folder of folders.empty()) source.update(`folder ${folder}\0`);
+  const sourceHash = source.digest('hex');
   if (!below.startsWith('..')) {
     for (const entry of git.ignored) {
       // Something above the context may be ignored as a whole: then all of the context's files are git-ignored.
@@ -105,15 +128,18 @@ async function readContext(
       if (!isAbove && !entry.startsWith(prefix)) continue;
       if (entry.startsWith('.slipway')) continue;
       const folder = isAbove ? '' : entry.slice(prefix.length).replace(/\/$/, '');
-      if (folder !== '' && judge(folder) === 'ignored' && !ignoreText.includes('!')) continue;
-      const paths = entry.endsWith('/') ? await listBelow(system, join(image.context, folder)) : [''];
-      for (const path of paths) {
-        const inside = [folder, path].filter((part) => part !== '').join('/');
-        if (judge(inside) !== 'sent') continue;
-        take(inside, '', await memory.hashOf(join(image.context, inside)));
+      if (isPruned(folder)) continue;
+      const found = entry.endsWith('/')
+        ? await listBelow(system, image.context, folder, isPruned)
+        : { files: [folder], folders: [] };
+      for (const each of found.folders) folders.add(each);
+      for (const inside of found.files) {
+        if (judge(inside) !== 'sent') folders.add(posix.dirname(inside));
+        else take(inside, '', await memory.hashOf(join(image.context, inside)));
       }
     }
   }
+  for (const folder of folders.empty()) hash.update(`folder ${folder}\0`);
   return {
     hash: hash.digest('hex'),
     sourceHash,
@@ -122,17 +148,60 @@ async function readContext(
   };
 }
 
-async function listBelow(system: System, folder: string): Promise<readonly string[]> {
-  const found: string[] = [];
+/**
+ * The folders of a context that the builder gets and that stay empty there: BuildKit copies them, with all their files left
+ * out or without any.
+ */
+class SentFolders {
+  readonly #judge: (path: string) => 'sent' | 'ignored';
+  readonly #filled = new Set<string>();
+  readonly #seen = new Set<string>();
+
+  constructor(judge: (path: string) => 'sent' | 'ignored') {
+    this.#judge = judge;
+  }
+
+  /** A file that is sent. */
+  fill(path: string): void {
+    for (let folder = posix.dirname(path); folder !== '.' && !this.#filled.has(folder); folder = posix.dirname(folder))
+      this.#filled.add(folder);
+  }
+
+  add(folder: string): void {
+    for (let each = folder; each !== '.' && each !== '' && !this.#seen.has(each); each = posix.dirname(each))
+      this.#seen.add(each);
+  }
+
+  /** The innermost ones; those they lie in come with them. */
+  empty(): readonly string[] {
+    const sent = [...this.#seen].filter((folder) => !this.#filled.has(folder) && this.#judge(folder) === 'sent');
+    const outer = new Set(sent.map((folder) => posix.dirname(folder)));
+    return sent.filter((folder) => !outer.has(folder)).sort();
+  }
+}
+
+/** Files and folders below a folder of `top`, by paths from `top`; what is pruned is not entered. */
+async function listBelow(
+  system: System,
+  top: string,
+  start: string,
+  isPruned: (folder: string) => boolean,
+): Promise<{ readonly files: readonly string[]; readonly folders: readonly string[] }> {
+  const files: string[] = [];
+  const folders: string[] = [];
   const walk = async (path: string): Promise<void> => {
-    for (const entry of (await system.files.list(join(folder, path))) ?? []) {
+    if (isPruned(path)) return;
+    if (path !== '') folders.push(path);
+    for (const entry of (await system.files.list(join(top, path))) ?? []) {
       const inside = path === '' ? entry.name : `${path}/${entry.name}`;
+      // A repository inside is taken by its files, like the one around it.
+      if (entry.name === '.git') continue;
       if (entry.isDirectory()) await walk(inside);
-      else found.push(inside);
+      else files.push(inside);
     }
   };
-  await walk('');
-  return found.sort();
+  await walk(start);
+  return { files: files.sort(), folders };
 }
 
 /** Size, modification and change time in ms, hash. */

@@ -29,19 +29,24 @@ export interface GitFacts {
   readonly files: readonly TrackedFile[];
   /** Ignored files and folders (ending in `/`) below the root; a build context may still hold them. */
   readonly ignored: readonly string[];
+  /**
+   * Folders below the root (ending in `/`) that git has no file of: the empty ones are among them, alone or further down.
+   * git itself keeps none, a builder gets them.
+   */
+  readonly folders: readonly string[];
 }
 
 /** Reads all facts with a handful of git calls at the same time. */
 export async function readGitFacts(system: System, root: string): Promise<GitFacts> {
   const git = await openGit(system, root);
   if (git === undefined)
-    return { tags: [], isShallow: false, isDirty: false, files: await filesWithoutGit(system, root), ignored: [] };
+    return { tags: [], isShallow: false, isDirty: false, ...(await filesWithoutGit(system, root)) };
   const quiet = (...args: readonly string[]) =>
     git.raw(...args).then(
       (text) => text.trim(),
       () => '',
     );
-  const [head, branch, tags, count, shallow, committedAt, remoteUrl, staged, status] = await Promise.all([
+  const [head, branch, tags, count, shallow, committedAt, remoteUrl, staged, status, others] = await Promise.all([
     quiet('rev-parse', '--verify', 'HEAD'),
     quiet('symbolic-ref', '--short', '-q', 'HEAD'),
     quiet('tag', '--points-at', 'HEAD', '--sort=-version:refname'),
@@ -51,6 +56,8 @@ export async function readGitFacts(system: System, root: string): Promise<GitFac
     quiet('config', '--get', 'remote.origin.url'),
     git.raw('ls-files', '-s', '-z', '--', '.'),
     git.raw('status', '--porcelain=v1', '-z', '-uall', '--ignored=matching', '--', '.'),
+    // Without the standard excludes, so that a folder is named once and not looked into.
+    git.raw('ls-files', '--others', '--directory', '-z', '--', '.'),
   ]);
   const { files, ignored, changes } = await mergeStatus(system, git, root, staged, status);
   return {
@@ -65,6 +72,7 @@ export async function readGitFacts(system: System, root: string): Promise<GitFac
     ...(remoteUrl !== '' && { remoteUrl: remoteUrl.replace(/\/\/[^@/]+@/, '//') }),
     files,
     ignored,
+    folders: others.split('\0').filter((path) => path.endsWith('/') && !path.startsWith('.slipway/')),
   };
 }
 
@@ -106,6 +114,12 @@ async function mergeStatus(system: System, git: Git, root: string, staged: strin
   }
   const changes: string[] = [];
   for (const path of changed) {
+    // A repository of its own that git does not follow: its files count for a build as ignored ones do.
+    if (path.endsWith('/')) {
+      ignored.push(path);
+      changes.push(`${path} repository`);
+      continue;
+    }
     const now = await contentOf(system, root, path);
     if (now === undefined) {
       files.delete(path);
@@ -118,10 +132,14 @@ async function mergeStatus(system: System, git: Git, root: string, staged: strin
   return { files: [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1)), ignored, changes: changes.sort() };
 }
 
-/** A changed file as a build would get it. Undefined where it is gone, or is a repository of its own. */
+/** A changed file as a build would get it, or a submodule with its files. Undefined where it is gone. */
 async function contentOf(system: System, root: string, path: string): Promise<Omit<TrackedFile, 'path'> | undefined> {
   const entry = await system.files.entry(join(root, path));
   if (entry?.kind === 'link') return { id: hash(entry.target ?? ''), mode: '120000' };
+  if (entry?.kind === 'folder') {
+    const all = (await filesBelow(system, join(root, path))).files.map(({ path, mode, id }) => `${mode} ${id} ${path}`);
+    return { id: hash(all.join('\0')), mode: '160000' };
+  }
   if (entry?.kind !== 'file') return undefined;
   const bytes = await system.files.readBytes(join(root, path)).catch(() => undefined);
   return bytes && { id: hash(bytes), mode: entry.isExecutable ? '100755' : '100644' };
@@ -130,24 +148,36 @@ async function contentOf(system: System, root: string, path: string): Promise<Om
 const local = (path: string, prefix: string): string =>
   prefix !== '' && path.startsWith(`${prefix}/`) ? path.slice(prefix.length + 1) : path;
 
-/** Folders that are never an input and may be huge. */
-const SKIPPED = new Set(['.git', '.slipway', 'node_modules']);
+/** Without git: what other tools fill is looked at only where a build context holds it, and with a memory. */
+async function filesWithoutGit(system: System, root: string): Promise<Pick<GitFacts, 'files' | 'ignored' | 'folders'>> {
+  return filesBelow(system, root, 'node_modules');
+}
 
-async function filesWithoutGit(system: System, root: string): Promise<readonly TrackedFile[]> {
-  const found: TrackedFile[] = [];
+/** All files of a folder but those of git and Slipway, and the empty folders. `apart`: folders of this name are only named. */
+async function filesBelow(
+  system: System,
+  top: string,
+  apart?: string,
+): Promise<Pick<GitFacts, 'files' | 'ignored' | 'folders'>> {
+  const files: TrackedFile[] = [];
+  const ignored: string[] = [];
+  const folders: string[] = [];
   const walk = async (folder: string): Promise<void> => {
-    for (const entry of (await system.files.list(join(root, folder))) ?? []) {
+    const entries = (await system.files.list(join(top, folder))) ?? [];
+    if (entries.length === 0 && folder !== '') folders.push(`${folder}/`);
+    for (const entry of entries) {
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
       if (entry.isDirectory()) {
-        if (!SKIPPED.has(entry.name)) await walk(path);
-      } else {
-        const content = await contentOf(system, root, path);
-        if (content !== undefined) found.push({ path, ...content });
+        if (entry.name === apart) ignored.push(`${path}/`);
+        else if (entry.name !== '.git' && entry.name !== '.slipway') await walk(path);
+      } else if (entry.name !== '.git') {
+        const content = await contentOf(system, top, path);
+        if (content !== undefined) files.push({ path, ...content });
       }
     }
   };
   await walk('');
-  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return { files: files.sort((a, b) => (a.path < b.path ? -1 : 1)), ignored, folders };
 }
 
 const hash = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');
