@@ -1,11 +1,12 @@
 // The rollout page by itself: how it looks in four themes, what it says and asks, and that it keeps its own rules.
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseDiagnosis } from '../../src/extension/rollout/diagnosis.ts';
 import type { ToView } from '../../src/extension/rollout/protocol.ts';
+import { axeViolations } from './axe.ts';
 import { linesOf, PageHarness, stateOf } from './pageHarness.ts';
+import { pageKeyboard } from './pageKeyboard.ts';
 import { crashDiagnosis } from './samples/diagnosis.ts';
 import {
   cancelledRun,
@@ -19,32 +20,6 @@ import {
 import type { Suite } from './suite.ts';
 import { themes } from './themes/index.ts';
 import { launchBrowser, screenshots } from './window.ts';
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-interface AxeAnswer {
-  readonly violations: readonly {
-    readonly id: string;
-    readonly help: string;
-    readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
-  }[];
-}
-
-/** axe's own script cannot run under the page's policy as a tag; evaluated by the test driver it can. */
-async function axeViolations(harness: PageHarness): Promise<readonly string[]> {
-  await harness.page.evaluate(axe);
-  const answer = await harness.page.evaluate(async () => {
-    const { axe: runner } = window as unknown as { axe: { run(context: Document): Promise<unknown> } };
-    return (await runner.run(document)) as AxeAnswer;
-  });
-  return answer.violations.map(
-    ({ id, help, nodes }) =>
-      `${id}: ${help}\n${nodes
-        .slice(0, 4)
-        .map(({ html, failureSummary }) => `  ${html.slice(0, 200)}\n  ${failureSummary}`)
-        .join('\n')}`,
-  );
-}
 
 interface Sample {
   readonly name: string;
@@ -114,7 +89,7 @@ export const pageSuite: Suite = {
                 animations: 'disabled',
                 fullPage: true,
               });
-              assert.deepEqual(await axeViolations(harness), []);
+              assert.deepEqual(await axeViolations(harness.page), []);
             } finally {
               await harness.close();
             }
@@ -133,7 +108,7 @@ export const pageSuite: Suite = {
             await harness.page.evaluate(() => document.fonts.ready);
             assert.match(await harness.page.locator('.pill').innerText(), new RegExp(name, 'i'));
             await harness.page.getByRole('button', { name: 'Resume' }).waitFor();
-            assert.deepEqual(await axeViolations(harness), []);
+            assert.deepEqual(await axeViolations(harness.page), []);
             await harness.page.screenshot({ path: join(screenshots, `page-${name}-${theme}.png`), fullPage: true });
             await harness.close();
           });
@@ -142,11 +117,11 @@ export const pageSuite: Suite = {
 
       await report.test('before there is anything to show, and when it is gone: no axe violation', async () => {
         const harness = await PageHarness.open(browser, { theme: 'dark' });
-        assert.deepEqual(await axeViolations(harness), []);
+        assert.deepEqual(await axeViolations(harness.page), []);
         await harness.show(stateOf(succeededRun()));
         await harness.deliver({ kind: 'gone', message: 'This run is not in the journal any more.' });
         await harness.page.getByText('not in the journal any more').waitFor();
-        assert.deepEqual(await axeViolations(harness), []);
+        assert.deepEqual(await axeViolations(harness.page), []);
         await harness.close();
       });
 
@@ -178,7 +153,7 @@ export const pageSuite: Suite = {
             .evaluate((bar) => [getComputedStyle(bar).fill, getComputedStyle(document.body).backgroundColor]);
           assert.notEqual(fill, canvas, 'the bars stand out');
           await page.screenshot({ path: join(screenshots, 'page-forced-colors.png'), fullPage: true });
-          assert.deepEqual(await axeViolations(harness), []);
+          assert.deepEqual(await axeViolations(harness.page), []);
           await harness.close();
         },
       );
@@ -309,6 +284,8 @@ export const pageSuite: Suite = {
         assert.equal(await page.evaluate(() => document.activeElement?.closest('.step-list') === null), true);
         await harness.close();
       });
+
+      await pageKeyboard(report, browser, diagnosisOf);
 
       await report.test('tells a screen reader of a failure at once', async () => {
         const harness = await PageHarness.open(browser, { theme: 'dark' });

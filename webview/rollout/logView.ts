@@ -80,9 +80,11 @@ export class LogView extends HTMLElement {
   }
 
   #draw(): void {
-    if (this.#isAtEnd) this.scrollTop = this.scrollHeight;
-    const first = Math.max(0, Math.floor(this.scrollTop / LINE) - MARGIN);
-    const last = Math.min(this.#shown.length, Math.ceil((this.scrollTop + this.clientHeight) / LINE) + MARGIN);
+    // By the lines there are: after a filter, what was scrolled to may lie far below the last of them.
+    const bottom = Math.max(0, this.#shown.length * LINE - this.clientHeight);
+    const top = this.#isAtEnd ? bottom : Math.min(this.scrollTop, bottom);
+    const first = Math.max(0, Math.floor(top / LINE) - MARGIN);
+    const last = Math.min(this.#shown.length, Math.ceil((top + this.clientHeight) / LINE) + MARGIN);
     this.#rows.style.transform = `translateY(${first * LINE}px)`;
     for (let index = first; index < last; index += 1) {
       const line = this.#shown[index];
@@ -91,7 +93,9 @@ export class LogView extends HTMLElement {
       row.textContent = withoutAnsi(line.text);
       row.className = line.stream === 'err' ? 'log-line err' : 'log-line';
     }
-    while (this.#pool.length > last - first) this.#pool.pop()?.remove();
+    for (const row of this.#pool.splice(last - first)) row.remove();
+    if (this.#isAtEnd) this.scrollTop = this.scrollHeight;
+    else if (this.scrollTop > top) this.scrollTop = top;
   }
 
   #row(index: number): HTMLElement {

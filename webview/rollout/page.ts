@@ -159,6 +159,16 @@ export class RolloutPage extends LitElement {
     this.#remember();
   };
 
+  /** Escape puts the log away and goes back to its step; in a filter with text it empties the filter first. */
+  #onKey(event: KeyboardEvent): void {
+    if (event.key !== 'Escape' || this.step === undefined || this.tab !== 'run') return;
+    const [source] = event.composedPath();
+    if (source instanceof HTMLInputElement && source.value !== '') return;
+    const row = this.querySelector<HTMLElement>('.step-list [aria-selected=true]');
+    this.#close();
+    row?.focus();
+  }
+
   readonly #choose = (tab: Tab): void => {
     this.tab = tab;
     this.#remember();
@@ -213,7 +223,11 @@ export class RolloutPage extends LitElement {
     const { diagnosis: found } = this;
     const tab = found === undefined ? 'run' : this.tab;
     const panel = tab === 'diagnosis' && found !== undefined ? this.#diagnosis(view, found) : this.#run(view);
-    return html`<main data-run=${view.run.id} data-condition=${conditionOf(view.run, view.isLive)}>
+    return html`<main
+      data-run=${view.run.id}
+      data-condition=${conditionOf(view.run, view.isLive)}
+      @keydown=${(event: KeyboardEvent) => this.#onKey(event)}
+    >
       ${header(view, this.now, this.#send)} ${outcome(view, this.#send, this.#showLog)}
       ${
         found === undefined
