@@ -10,19 +10,14 @@ import { createSystem } from '../../src/engine/system/index.ts';
 import { bundledCli } from '../bundle.ts';
 import { checkBy } from '../ci/schemas.ts';
 import { labEnv } from '../lab/lab.ts';
+import { GiteaAccount } from './support/giteaAccount.ts';
 import { GiteaRunner } from './support/giteaRunner.ts';
 import { FILTERS, PUSHES } from './support/pushFilters.ts';
 import { run, test } from './support/suite.ts';
 
 const lab = await labEnv(['core', 'gitea']);
-const {
-  SLIPWAY_LAB_GITEA_URL: url = '',
-  SLIPWAY_LAB_GITEA_USER: admin = '',
-  SLIPWAY_LAB_GITEA_PASSWORD: adminPassword = '',
-} = lab.env;
-const host = new URL(url).host;
-const user = `ci-${process.pid}`;
-const password = `Pw-${process.pid}-for-the-lab`;
+const account = new GiteaAccount(lab.env, `ci-${process.pid}`);
+const { url, host, user } = account;
 const root = mkdtempSync(join(tmpdir(), 'slipway-gitea-'));
 const home = mkdtempSync(join(tmpdir(), 'slipway-gitea-home-'));
 const main = bundledCli();
@@ -97,23 +92,6 @@ async function ok(work: Promise<Output>): Promise<string> {
 const git = (...args: readonly string[]) =>
   ok(command('git', ['-c', 'user.name=Ada', '-c', 'user.email=ada@example.com', ...args]));
 
-async function api(
-  method: string,
-  path: string,
-  body: object | undefined,
-  name: string,
-  secret: string,
-): Promise<unknown> {
-  const answer = await fetch(`${url}/api/v1/${path}`, {
-    method,
-    headers: { authorization: `Basic ${btoa(`${name}:${secret}`)}`, 'content-type': 'application/json' },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-  });
-  const text = await answer.text();
-  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
-  return text === '' ? undefined : JSON.parse(text);
-}
-
 const raw = async (path: string): Promise<unknown> =>
   (
     await fetch(`${url}/api/v1/repos/${user}/app/actions/${path}`, {
@@ -143,18 +121,10 @@ const newest = async (): Promise<RunJson> => {
 };
 
 test('an account with tokens for the repository and for packages', async () => {
-  await api(
-    'POST',
-    'admin/users',
-    { username: user, password, email: `${user}@localhost.localdomain`, must_change_password: false },
-    admin,
-    adminPassword,
-  );
-  const token = async (name: string, scopes: readonly string[]) =>
-    ((await api('POST', `users/${user}/tokens`, { name, scopes }, user, password)) as { readonly sha1: string }).sha1;
-  tokens.full = await token('full', ['write:repository', 'write:package', 'write:user']);
-  tokens.read = await token('read', ['read:repository']);
-  await api('POST', 'user/repos', { name: 'app', private: true }, user, password);
+  await account.create();
+  tokens.full = await account.token('full', ['write:repository', 'write:package', 'write:user']);
+  tokens.read = await account.token('read', ['read:repository']);
+  await account.api('POST', 'user/repos', { name: 'app', private: true });
   const login = await command('docker', ['login', host, '--username', user, '--password-stdin'], {
     input: tokens.full,
   });
@@ -223,10 +193,7 @@ jobs:
   await git('add', '-A');
   await git('commit', '-qm', 'First version');
   await git('remote', 'add', 'origin', `${url}/${user}/app.git`);
-  const remote = new URL(`${url}/${user}/app.git`);
-  remote.username = user;
-  remote.password = tokens.full;
-  await git('push', '-q', remote.href, 'main');
+  await git('push', '-q', account.pushUrl('app', tokens.full), 'main');
   // The server reads the workflow after it has answered the push.
   while ((await ok(slipway(['--json', 'ci', 'list']))).trim() === '')
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -245,14 +212,7 @@ test("Gitea's own answers are of its published schema", async () => {
 });
 
 test('the runner runs it: test with a database, gate, image in the registry; the log is followed live', async () => {
-  const registration = (await api(
-    'POST',
-    `repos/${user}/app/actions/runners/registration-token`,
-    undefined,
-    user,
-    password,
-  )) as { readonly token: string };
-  await runner.register(registration.token, ['ubuntu-latest']);
+  await runner.register(await account.registration('app'), ['ubuntu-latest']);
   // The job stands still in its middle until the follower has read that far.
   let goOn: () => void = () => {};
   const isRead = new Promise<void>((resolve) => {
@@ -357,10 +317,8 @@ test('what a push starts is what the server itself starts', async () => {
   const inFolder = (...args: readonly string[]) =>
     ok(command('git', ['-C', folder, '-c', 'user.name=Ada', '-c', 'user.email=ada@example.com', ...args]));
   try {
-    await api('POST', 'user/repos', { name: 'filters' }, user, password);
-    const remote = new URL(`${url}/${user}/filters.git`);
-    remote.username = user;
-    remote.password = tokens.full;
+    await account.api('POST', 'user/repos', { name: 'filters' });
+    const remote = account.pushUrl('filters', tokens.full);
     mkdirSync(join(folder, '.gitea/workflows'), { recursive: true });
     for (const [name, on] of Object.entries(FILTERS)) {
       const text = `on: ${on}\njobs: { a: { runs-on: nowhere, steps: [{ run: 'true' }] } }\n`;
@@ -369,7 +327,7 @@ test('what a push starts is what the server itself starts', async () => {
     await inFolder('init', '-q', '-b', 'main');
     await inFolder('add', '-A');
     await inFolder('commit', '-qm', 'Workflows');
-    await inFolder('push', '-q', remote.href, 'main');
+    await inFolder('push', '-q', remote, 'main');
     const system = createSystem();
     const wrong: string[] = [];
     const silent: string[] = [];
@@ -382,7 +340,7 @@ test('what a push starts is what the server itself starts', async () => {
       await inFolder('add', '-A', '-f');
       await inFolder('commit', '-q', '--allow-empty', '-m', message);
       if (tag !== undefined) await inFolder('tag', tag);
-      await inFolder('push', '-q', remote.href, tag ?? `HEAD:refs/heads/${branch}`);
+      await inFolder('push', '-q', remote, tag ?? `HEAD:refs/heads/${branch}`);
       const sha = (await inFolder('rev-parse', 'HEAD')).trim();
       const isSkipped = message.includes('[skip ci]');
       if (isSkipped) silent.push(sha);
@@ -428,7 +386,7 @@ test('a token that may only read, one that was revoked, and none', async () => {
   const denied = await slipway(['ci', 'run', 'by-hand.yml', '-f', 'greeting=x'], tokens.read);
   assert.equal(denied.code, 3);
   assert.match(denied.err, /may not do this[\s\S]*write:repository/);
-  await api('DELETE', `users/${user}/tokens/read`, undefined, user, password);
+  await account.api('DELETE', `users/${user}/tokens/read`);
   const revoked = await slipway(['ci'], tokens.read);
   assert.match(revoked.err, /does not accept the token from GITEA_TOKEN/);
   for (const { out, err } of [denied, revoked]) assert.ok(!`${out}${err}`.includes(tokens.read));
@@ -438,11 +396,7 @@ test('a token that may only read, one that was revoked, and none', async () => {
 
 await run('gitea', async () => {
   runner.dispose();
-  // The account with all that is its own.
-  await fetch(`${url}/api/v1/admin/users/${user}?purge=true`, {
-    method: 'DELETE',
-    headers: { authorization: `Basic ${btoa(`${admin}:${adminPassword}`)}` },
-  });
+  await account.remove();
   rmSync(root, { recursive: true, force: true });
   rmSync(home, { recursive: true, force: true });
 });

@@ -218,15 +218,19 @@ async function show(connected: Connected, wanted: string | undefined, flags: Sho
   const annotations = (await Promise.all(failed.map((job) => client.annotations(job, signal)))).flat();
   const artifacts = await client.artifacts(run.id, signal);
   const registry = flags.images === true ? 'ask' : 'leave';
-  const [story] = await commitStories(cli.system, cli.root, [run], { registry, signal });
+  const unread: string[] = [];
+  const onUnread = (message: string) => unread.push(message);
+  const [story] = await commitStories(cli.system, cli.root, [run], { registry, onUnread, signal });
   if (cli.isJson) {
-    json({ run, jobs, annotations, artifacts, images: story?.images ?? [], environments: story?.environments ?? [] });
+    const { images = [], environments = [] } = story ?? {};
+    json({ run, jobs, annotations, artifacts, images, environments, ...(unread.length > 0 && { unread }) });
     return;
   }
   for (const line of runLines({ run, jobs }, cli.system.clock.now())) print(line);
   for (const annotation of annotations) print(annotationLine(annotation));
   for (const artifact of artifacts) print(`  artifact ${artifactLine(artifact)}`);
   for (const line of story === undefined ? [] : storyLines(story)) print(line);
+  for (const message of unread) print(`  images: ${message}`);
 }
 
 async function artifacts(connected: Connected, wanted: string | undefined, flags: ArtifactFlags): Promise<void> {

@@ -1,4 +1,5 @@
 // What a row of the CI view says. No vscode here.
+import type { CommitStory } from '../../engine/ci/index.ts';
 import type { CiJob, CiRun, CiState, CiStep } from '../../engine/ci/model.ts';
 import type { Item } from '../views/pipelineItems.ts';
 import { age, duration } from '../words.ts';
@@ -91,6 +92,49 @@ export function stepItem(step: CiStep, now: number): Item {
     tooltip: [`**${plain(step.name)}**: ${WORDS[step.state]}`],
     contextValue: 'ci.step',
     spoken: `Step ${step.name}, ${words.join(', ')}`,
+  };
+}
+
+type StoryImage = CommitStory['images'][number];
+type StoryEnvironment = CommitStory['environments'][number];
+
+/** The row below a run that leads to what became of its commit. */
+export function storyItem(run: CiRun): Item {
+  const commit = run.commit.slice(0, 7);
+  return {
+    label: `Images and environments of ${commit}`,
+    description: '',
+    icon: 'package',
+    tooltip: [
+      'What the journal of this workspace and the registries of its images say of this commit. They are asked when this row is expanded.',
+    ],
+    contextValue: 'ci.story',
+    spoken: `Images and environments of commit ${commit}`,
+  };
+}
+
+export function storyImageItem({ image, reference, digest, from }: StoryImage): Item {
+  const where = from === 'journal' ? 'published from here' : 'in the registry';
+  return {
+    label: image,
+    description: `${reference} · ${digest.slice(0, 19)} · ${where}`,
+    icon: 'package',
+    tooltip: [`**${plain(image)}**: \`${reference}\``, `\`${digest}\``, where],
+    contextValue: 'ci.image',
+    spoken: `Image ${image}, ${reference}, ${where}`,
+  };
+}
+
+export function storyEnvironmentItem({ name, state, at, isNewest }: StoryEnvironment, now: number): Item {
+  const words = [state, age(at, now), isNewest ? 'the newest deploy' : 'replaced since'];
+  return {
+    label: name,
+    description: words.join(' · '),
+    icon: 'server-environment',
+    ...(state === 'rolled back' && { color: 'testing.iconFailed' }),
+    tooltip: [`**${plain(name)}**: ${plain(words.join(', '))}`],
+    contextValue: 'ci.environment',
+    spoken: `Environment ${name}, ${words.join(', ')}`,
   };
 }
 

@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import type { CiClient, FoundRepository, KnownHost, KnownHosts } from '../../engine/ci/index.ts';
+import type { CiClient, CommitStory, FoundRepository, KnownHost, KnownHosts } from '../../engine/ci/index.ts';
 import type { System } from '../../engine/system/index.ts';
 import { Emitter, Owner } from '../events.ts';
 import type { EngineLoader } from '../run/engineLoader.ts';
@@ -11,6 +11,12 @@ const HOSTS_KEY = 'slipway.ciHosts';
 /** The host takes a moment to read a pushed workflow. */
 const AFTER_PUSH_MS = 2_500;
 
+export interface KnownStory {
+  readonly story: CommitStory | undefined;
+  /** What a registry that could not be asked said. */
+  readonly unread: readonly string[];
+}
+
 /** The CI of each workspace folder; asked only while somebody looks. */
 export class CiSources extends Owner {
   readonly #system: System;
@@ -21,6 +27,8 @@ export class CiSources extends Owner {
   readonly #changed = this.own(new Emitter<{ readonly source?: CiSource; readonly run?: string }>());
   readonly onDidChange = this.#changed.event;
   #all: readonly CiSource[] = [];
+  /** What became of the commits that were looked at, by folder, run and state: a list that is drawn anew asks nobody again. */
+  readonly #stories = new Map<string, Promise<KnownStory>>();
   #isShown = false;
   #pushed: NodeJS.Timeout | undefined;
 
@@ -38,7 +46,12 @@ export class CiSources extends Owner {
     this.#accounts = parts.accounts;
     this.#memento = parts.memento;
     this.#open();
-    this.own(parts.workspace.onDidChange((change) => change.kind === 'roots' && this.#open()));
+    this.own(
+      parts.workspace.onDidChange((change) => {
+        if (change.kind === 'roots') this.#open();
+        this.#stories.clear();
+      }),
+    );
     this.own(parts.accounts.onDidChange(() => this.reset()));
     this.own(vscode.workspace.onDidGrantWorkspaceTrust(() => this.reset()));
     this.own(
@@ -73,6 +86,7 @@ export class CiSources extends Owner {
   }
 
   refresh(): void {
+    this.#stories.clear();
     if (vscode.workspace.isTrusted) for (const source of this.#all) source.refresh();
   }
 
@@ -92,6 +106,25 @@ export class CiSources extends Owner {
     source.reset();
     if (this.#isShown) source.start();
     return host;
+  }
+
+  /** Images and environments of a run's commit, by the journal and the registries of the project. */
+  story(source: CiSource, id: string, signal: AbortSignal): Promise<KnownStory> {
+    const run = source.run(id);
+    if (run === undefined) return Promise.resolve({ story: undefined, unread: [] });
+    const key = `${source.folder}#${id}#${run.attempt}#${run.state}`;
+    const known = this.#stories.get(key);
+    if (known !== undefined) return known;
+    const asked = this.engine().then(async (ci) => {
+      const unread: string[] = [];
+      const registry = vscode.workspace.isTrusted ? 'ask' : 'leave';
+      const onUnread = (message: string) => unread.push(message);
+      const [story] = await ci.commitStories(this.#system, source.folder, [run], { registry, onUnread, signal });
+      return { story, unread };
+    });
+    this.#stories.set(key, asked);
+    asked.catch(() => this.#stories.delete(key));
+    return asked;
   }
 
   #open(): void {

@@ -1,9 +1,18 @@
 import * as vscode from 'vscode';
-import type { CiJob, CiRun, CiStep } from '../../engine/ci/index.ts';
+import type { CiJob, CiRun, CiStep, CommitStory } from '../../engine/ci/index.ts';
 import { isCancelled, toFailure } from '../../engine/problems/index.ts';
 import { Owner } from '../events.ts';
 import { toTreeItem } from '../views/treeRow.ts';
-import { jobItem, noteItem, runItem, sourceItem, stepItem } from './ciItems.ts';
+import {
+  jobItem,
+  noteItem,
+  runItem,
+  sourceItem,
+  stepItem,
+  storyEnvironmentItem,
+  storyImageItem,
+  storyItem,
+} from './ciItems.ts';
 import type { CiSource } from './ciSource.ts';
 import type { CiSources } from './ciSources.ts';
 import { ciStateKey, ciViewId } from './ids.ts';
@@ -25,9 +34,23 @@ export type CiNode =
       readonly run: string;
       readonly job: CiJob;
       readonly step: CiStep;
+    }
+  | { readonly kind: 'story'; readonly source: CiSource; readonly id: string }
+  | {
+      readonly kind: 'image';
+      readonly source: CiSource;
+      readonly run: string;
+      readonly image: CommitStory['images'][number];
+    }
+  | {
+      readonly kind: 'environment';
+      readonly source: CiSource;
+      readonly run: string;
+      readonly environment: CommitStory['environments'][number];
     };
 
 const TICK_MS = 30_000;
+const NONE = vscode.TreeItemCollapsibleState.None;
 
 /** Runs → jobs → steps of the CI host. Asks only while it is on the screen. */
 export class CiTree extends Owner implements vscode.TreeDataProvider<CiNode> {
@@ -74,9 +97,12 @@ export class CiTree extends Owner implements vscode.TreeDataProvider<CiNode> {
     try {
       const signal = AbortSignal.timeout(60_000);
       if (node.kind === 'run') {
-        const jobs = await node.source.loadJobs(node.id, signal);
-        return jobs.map((job): CiNode => ({ kind: 'job', source: node.source, run: node.id, job }));
+        const { source, id } = node;
+        const jobs = await source.loadJobs(id, signal);
+        const rows = jobs.map((job): CiNode => ({ kind: 'job', source, run: id, job }));
+        return (source.run(id)?.commit ?? '') === '' ? rows : [...rows, { kind: 'story', source, id }];
       }
+      if (node.kind === 'story') return await this.#storyRows(node.source, node.id, signal);
       if (node.kind === 'job') {
         const steps = await (await node.source.connected()).steps(node.job, signal);
         return steps.map((step): CiNode => ({ kind: 'step', source: node.source, run: node.run, job: node.job, step }));
@@ -101,8 +127,8 @@ export class CiTree extends Owner implements vscode.TreeDataProvider<CiNode> {
     if (node.kind === 'note') {
       const row = toTreeItem(
         noteItem(node.label, node.detail, node.icon),
-        `${id}/${node.label}`,
-        vscode.TreeItemCollapsibleState.None,
+        `${id}/${node.label}/${node.detail}`,
+        NONE,
       );
       row.command = { command: 'slipway.ci.refresh', title: vscode.l10n.t('Refresh CI') };
       return row;
@@ -125,10 +151,23 @@ export class CiTree extends Owner implements vscode.TreeDataProvider<CiNode> {
       row.command = { command: 'slipway.ci.openLog', title: vscode.l10n.t('Open CI Log'), arguments: [node] };
       return row;
     }
+    if (node.kind === 'story') {
+      const run = source.run(node.id);
+      if (run === undefined) return new vscode.TreeItem(node.id);
+      return toTreeItem(storyItem(run), `${id}/${node.id}`, vscode.TreeItemCollapsibleState.Collapsed);
+    }
+    if (node.kind === 'image') {
+      const { image, digest } = node.image;
+      return toTreeItem(storyImageItem(node.image), `${id}/${node.run}/${image}/${digest}`, NONE);
+    }
+    if (node.kind === 'environment') {
+      const { name, journalRun } = node.environment;
+      return toTreeItem(storyEnvironmentItem(node.environment, now), `${id}/${node.run}/${name}/${journalRun}`, NONE);
+    }
     const row = toTreeItem(
       stepItem(node.step, now),
       `${id}/${node.job.id}/${node.step.number}`,
-      vscode.TreeItemCollapsibleState.None,
+      NONE,
     );
     row.command = { command: 'slipway.ci.openLog', title: vscode.l10n.t('Open CI Log'), arguments: [node] };
     return row;
@@ -136,6 +175,25 @@ export class CiTree extends Owner implements vscode.TreeDataProvider<CiNode> {
 
   getParent(): undefined {
     return undefined;
+  }
+
+  async #storyRows(source: CiSource, id: string, signal: AbortSignal): Promise<CiNode[]> {
+    const { story, unread } = await this.#sources.story(source, id, signal);
+    const images = story?.images ?? [];
+    const environments = story?.environments ?? [];
+    const faults = unread.map((detail): CiNode => {
+      return { kind: 'note', source, label: vscode.l10n.t('Images were not read'), detail, icon: 'warning' };
+    });
+    if (images.length + environments.length + faults.length === 0) {
+      const label = vscode.l10n.t('Nothing is known of this commit');
+      const detail = vscode.l10n.t('neither in the journal of this workspace nor in the registries of its images');
+      return [{ kind: 'note', source, label, detail, icon: 'info' }];
+    }
+    return [
+      ...images.map((image): CiNode => ({ kind: 'image', source, run: id, image })),
+      ...environments.map((environment): CiNode => ({ kind: 'environment', source, run: id, environment })),
+      ...faults,
+    ];
   }
 
   #rows(source: CiSource): CiNode[] {
