@@ -7,6 +7,7 @@ import * as esbuild from 'esbuild';
 import { buildBundle } from '../bundle.ts';
 import { actionsSuite } from './actionsSuite.ts';
 import { ciSuite } from './ciSuite.ts';
+import { giteaSuite } from './giteaSuite.ts';
 import { hostSuite } from './hostSuite.ts';
 import { labSuite } from './labSuite.ts';
 import { markersSuite } from './markersSuite.ts';
@@ -32,6 +33,7 @@ const suites: readonly Suite[] = [
   rolloutSuite,
   trustSuite,
   labSuite,
+  giteaSuite,
   scaleSuite,
   actionsSuite,
   windowsSuite,

@@ -1,7 +1,14 @@
 // A window of the VS Code server in Chromium, driven from outside as a person would: keys, clicks and what is on screen.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Browser, chromium, type FrameLocator, type Locator, type Page } from 'playwright-core';
+import {
+  type Browser,
+  type BrowserContext,
+  chromium,
+  type FrameLocator,
+  type Locator,
+  type Page,
+} from 'playwright-core';
 import { quietDevices } from '../lab/network.ts';
 import { keepEvidence, watchPage } from './evidence.ts';
 import { type EditorServer, editorTools } from './server.ts';
@@ -17,6 +24,8 @@ export interface WindowOptions {
   /** Level of our output channel; `info` unless told. */
   readonly logLevel?: 'debug';
   readonly size?: { readonly width: number; readonly height: number };
+  /** Called with the browser's context before the page is loaded. */
+  readonly prepare?: (context: BrowserContext) => Promise<void>;
 }
 
 export async function launchBrowser(): Promise<Browser> {
@@ -67,6 +76,7 @@ export class EditorWindow {
 
   static async open(browser: Browser, server: EditorServer, options: WindowOptions): Promise<EditorWindow> {
     const context = await browser.newContext({ viewport: options.size ?? { width: 1280, height: 800 } });
+    await options.prepare?.(context);
     const page = await context.newPage();
     const window = new EditorWindow(page);
     const { onTestsEnd } = options;
@@ -109,6 +119,14 @@ export class EditorWindow {
 
   async close(): Promise<void> {
     await this.page.context().close();
+  }
+
+  /** Ends the page with its extension host and loads it anew in the same browser: what is left is what VS Code keeps. */
+  async restart(): Promise<void> {
+    const address = this.page.url();
+    await this.page.goto('about:blank');
+    await this.page.goto(address);
+    await this.page.locator('.monaco-workbench').waitFor({ timeout: 60_000 });
   }
 
   /** Runs a command of the palette by its title, as soon as the palette knows it. */

@@ -309,7 +309,7 @@ test('what this server cannot do is said with the way there', async () => {
   const { code, err } = await slipway(['ci', 'cancel']);
   assert.equal(code, 2, err);
   assert.match(err, /Gitea 1\.26\.0 cannot cancel a run over its API; Gitea 28 can/);
-  assert.match(err, new RegExp(`${url}/${user}/app/actions`));
+  assert.match(err, new RegExp(`Do it on its web page: ${url}/${user}/app/actions/runs/\\d+`));
 });
 
 test('what a push starts is what the server itself starts', async () => {

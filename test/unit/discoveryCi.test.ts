@@ -21,6 +21,10 @@ interface HostParser {
   readonly NoOperationTraceWriter: new () => unknown;
 }
 
+interface GeneratedJobs {
+  readonly jobs: Readonly<Record<string, { readonly steps?: readonly object[] }>>;
+}
+
 let host: HostParser;
 // GitHub's own parser. It imports JSON in a way that Node refuses, so it is bundled first.
 beforeAll(async () => {
@@ -124,7 +128,7 @@ describe('slipway init --ci', () => {
       for (const [, use = '', comment = ''] of pins) {
         expect(use).toMatch(/@[0-9a-f]{40}$/);
         expect(comment).toMatch(/^ # v\d+\.\d+\.\d+$/);
-        expect(use.startsWith('https://github.com/')).toBe(kind === 'gitea');
+        expect(/^https:\/\/(github\.com|code\.forgejo\.org)\//.test(use)).toBe(kind === 'gitea');
       }
     },
   );
@@ -146,6 +150,45 @@ describe('slipway init --ci', () => {
     expect(deploys.length).toBeGreaterThan(0);
     const hasTests = /^test:/m.test(config);
     expect(first?.junit).toEqual(hasTests ? ['.slipway/runs/*/reports/test-*.xml'] : undefined);
+  });
+
+  it('keeps the reports of every job, also of one that failed', async () => {
+    const config = `${IMAGES.replace('web }', 'web, sbom: true }')}${POSTGRES}environments: { dev: { deploy: { manifests: { paths: k8s } } }, prod: { protected: true, deploy: { manifests: { paths: k8s } } } }\n`;
+    for (const kind of ['github', 'gitea'] as const) {
+      const { text } = await generate(kind, config);
+      const jobs = Object.values((parse(text) as GeneratedJobs).jobs);
+      expect(jobs.map(({ steps }) => steps?.at(-1))).toEqual(
+        ['slipway-reports', 'slipway-reports-dev', 'slipway-reports-prod'].map((name) => ({
+          name: 'Keep the reports',
+          if: 'always()',
+          uses: expect.stringContaining('/upload-artifact@'),
+          with: {
+            name,
+            path: '.slipway/runs/*/reports/',
+            // GitHub's action leaves names with a dot out unless told.
+            ...(kind === 'github' && { 'include-hidden-files': true }),
+            overwrite: true,
+            'if-no-files-found': 'ignore',
+          },
+        })),
+      );
+    }
+    const gitlab = parse((await generate('gitlab', config)).text) as Readonly<
+      Record<string, { readonly artifacts?: object }>
+    >;
+    const kept = {
+      name: 'slipway-reports',
+      when: 'always',
+      paths: ['.slipway/runs/*/reports/'],
+      expire_in: '30 days',
+    };
+    const reports = {
+      junit: '.slipway/runs/*/reports/test-*.xml',
+      cyclonedx: '.slipway/runs/*/reports/sbom-*.cdx.json',
+    };
+    expect(gitlab.pipeline?.artifacts).toEqual({ ...kept, reports });
+    expect(gitlab['deploy-dev']?.artifacts).toEqual(kept);
+    expect(gitlab['deploy-prod']?.artifacts).toEqual(kept);
   });
 
   it('stops pull requests at the gate and never deploys protected environments by a push', async () => {

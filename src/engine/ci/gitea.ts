@@ -145,12 +145,12 @@ export class GiteaClient extends ActionsClient implements CiClient {
   }
 
   override async rerun(run: string, which: 'all' | 'failed', signal: AbortSignal): Promise<void> {
-    await this.#refuseUnable(which === 'failed' ? 'rerun-failed' : 'rerun', signal);
+    await this.#refuseUnable(which === 'failed' ? 'rerun-failed' : 'rerun', signal, run);
     await super.rerun(run, which, signal);
   }
 
   async cancel(run: string, signal: AbortSignal): Promise<void> {
-    await this.#refuseUnable('cancel', signal);
+    await this.#refuseUnable('cancel', signal, run);
     await this.post({
       path: this.path(`actions/runs/${encodeURIComponent(run)}/cancel`),
       signal,
@@ -158,14 +158,16 @@ export class GiteaClient extends ActionsClient implements CiClient {
     });
   }
 
-  async #refuseUnable(action: CiAction, signal: AbortSignal): Promise<void> {
+  async #refuseUnable(action: CiAction, signal: AbortSignal, run?: string): Promise<void> {
     const can = await this.ability(action, signal);
     if (can.isAble) return;
+    // Only the server knows the page of a run: its address counts otherwise than its id.
+    const page = run === undefined ? '' : (await this.run(run, signal)).url;
     throw new SlipwayError({
       reason: 'refused',
       code: 'ci.unsupported',
       message: `${can.why}.`,
-      fix: `Do it on the web page of the run: ${this.repository.web}${this.repository.path}/actions.`,
+      fix: `Do it on its web page: ${page === '' ? `${this.repository.web}${this.repository.path}/actions` : page}`,
     });
   }
 

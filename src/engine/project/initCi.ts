@@ -46,6 +46,7 @@ export function ciPlan(project: Project, branch: string, packageSpec: string | u
     engine: project.scan.isEnabled ? project.scan.engine : 'none',
     hasTests: project.tests.length > 0,
     hasBareTests: project.tests.some((test) => test.container === undefined),
+    hasCycloneDx: project.images.some((image) => image.sbom === 'cyclonedx'),
     services: [...new Set(project.tests.flatMap((test) => test.services.map((service) => service.name)))],
     environments: project.environments.map(({ name, isProtected, deploy, context }) => {
       const cluster = /^kind-(.+)$/.exec(context ?? '')?.[1];

@@ -3,6 +3,7 @@ import {
   type CiPlan,
   clusterNote,
   localNote,
+  REPORTS,
   shellQuote,
   variableName,
   writesGit,
@@ -17,7 +18,12 @@ const PINS = {
   login: 'docker/login-action@b45d80f862d83dbcd57f89517bcf500b2ab88fb2 # v4.0.0',
   trivy: 'aquasecurity/setup-trivy@3fb12ec12f41e471780db15c232d5dd185dcb514 # v0.2.6',
   helm: 'azure/setup-helm@1a275c3b69536ee54be43f2070a358922e12c8d4 # v4.3.1',
+  upload: 'actions/upload-artifact@b7c566a772e6b6bfb58ed0dc250532a479d7789f # v6.0.0',
 } as const;
+
+/** GitHub's own action refuses every other host by its name. This one of Forgejo is the same without that, and Gitea takes it too. */
+const GITEA_UPLOAD =
+  'https://code.forgejo.org/forgejo/upload-artifact@16871d9e8cfcf27ff31822cac382bbb5450f1e1e # v4.3.1';
 
 /** Versions of the tools; releases of Trivy from 0.70 on are good (0.69.4 to 0.69.6 were malware). */
 const VERSIONS = { node: '24', trivy: 'v0.74.0', helm: 'v3.19.4' } as const;
@@ -145,6 +151,20 @@ function login(registry: string, host: Host, condition: readonly string[]): read
   );
 }
 
+/** Kept also when the job failed, which is when they are read. */
+const keepReports = (name: string, host: Host): readonly string[] =>
+  step(
+    'name: Keep the reports',
+    'if: always()',
+    `uses: ${host === 'gitea' ? GITEA_UPLOAD : PINS.upload}`,
+    'with:',
+    `  name: ${name}`,
+    `  path: ${REPORTS}/`,
+    ...(host === 'github' ? ['  include-hidden-files: true # the folder begins with a dot'] : []),
+    '  overwrite: true # by a second attempt',
+    '  if-no-files-found: ignore',
+  );
+
 const NOT_PULL = "github.event_name != 'pull_request'";
 
 /** Test, build, gate and publish; pull requests stop at the gate. */
@@ -174,6 +194,7 @@ function pipelineJob(plan: CiPlan, host: Host): readonly string[] {
     ...plan.registries.flatMap((registry) => login(registry, host, [`if: ${NOT_PULL}`])),
     ...step('name: Check a pull request', "if: github.event_name == 'pull_request'", 'run: slipway run --until scan'),
     ...step('name: Test, build, gate, publish', `if: ${NOT_PULL}`, 'run: slipway run'),
+    ...keepReports('slipway-reports', host),
   ];
 }
 
@@ -227,6 +248,7 @@ function deployJob(plan: CiPlan, environment: CiEnvironment, host: Host): readon
       '# What the job above published for this commit; nothing is built again.',
       `run: slipway run --env ${name} --only deploy,smoke${isProtected ? ' --yes' : ''}`,
     ),
+    ...keepReports(`slipway-reports-${name.replace(/[^\w.-]/g, '-')}`, host),
   ];
 }
 

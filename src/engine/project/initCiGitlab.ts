@@ -3,6 +3,7 @@ import {
   type CiPlan,
   clusterNote,
   localNote,
+  REPORTS,
   shellQuote,
   variableName,
   writesGit,
@@ -99,19 +100,26 @@ export function gitlabPipeline(plan: CiPlan): string {
     '      else',
     '        slipway run',
     '      fi',
-    ...(plan.hasTests
-      ? [
-          '  # Failed tests are shown with the merge request.',
-          '  artifacts:',
-          '    when: always',
-          '    reports:',
-          "      junit: '.slipway/runs/*/reports/test-*.xml'",
-        ]
-      : []),
+    ...keepReports([
+      ...(plan.hasTests
+        ? [`      junit: '${REPORTS}/test-*.xml' # failed tests are shown with the merge request`]
+        : []),
+      ...(plan.hasCycloneDx ? [`      cyclonedx: '${REPORTS}/sbom-*.cdx.json'`] : []),
+    ]),
     ...plan.environments.flatMap(deployJob),
   ];
   return `${lines.join('\n')}\n`;
 }
+
+/** Kept also when the job failed, which is when they are read. */
+const keepReports = (reports: readonly string[]): readonly string[] => [
+  '  artifacts:',
+  '    name: slipway-reports',
+  '    when: always',
+  `    paths: ['${REPORTS}/']`,
+  '    expire_in: 30 days',
+  ...(reports.length > 0 ? ['    reports:', ...reports] : []),
+];
 
 const isOwn = (registry: string): boolean => registry === 'registry.gitlab.com';
 
@@ -177,5 +185,6 @@ function deployJob(environment: CiEnvironment): readonly string[] {
       : []),
     '    # What the pipeline job published for this commit; nothing is built again.',
     `    - slipway run --env ${name} --only deploy,smoke${isProtected ? ' --yes' : ''}`,
+    ...keepReports([]),
   ];
 }

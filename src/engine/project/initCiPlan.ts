@@ -20,6 +20,8 @@ export interface CiPlan {
   readonly hasTests: boolean;
   /** Tests run on the runner itself, with its tools. */
   readonly hasBareTests: boolean;
+  /** Some image gets an SBOM in CycloneDX, which GitLab reads. */
+  readonly hasCycloneDx: boolean;
   readonly services: readonly string[];
   readonly environments: readonly CiEnvironment[];
 }
@@ -48,6 +50,9 @@ export function clusterNote(environment: CiEnvironment): string {
 
 /** The deploy is a commit, which the job has to be allowed to push. */
 export const writesGit = ({ kind }: CiEnvironment): boolean => kind === 'flux' || kind === 'argocd';
+
+/** What a run leaves to be read: test reports, findings of the scanners, SBOMs, and the diagnosis of a rollout that failed. */
+export const REPORTS = '.slipway/runs/*/reports';
 
 /** A name for variables: `ghcr.io` → `GHCR_IO`. */
 export const variableName = (text: string): string => text.toUpperCase().replace(/[^A-Z0-9]+/g, '_');

@@ -1,13 +1,13 @@
 import * as vscode from 'vscode';
 import type { CiJob, CiRun, CiStep } from '../../engine/ci/index.ts';
-import { CancelledError, SlipwayError } from '../../engine/problems/index.ts';
+import { CancelledError, SlipwayError, toFailure } from '../../engine/problems/index.ts';
 import type { System } from '../../engine/system/index.ts';
 import type { CommandSpec } from '../commands/register.ts';
 import { age } from '../words.ts';
 import type { CiAccounts } from './accounts.ts';
 import { downloadArtifacts } from './artifacts.ts';
 import { openCiLog } from './ciLogs.ts';
-import type { CiSource } from './ciSource.ts';
+import { type CiSource, SIGN_IN } from './ciSource.ts';
 import type { CiSources } from './ciSources.ts';
 import type { CiNode } from './ciTree.ts';
 import { askInputs, dispatchable } from './dispatchInputs.ts';
@@ -25,7 +25,11 @@ export function ciCommands({ sources, accounts, system }: CiCommandParts): reado
     work: (source: CiSource, run: CiRun, signal: AbortSignal) => Promise<void>,
   ) => {
     const { source, run } = await pickRun(sources, argument, title);
-    await work(source, run, AbortSignal.timeout(60_000));
+    try {
+      await work(source, run, AbortSignal.timeout(60_000));
+    } catch (error) {
+      if (!(await showWay(error, run.url))) throw error;
+    }
     source.refresh();
   };
   return [
@@ -158,6 +162,20 @@ export function ciCommands({ sources, accounts, system }: CiCommandParts): reado
       },
     },
   ];
+}
+
+/** What waiting does not mend is said with a button that does. False when there is none, and the error is still to be shown. */
+async function showWay(error: unknown, page: string): Promise<boolean> {
+  const { code, message, fix = '' } = toFailure(error);
+  const open = vscode.l10n.t('Open Page of the Run');
+  const signIn = vscode.l10n.t('Sign In');
+  const hasPage = code === 'ci.unsupported' && /^https?:/.test(page);
+  if (!hasPage && !SIGN_IN.has(code ?? '')) return false;
+  const text = hasPage ? message : `${message} ${fix}`;
+  const chosen = await vscode.window.showErrorMessage(text, hasPage ? open : signIn);
+  if (chosen === open) await vscode.env.openExternal(vscode.Uri.parse(page, true));
+  if (chosen === signIn) await vscode.commands.executeCommand('slipway.ci.signIn');
+  return true;
 }
 
 const timesOf = ({ startedAt, finishedAt }: CiStep) => ({

@@ -24,7 +24,8 @@ export interface SourceParts {
 }
 
 const MOST_RUNS = 20;
-const SIGN_IN = new Set(['ci.sign-in', 'ci.token-refused', 'ci.not-found', 'ci.scope', 'ci.sso']);
+/** Codes of errors that a sign-in, or another one, can mend. */
+export const SIGN_IN: ReadonlySet<string> = new Set(['ci.sign-in', 'ci.token-refused', 'ci.not-found', 'ci.scope', 'ci.sso']);
 
 /** The CI of one workspace folder. Asks its host only between start and stop. */
 export class CiSource extends Owner {

@@ -2,9 +2,9 @@
 // the `run` steps of a job on this machine; of actions it knows those that the generated workflow uses.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { parse } from 'yaml';
 import { zipOf } from '../../ci/zip.ts';
 
@@ -72,7 +72,10 @@ export class GiteaRunner {
     const workflow = parse(Buffer.from(task.workflowPayload, 'base64').toString('utf8')) as {
       readonly env?: Readonly<Record<string, string>>;
       readonly jobs: Readonly<
-        Record<string, { readonly env?: Readonly<Record<string, string>>; readonly steps: readonly Step[] }>
+        Record<
+          string,
+          { readonly if?: string; readonly env?: Readonly<Record<string, string>>; readonly steps: readonly Step[] }
+        >
       >;
     };
     const job = Object.values(workflow.jobs)[0] ?? { steps: [] };
@@ -91,15 +94,22 @@ export class GiteaRunner {
         state: { id: task.id, result, startedAt, ...(stoppedAt !== undefined && { stoppedAt }), steps: states },
         outputs: {},
       });
+    // The condition of a job is the runner's to read.
+    if (job.if !== undefined && !isTrue(job.if, task, 'RESULT_SUCCESS')) {
+      await log.line('The condition of the job is not met.');
+      await log.end();
+      await update('RESULT_SKIPPED', new Date().toISOString());
+      return 'RESULT_SKIPPED';
+    }
     await update('RESULT_UNSPECIFIED');
     let result: Result = 'RESULT_SUCCESS';
+    const written = join(this.#root, `${task.id}.env`);
+    writeFileSync(written, '');
     for (const [index, step] of job.steps.entries()) {
       const at = log.length;
       const begun = new Date().toISOString();
       const evaluate = (text: string) => expand(text, task, { ...workflow.env, ...job.env });
-      const isSkipped =
-        result !== 'RESULT_SUCCESS' ||
-        (step.if !== undefined && !isTrue(evaluate(step.if.replace(/^\$\{\{|\}\}$/g, '')), task));
+      const isSkipped = step.if === undefined ? result !== 'RESULT_SUCCESS' : !isTrue(step.if, task, result);
       let own: Result = isSkipped ? 'RESULT_SKIPPED' : 'RESULT_SUCCESS';
       if (!isSkipped) {
         states[index] = {
@@ -111,7 +121,7 @@ export class GiteaRunner {
         };
         await update('RESULT_UNSPECIFIED');
         const env = Object.fromEntries(
-          Object.entries({ ...workflow.env, ...job.env, ...step.env }).map(([key, value]) => [
+          Object.entries({ ...workflow.env, ...job.env, ...linesOf(written), ...step.env }).map(([key, value]) => [
             key,
             evaluate(String(value)),
           ]),
@@ -154,9 +164,21 @@ export class GiteaRunner {
   /** Of the actions, checkout is done; the others bring tools that this machine has. */
   async #action(step: Step, folder: string, task: Task, line: (text: string) => Promise<void>): Promise<number> {
     await line(`uses ${step.uses}`);
-    if (/actions\/upload-artifact@v4/.test(step.uses ?? '')) {
+    if (/\/upload-artifact@/.test(step.uses ?? '')) {
       const { name = 'artifact', path = '' } = step.with ?? {};
-      await this.#upload(task, name, zipOf([{ name: path, text: readFileSync(join(folder, path), 'utf8') }]));
+      const files = path
+        .trim()
+        .split(/\s*\n\s*/)
+        .flatMap((pattern) => globSync(pattern, { cwd: folder }));
+      await line(`With the provided path, there will be ${files.length} files uploaded`);
+      if (files.length === 0) return 0;
+      const root = files.length === 1 ? dirname(files[0] ?? '') : commonFolder(files);
+      const entries = files.filter((file) => statSync(join(folder, file)).isFile());
+      const zip = entries.map((file) => ({
+        name: relative(root, file),
+        text: readFileSync(join(folder, file), 'utf8'),
+      }));
+      await this.#upload(task, expand(name, task, {}), zipOf(zip));
       return 0;
     }
     if (!/actions\/checkout@/.test(step.uses ?? '')) return 0;
@@ -212,6 +234,8 @@ export class GiteaRunner {
           CI: 'true',
           GITHUB_ACTIONS: 'true',
           GITEA_ACTIONS: 'true',
+          RUNNER_TEMP: this.#root,
+          GITHUB_ENV: join(this.#root, `${task.id}.env`),
           GITHUB_REF_NAME: context.ref_name ?? '',
           GITHUB_SHA: context.sha ?? '',
           ...env,
@@ -286,9 +310,64 @@ function expand(text: string, task: Task, env: Readonly<Record<string, string>>)
   });
 }
 
-/** The one kind of condition that generated steps have: a comparison of the event's name. */
-function isTrue(condition: string, task: Task): boolean {
-  const [, operator, wanted] = /^\s*github\.event_name\s*(==|!=)\s*'([^']*)'\s*$/.exec(condition) ?? [];
-  if (operator === undefined) throw new Error(`the played runner does not know the condition ${condition}`);
-  return (task.context.event_name === wanted) === (operator === '==');
+/** What earlier steps wrote into GITHUB_ENV, a line each. */
+const linesOf = (file: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('='))
+      .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+  );
+
+/** The folder that all of them lie in: the action names files in an artifact from there. */
+function commonFolder(files: readonly string[]): string {
+  const [first = [], ...others] = files.map((file) => dirname(file).split('/'));
+  const length = first.findIndex((part, at) => others.some((other) => other[at] !== part));
+  return (length === -1 ? first : first.slice(0, length)).join('/') || '.';
+}
+
+/** The conditions that generated workflows have: comparisons, `always()`, `!`, `&&`, `||` and parentheses. */
+function isTrue(condition: string, task: Task, soFar: Result): boolean {
+  const text = condition.replace(/^\s*\$\{\{|\}\}\s*$/g, '');
+  const tokens: readonly string[] = text.match(/&&|\|\||[()]|always\(\)|!(?!=)|==|!=|'[^']*'|[\w.]+/g) ?? [];
+  let at = 0;
+  const value = (): string => {
+    const token = tokens[at++] ?? '';
+    return token.startsWith("'") ? token.slice(1, -1) : expand(`\${{ ${token} }}`, task, {});
+  };
+  const one = (): boolean => {
+    const token = tokens[at];
+    if (token === 'always()' || token === '!' || token === '(') {
+      at += 1;
+      if (token === 'always()') return true;
+      if (token === '!') return !one();
+      const inner = any();
+      if (tokens[at++] !== ')') throw new Error(`the played runner does not know the condition ${condition}`);
+      return inner;
+    }
+    const left = value();
+    const operator = tokens[at++];
+    if (operator !== '==' && operator !== '!=')
+      throw new Error(`the played runner does not know the condition ${condition}`);
+    return (left === value()) === (operator === '==');
+  };
+  const all = (): boolean => {
+    let result = one();
+    while (tokens[at] === '&&') {
+      at += 1;
+      result = one() && result;
+    }
+    return result;
+  };
+  function any(): boolean {
+    let result = all();
+    while (tokens[at] === '||') {
+      at += 1;
+      result = all() || result;
+    }
+    return result;
+  }
+  const result = any();
+  // A condition without a word on the state of the job holds only while it goes well.
+  return result && (tokens.includes('always()') || soFar === 'RESULT_SUCCESS');
 }
