@@ -142,7 +142,8 @@ images:
 tags: ["{sha}"]
 test:
   - name: database
-    run: [python3, -c, "import os, socket; socket.create_connection((os.environ['POSTGRES_HOST'], int(os.environ['POSTGRES_PORT'])), 5); print('postgres answers')"]
+    run: [python3, -c, "import os, socket, urllib.parse; u = urllib.parse.urlsplit(os.environ['DATABASE_URL']); socket.create_connection((u.hostname, u.port), 5); assert (u.hostname, str(u.port)) == (os.environ['POSTGRES_HOST'], os.environ['POSTGRES_PORT']); print('postgres answers')"]
+    env: { DATABASE_URL: "postgres://app:test-only@{service.postgres.host}:{service.postgres.port}/app" }
     services:
       postgres:
         image: ${lab.registry}/base/postgres:15

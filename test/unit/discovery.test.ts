@@ -494,7 +494,7 @@ jobs:
     expect(project.tests).toMatchObject([
       {
         run: ['python', 'manage.py', 'test'],
-        env: { DATABASE_URL: 'postgres://localhost' },
+        env: { DATABASE_URL: 'postgres://{service.postgres.host}:{service.postgres.port}' },
         services: [{ name: 'postgres', image: 'postgres:15', ports: [5432], health: ['sh', '-c', 'pg_isready'] }],
       },
     ]);

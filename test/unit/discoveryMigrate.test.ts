@@ -61,10 +61,12 @@ describe('slipway init --from-workflow', () => {
       'scan',
     ]);
     expect(report.left.map((each) => each.what)).toEqual([
+      'The triggers push',
       'Step "actions/checkout@v4" of job "ship"',
       'Step "pip install -r requirements.txt" of job "ship"',
     ]);
-    expect(report.left[1]?.why).toContain('"commands"');
+    expect(report.left[0]?.why).toContain('slipway init --ci github');
+    expect(report.left[2]?.why).toContain('"commands"');
     expect(report.mistakes.map((each) => each.code)).toEqual([
       'ci.unpinned-action',
       'ci.malicious-action',
@@ -107,6 +109,24 @@ describe('slipway init --from-workflow', () => {
     const list = `uses: EnricoMi/publish-unit-test-result-action@v2\n        with:\n          files: |\n            out/py.xml\n            out/js.xml`;
     expect(await junitOf(workflow(one, reporter))).toEqual([['out/*.xml']]);
     expect(await junitOf(workflow(two, list))).toEqual([[], ['out/py.xml']]);
+  });
+
+  it.each([
+    ['helm rollback shop', /rolls back by itself/],
+    ['kubectl -n shop rollout undo deployment/api', /rolls back by itself/],
+    ['kubectl -n shop rollout status deployment/api', /watches each rollout/],
+    ['kubectl get pods -A && kubectl logs deployment/api', /collects pods, events and logs/],
+    ['curl --fail https://shop.example.com/healthz', /under "smoke"/],
+    ['echo "$KUBECONFIG_BASE64" | base64 -d > kubeconfig', /kubeconfig of the machine/],
+    ['sudo apt-get install -y libpq-dev', /"container" of the test/],
+    ['echo "tag=1.$GITHUB_RUN_NUMBER" >> "$GITHUB_OUTPUT"', /"tags"/],
+    ['make docs', /under "commands"/],
+  ])('says what Slipway does in place of %s', async (script, why) => {
+    const text = `on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: ${JSON.stringify(script)}\n`;
+    const { report } = await migrate('.github/workflows/t.yml', { '.github/workflows/t.yml': text });
+    const [, step] = report.left;
+    expect(step?.what).toBe(`Step "${script}" of job "a"`);
+    expect(step?.why).toMatch(why);
   });
 
   it('names the workflows there are', async () => {

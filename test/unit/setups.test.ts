@@ -199,3 +199,42 @@ describe('set-up: GHCR, Trivy gate, Helm', () => {
     expect(published).toEqual([['dev'], ['dev']]);
   });
 });
+
+describe('each workflow of the five set-ups', () => {
+  const remotes = {
+    'github-dockerhub': 'https://github.com/acmenotes/notes.git',
+    'gitlab-kind': 'https://gitlab.com/acme/stock.git',
+    'ghcr-helm': 'https://github.com/acme/parcel.git',
+    'flux-arm': 'https://github.com/acme/thermo.git',
+    'gitea-argocd': 'https://gitea.example.com/clinic/clinic.git',
+  } as const;
+  it.each<[setup: keyof typeof remotes, file: string, steps: readonly string[]]>([
+    ['github-dockerhub', '.github/workflows/app.yml', ['test:test']],
+    ['github-dockerhub', '.github/workflows/image.yml', ['build:notes', 'scan:notes:default', 'publish:notes']],
+    ['github-dockerhub', '.github/workflows/docs.yml', ['build:docs', 'scan:docs:default', 'publish:docs']],
+    ['gitlab-kind', '.gitlab-ci.yml', ['test:test', 'publish:stock', 'deploy:dev', 'rollout:dev']],
+    ['ghcr-helm', '.github/workflows/deliver.yml', ['test:test', 'publish:api', 'publish:worker', 'deploy:dev']],
+    ['flux-arm', '.github/workflows/publish.yml', ['test:test', 'scan:thermo:linux/arm/v7', 'publish:thermo']],
+    ['gitea-argocd', '.gitea/workflows/build.yml', ['test:test', 'publish:clinic', 'deploy:dev', 'deploy:prod']],
+  ])('%s, %s: becomes a slipway.yaml that plans as it is written', async (setup, file, steps) => {
+    const root = clone(setup, setup, remotes[setup], 'bare');
+    const { proposal, report } = await migrateWorkflow(system, root, file);
+    writeFileSync(join(root, 'slipway.yaml'), proposal.text);
+    const project = await new Engine({ system, root }).project();
+    expect(errorsOf(project)).toEqual([]);
+    const environments = project.environments.map(({ name }) => name);
+    const plans = await Promise.all(
+      (environments.length === 0 ? [undefined] : environments).map(
+        async (environment) =>
+          (await new Engine({ system, root }).plan(environment === undefined ? {} : { environment })).plan,
+      ),
+    );
+    const ids = plans.flatMap((plan) => plan.steps.map(({ id }) => id));
+    for (const step of steps) expect(ids).toContain(step);
+    // Nothing without a word: what was not taken over has its reason.
+    for (const { what, why } of report.left) expect(`${what}: ${why}`).toMatch(/: ./);
+    expect(report.taken.length).toBeGreaterThan(0);
+    // An address that only the CI host has would fail every test here.
+    for (const test of project.tests) expect(Object.values(test.env)).not.toContain('postgres');
+  });
+});

@@ -1,5 +1,6 @@
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import type { Place } from '../../engine/problems/index.ts';
 import {
   type CiKind,
   type DeliveryKind,
@@ -192,14 +193,16 @@ function changedLines(lines: readonly string[]): readonly string[] {
 }
 
 function showReport(cli: CliContext, report: MigrationReport): void {
+  // Most places lie in the one workflow that the heading names.
+  const at = (place: Place) => placeText({ ...place, file: relative(cli.root, place.file) });
   cli.print(`\nTaken over from ${report.workflow}:`);
-  for (const { what, place } of report.taken) cli.print(`  ${what} (${placeText(place)})`);
+  for (const { what, place } of report.taken) cli.print(`  ${what} (${at(place)})`);
   cli.print('\nNot taken over:');
-  for (const { what, why, place } of report.left) cli.print(`  ${what}: ${why} (${placeText(place)})`);
+  for (const { what, why, place } of report.left) cli.print(`  ${what}: ${why} (${at(place)})`);
   if (report.left.length === 0) cli.print('  nothing; all of it has its place.');
   if (report.mistakes.length > 0) cli.print('\nIn the workflow as it is:');
   for (const { severity, message, place, fix } of report.mistakes) {
-    cli.print(`  ${severity}: ${message} (${placeText(place)})${fix === undefined ? '' : ` ${fix}`}`);
+    cli.print(`  ${severity}: ${message} (${at(place)})${fix === undefined ? '' : ` ${fix}`}`);
   }
   cli.print('');
 }

@@ -44,7 +44,7 @@ export async function migrateWorkflow(
   const taken = draft.notes
     .filter((note) => note.certainty === 'read')
     .map((note) => ({ what: `${note.path.join('.')}: ${note.text}`, place: note.place }));
-  const named = [...pipeline.left, ...draft.left, ...leftSteps(pipeline.workflow)];
+  const named = [...pipeline.left, ...draft.left, ...leftTriggers(pipeline.workflow), ...leftSteps(pipeline.workflow)];
   const rest = unnamedParts(pipeline.workflow, [...taken, ...named]);
   const left = [...named, ...rest.left];
   return {
@@ -80,6 +80,14 @@ function restricted(findings: Findings, pipeline: PipelineFinding): Findings {
     tests: [],
     onlyDeployed: new Set(pipeline.deploys.map((deploy) => deploy.path)),
   };
+}
+
+/** When it runs is no part of what it does. */
+function leftTriggers({ triggers, host }: Workflow): MigrationReport['left'] {
+  const [first] = triggers;
+  if (first === undefined || host === 'gitlab') return [];
+  const why = `when it runs is said on the CI host: "slipway init --ci ${host}" writes a workflow that runs what is taken over`;
+  return [{ what: `The triggers ${triggers.map(({ event }) => event).join(', ')}`, why, place: first.place }];
 }
 
 /** Steps and jobs that no fact came from, with the reason in words. */
@@ -183,6 +191,38 @@ const titleOf = (step: Step): string => step.name ?? step.uses?.text ?? step.run
 
 const OWN_COMMAND = 'Slipway has no step of this kind; run it under "commands", before or after a stage';
 
+/** What scripts of workflows are for, where Slipway does it in its own way; the first that fits. */
+const SCRIPTS: readonly (readonly [pattern: RegExp, why: string])[] = [
+  [
+    /\bhelm rollback\b|\brollout undo\b|\bargocd app rollback\b/,
+    'Slipway rolls back by itself when a rollout or a smoke test fails',
+  ],
+  [
+    /\bkubectl\b[^\n]*\s(rollout status|wait)\b/,
+    'Slipway watches each rollout to its verdict; its longest time is "rollout.timeout" of the environment',
+  ],
+  [
+    /\bkubectl\b[^\n]*\s(get|describe|logs?|events|top)\b|\bhelm (status|history|get)\b/,
+    'when a rollout fails, Slipway collects pods, events and logs by itself',
+  ],
+  [
+    /\bcurl\b|\bwget\b|\bport-forward\b/,
+    'say it under "smoke" of the environment: what is asked and what must come back',
+  ],
+  [
+    /kubeconfig/i,
+    'Slipway uses the kubeconfig of the machine ("context" of the environment); the workflow of "slipway init --ci" takes it from a secret',
+  ],
+  [
+    /\b(pip3?|poetry|uv|npm|pnpm|yarn|bundle|composer)\b[^\n]*\s(install|ci|sync)\b|\bapt(-get)? install\b|\bapk add\b/,
+    'what tests need is on the machine or in the "container" of the test; else run it under "commands", before "test"',
+  ],
+  [/>>\s*"?\$\{?GITHUB_(OUTPUT|ENV)\b/, 'it works out values for later steps; tags are templates here ("tags")'],
+];
+
+const reasonOfScript = (script: string): string =>
+  SCRIPTS.find(([pattern]) => pattern.test(script))?.[1] ?? OWN_COMMAND;
+
 /** Facts that are read and have no place in slipway.yaml. */
 function reasonOfFacts(workflow: Workflow, step: Step): string | undefined {
   for (const fact of workflow.facts) {
@@ -198,7 +238,7 @@ function reasonOfFacts(workflow: Workflow, step: Step): string | undefined {
 
 function reasonOf(step: Step): string | undefined {
   const action = step.uses?.action;
-  if (action === undefined) return OWN_COMMAND;
+  if (action === undefined) return reasonOfScript(`${step.name ?? ''}\n${step.run ?? ''}`);
   if (/^actions\/checkout$/.test(action)) return 'Slipway works in the workspace it is called in';
   if (
     /^(actions\/(setup-|cache)|docker\/setup-|helm\/|azure\/setup-|aquasecurity\/setup-|astral-sh\/setup-|pnpm\/action-setup|sigstore\/cosign-installer)/.test(

@@ -50,7 +50,8 @@ export const testStep: StepKind<'test'> = {
           (await startServices(docker, system, test.services, { run: basename(context.folder), emit, signal }));
       }
       const isInside = test.container !== undefined;
-      const all = { ...serviceEnv(services?.running ?? [], isInside), ...env };
+      const found = serviceEnv(services?.running ?? [], isInside);
+      const all = { ...found, ...withServices(env, found) };
       const reference = image === undefined ? test.container : referenceOf(context, image.step);
       const ended =
         docker !== undefined && reference !== undefined
@@ -285,6 +286,19 @@ export function serviceEnv(services: readonly RunningService[], isInside: boolea
     }
   }
   return env;
+}
+
+/** `{service.postgres.host}` and `{service.postgres.port}` in the values of a test's own variables. */
+export function withServices(
+  env: Readonly<Record<string, string>>,
+  found: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const replace = (text: string) =>
+    text.replace(/\{service\.([a-z0-9_-]+)\.(host|port)\}/g, (all, name: string, part: string) => {
+      const key = `SLIPWAY_SERVICE_${name.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}_${part.toUpperCase()}`;
+      return found[key] ?? all;
+    });
+  return Object.fromEntries(Object.entries(env).map(([key, value]) => [key, replace(value)]));
 }
 
 function failed(test: TestConfig, code: number, report: TestReport | undefined, context: StepContext): SlipwayError {

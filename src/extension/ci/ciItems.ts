@@ -150,6 +150,18 @@ export function noteItem(label: string, detail: string, icon: 'warning' | 'info'
   };
 }
 
+export function signInItem(host: string): Item {
+  const label = host === '' ? 'Sign In' : `Sign In to ${host}`;
+  return {
+    label,
+    description: '',
+    icon: 'sign-in',
+    tooltip: [plain(label)],
+    contextValue: 'ci.sign-in',
+    spoken: label,
+  };
+}
+
 export function sourceItem(path: string, host: string, credential: string | undefined): Item {
   const who = credential ?? 'not contacted';
   return {

@@ -24,8 +24,16 @@ export interface SourceParts {
 }
 
 const MOST_RUNS = 20;
+/** What a client says that has none. */
+const NO_TOKEN = 'no token';
 /** Codes of errors that a sign-in, or another one, can mend. */
-export const SIGN_IN: ReadonlySet<string> = new Set(['ci.sign-in', 'ci.token-refused', 'ci.not-found', 'ci.scope', 'ci.sso']);
+export const SIGN_IN: ReadonlySet<string> = new Set([
+  'ci.sign-in',
+  'ci.token-refused',
+  'ci.not-found',
+  'ci.scope',
+  'ci.sso',
+]);
 
 /** The CI of one workspace folder. Asks its host only between start and stop. */
 export class CiSource extends Owner {
@@ -169,8 +177,11 @@ export class CiSource extends Owner {
       }
     } catch (error) {
       if (isCancelled(error) || signal.aborted) return;
-      const { code, message, fix = '' } = toFailure(error);
-      this.#set({ kind: SIGN_IN.has(code ?? '') ? 'sign-in' : 'failed', message, fix });
+      const { code = '', message, fix = '' } = toFailure(error);
+      if (!SIGN_IN.has(code)) return this.#set({ kind: 'failed', message, fix });
+      // How to sign in on a command line helps nobody here: the view has a row for it.
+      const isOwnWay = code === 'ci.sign-in' || code === 'ci.token-refused' || this.#client?.credential === NO_TOKEN;
+      this.#set({ kind: 'sign-in', message, fix: isOwnWay ? '' : fix });
     }
   }
 

@@ -7,6 +7,7 @@ import {
   jobItem,
   noteItem,
   runItem,
+  signInItem,
   sourceItem,
   stepItem,
   storyEnvironmentItem,
@@ -26,6 +27,8 @@ export type CiNode =
       readonly detail: string;
       readonly icon: 'warning' | 'info';
     }
+  /** The way out where the host wants another token, or one at all. */
+  | { readonly kind: 'sign-in'; readonly source: CiSource }
   | { readonly kind: 'run'; readonly source: CiSource; readonly id: string }
   | { readonly kind: 'job'; readonly source: CiSource; readonly run: string; readonly job: CiJob }
   | {
@@ -49,6 +52,8 @@ export type CiNode =
       readonly environment: CommitStory['environments'][number];
     };
 
+/** States with rows; the others have a welcome text with its buttons. */
+const SHOWN: ReadonlySet<string> = new Set(['ready', 'failed', 'sign-in']);
 const TICK_MS = 30_000;
 const NONE = vscode.TreeItemCollapsibleState.None;
 
@@ -88,7 +93,7 @@ export class CiTree extends Owner implements vscode.TreeDataProvider<CiNode> {
 
   async getChildren(node?: CiNode): Promise<CiNode[]> {
     if (node === undefined) {
-      const all = this.#sources.all.filter(({ state }) => state.kind === 'ready' || state.kind === 'failed');
+      const all = this.#sources.all.filter(({ state }) => SHOWN.has(state.kind));
       const [only] = all;
       if (all.length > 1) return all.map((source): CiNode => ({ kind: 'source', source }));
       return only === undefined ? [] : this.#rows(only);
@@ -125,12 +130,13 @@ export class CiTree extends Owner implements vscode.TreeDataProvider<CiNode> {
       return toTreeItem(item, id, vscode.TreeItemCollapsibleState.Expanded);
     }
     if (node.kind === 'note') {
-      const row = toTreeItem(
-        noteItem(node.label, node.detail, node.icon),
-        `${id}/${node.label}/${node.detail}`,
-        NONE,
-      );
+      const row = toTreeItem(noteItem(node.label, node.detail, node.icon), `${id}/${node.label}/${node.detail}`, NONE);
       row.command = { command: 'slipway.ci.refresh', title: vscode.l10n.t('Refresh CI') };
+      return row;
+    }
+    if (node.kind === 'sign-in') {
+      const row = toTreeItem(signInItem(source.found?.repository?.host ?? ''), id, NONE);
+      row.command = { command: 'slipway.ci.signIn', title: vscode.l10n.t('Sign In'), arguments: [node] };
       return row;
     }
     if (node.kind === 'run') {
@@ -164,11 +170,7 @@ export class CiTree extends Owner implements vscode.TreeDataProvider<CiNode> {
       const { name, journalRun } = node.environment;
       return toTreeItem(storyEnvironmentItem(node.environment, now), `${id}/${node.run}/${name}/${journalRun}`, NONE);
     }
-    const row = toTreeItem(
-      stepItem(node.step, now),
-      `${id}/${node.job.id}/${node.step.number}`,
-      NONE,
-    );
+    const row = toTreeItem(stepItem(node.step, now), `${id}/${node.job.id}/${node.step.number}`, NONE);
     row.command = { command: 'slipway.ci.openLog', title: vscode.l10n.t('Open CI Log'), arguments: [node] };
     return row;
   }
@@ -198,6 +200,11 @@ export class CiTree extends Owner implements vscode.TreeDataProvider<CiNode> {
 
   #rows(source: CiSource): CiNode[] {
     const { state } = source;
+    if (state.kind === 'sign-in') {
+      const note: CiNode = { kind: 'note', source, label: state.message, detail: state.fix, icon: 'warning' };
+      // A view of several repositories has no place above the rows for what one of them says.
+      return [...(this.#sources.all.length > 1 ? [note] : []), { kind: 'sign-in', source }];
+    }
     const notes: CiNode[] =
       state.kind === 'failed'
         ? [{ kind: 'note', source, label: state.message, detail: state.fix, icon: 'warning' }]
@@ -241,9 +248,9 @@ export class CiTree extends Owner implements vscode.TreeDataProvider<CiNode> {
   /** Which welcome text is shown where there are no rows, and what stands above the rows. */
   #say(): void {
     const states = this.#sources.all.map(({ state }) => state);
-    const first = states.find(({ kind }) => kind === 'ready' || kind === 'failed') ?? states[0];
+    const first = states.find(({ kind }) => SHOWN.has(kind)) ?? states[0];
     void vscode.commands.executeCommand('setContext', ciStateKey, first?.kind ?? 'no-folder');
-    this.#view.message = first?.kind === 'sign-in' ? `${first.message} ${first.fix}` : '';
+    this.#view.message = first?.kind === 'sign-in' && states.length === 1 ? `${first.message} ${first.fix}` : '';
     const running = this.#sources.all.flatMap(({ runs }) => runs.filter(({ state }) => state === 'running')).length;
     this.#view.badge =
       running === 0 ? undefined : { value: running, tooltip: vscode.l10n.t('{0} CI runs in progress', running) };

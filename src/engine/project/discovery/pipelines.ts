@@ -23,6 +23,7 @@ import type {
   TestFinding,
 } from './findings.ts';
 import { asName, environmentOfPath, isRepository, knownEnvironment, resolveFrom } from './paths.ts';
+import { withServiceAddresses } from './serviceAddresses.ts';
 
 /** Workflows that a host starts by itself. */
 export const isWorkflowFile = (path: RelativePath): boolean =>
@@ -315,27 +316,28 @@ class Translator {
     }
     const junit = this.#junit(fact);
     const combinations = this.#job(fact.job)?.matrix.length ?? 1;
+    const services = (this.#job(fact.job)?.services ?? []).flatMap((service): ServiceFinding[] => {
+      const image = literalOf(service.image);
+      // Docker in Docker is for building; all else is there for the tests.
+      if (image === undefined || /(^|\/)docker(:|$)/.test(image)) return [];
+      return [
+        {
+          name: service.name,
+          image,
+          env: service.env,
+          ports: service.ports,
+          ...(service.health !== undefined && { health: service.health }),
+          place: service.place,
+        },
+      ];
+    });
     return {
       ...(junit.length > 0 && { junit }),
       name: asName(fact.job.split(' / ').at(-1) ?? fact.job),
       folder,
       run: [first, ...rest],
-      env: fact.env,
-      services: (this.#job(fact.job)?.services ?? []).flatMap((service): ServiceFinding[] => {
-        const image = literalOf(service.image);
-        // Docker in Docker is for building; all else is there for the tests.
-        if (image === undefined || /(^|\/)docker(:|$)/.test(image)) return [];
-        return [
-          {
-            name: service.name,
-            image,
-            env: service.env,
-            ports: service.ports,
-            ...(service.health !== undefined && { health: service.health }),
-            place: service.place,
-          },
-        ];
-      }),
+      env: withServiceAddresses(fact.env, services),
+      services,
       place: fact.place,
       why: `the CI job "${fact.job}" runs it${combinations > 1 ? `, in ${combinations} combinations of its matrix; this is the first` : ''}`,
       certainty: 'read',
