@@ -2,6 +2,7 @@
 // an ssh agent mounted, is cancelled, and takes from a cache in the second build what the first one left there.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -341,6 +342,76 @@ test('empty folders: the context hash changes exactly where BuildKit gets anothe
     const after = await look();
     assert.notEqual(before.hash, undefined);
     assert.equal(after.hash !== before.hash, after.tree !== before.tree, `${folder} with "${ignore}"`);
+  }
+});
+
+/** Builds an image without commands, and says what buildx had the daemon push, and the digest that the run told. */
+function pushedBy(name: string, more: NodeJS.ProcessEnv) {
+  const root = join(work, name);
+  mkdirSync(root);
+  writeFileSync(join(root, 'Dockerfile'), `FROM ${lab.registry}/base/pause:3.9\nCOPY Dockerfile /Dockerfile\n`);
+  writeFileSync(
+    join(root, 'slipway.yaml'),
+    `version: 1\nimages: { app: { repository: ${lab.registry}/${mark}/${name} } }\ntags: [first]\nscan: { enabled: false }\n`,
+  );
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, '-C', root, '--json', 'run'], {
+    encoding: 'utf8',
+    env: { ...env, ...more },
+  });
+  assert.equal(status, 0, stdout + stderr);
+  const runs = join(root, '.slipway/runs');
+  const events: readonly RunEvent[] = readFileSync(join(runs, readdirSync(runs)[0] ?? '', 'events.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const digest = events.find((event) => event.type === 'image.published')?.digest;
+  assert.ok(digest !== undefined, stdout);
+  const byDaemon = events.filter(
+    (event) => event.type === 'build.vertex' && event.state === 'done' && / with docker$/.test(event.name),
+  );
+  return { digest, byDaemon: byDaemon.length };
+}
+
+const digestOf = async (name: string) =>
+  registry.digestOf(parseReference(`${lab.registry}/${mark}/${name}:first`), AbortSignal.timeout(10_000));
+
+test('a daemon that keeps images in containerd: pushed once, by BuildKit', async () => {
+  const { digest, byDaemon } = pushedBy('once', {});
+  assert.equal(byDaemon, 0);
+  assert.equal(await digestOf('once'), digest);
+});
+
+test('a daemon with the old image store: pushed by the daemon, and told by the digest that the registry has', async () => {
+  const folder = join(work, 'old-daemon');
+  mkdirSync(folder);
+  const host = `unix://${join(folder, 'docker.sock')}`;
+  writeFileSync(
+    join(folder, 'daemon.json'),
+    JSON.stringify({
+      features: { 'containerd-snapshotter': false },
+      'storage-driver': 'vfs',
+      bridge: 'none',
+      iptables: false,
+      hosts: [host],
+      'data-root': join(folder, 'data'),
+      'exec-root': join(folder, 'exec'),
+      pidfile: join(folder, 'pid'),
+      'insecure-registries': [lab.registry],
+    }),
+  );
+  const daemon = spawn('dockerd', ['--config-file', join(folder, 'daemon.json')], { env, stdio: 'ignore' });
+  const ended = once(daemon, 'exit');
+  try {
+    await eventually(
+      'the second daemon answers',
+      async () => spawnSync('docker', ['--host', host, 'version'], { env }).status === 0,
+    );
+    const { digest, byDaemon } = pushedBy('old-store', { DOCKER_HOST: host });
+    assert.equal(byDaemon, 1);
+    assert.equal(await digestOf('old-store'), digest);
+  } finally {
+    daemon.kill('SIGTERM');
+    await ended;
   }
 });
 

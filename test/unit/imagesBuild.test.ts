@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { EventBody } from '../../src/engine/events/index.ts';
 import { readBuilder } from '../../src/engine/images/builder.ts';
 import { buildFailure } from '../../src/engine/images/buildFailure.ts';
-import { buildxArguments } from '../../src/engine/images/buildx.ts';
+import { buildxArguments, type PushMode } from '../../src/engine/images/buildx.ts';
 import { emulationWarnings } from '../../src/engine/images/emulation.ts';
 import { gate } from '../../src/engine/images/gate.ts';
 import { ignoreFiles, readIgnores } from '../../src/engine/images/ignores.ts';
@@ -137,6 +137,21 @@ describe('buildxArguments', () => {
       expect.arrayContaining(['--platform', 'linux/amd64,linux/arm64', '--build-arg', 'LEVEL=3', '--ssh', 'default']),
     );
     expect(args.at(-1)).toBe('/repo');
+  });
+});
+
+describe('where the result goes', () => {
+  const outputOf = (push: PushMode) =>
+    buildxArguments(image, { platforms: [], root: '/repo', metadataFile: '/m.json', push }).find((each) =>
+      each.startsWith('type=image'),
+    );
+  it.each([
+    ['digest', 'type=image,name=ghcr.io/acme/api,push-by-digest=true,name-canonical=true,push=true'],
+    // buildx looks for a word of truth here and would push a second time; BuildKit takes the empty value for one.
+    ['staging', 'type=image,name=ghcr.io/acme/api:slipway-staging,push='],
+    ['staging-by-daemon', 'type=image,name=ghcr.io/acme/api:slipway-staging,push=true'],
+  ] as const)('%s', (push, output) => {
+    expect(outputOf(push)).toBe(output);
   });
 });
 

@@ -3,8 +3,9 @@ import type { BuildOutputs, StepContext, StepKind } from '../plan/step.ts';
 import { SlipwayError } from '../problems/index.ts';
 import { hashContext } from '../project/index.ts';
 import type { ImageConfig } from '../project/model.ts';
+import type { System } from '../system/index.ts';
 import { type Builder, builderOf, contextBuilder } from './builder.ts';
-import { build } from './buildx.ts';
+import { type BuildResult, build, type PushMode } from './buildx.ts';
 import { emulationWarnings, runsOnTarget } from './emulation.ts';
 import { platformsOf } from './manifest.ts';
 import { normalPlatform, parseReference, type Reference } from './reference.ts';
@@ -24,20 +25,36 @@ export const buildStep: StepKind<'build'> = {
     const folder = join(context.folder, 'reports');
     await system.files.makeFolder(folder);
     emit({ type: 'step.intent', effect: 'push', subject: image.repository });
-    const result = await pushing(context, () =>
-      build(
-        system,
-        image,
-        {
-          platforms,
-          root: context.root,
-          ...(revision !== undefined && { revision }),
-          metadataFile: join(folder, `build-${image.name}.json`),
-          push: builder.driver === 'docker' ? 'staging' : 'digest',
-        },
-        { emit, signal },
-      ),
-    );
+    const buildAndPush = (push: PushMode): Promise<BuildResult> =>
+      pushing(context, () =>
+        build(
+          system,
+          image,
+          {
+            platforms,
+            root: context.root,
+            ...(revision !== undefined && { revision }),
+            metadataFile: join(folder, `build-${image.name}.json`),
+            push,
+          },
+          { emit, signal },
+        ),
+      );
+    let result = await buildAndPush(pushModeFor(builder, system));
+    let outputs = await describe(image, result.digest, context);
+    if (outputs === undefined && builder.driver === 'docker' && !pushedByDaemon.has(system)) {
+      pushedByDaemon.add(system);
+      result = await buildAndPush('staging-by-daemon');
+      outputs = await describe(image, result.digest, context);
+    }
+    if (outputs === undefined) {
+      throw new SlipwayError({
+        reason: 'registry',
+        code: 'build.not-pushed',
+        message: `buildx pushed ${image.name} as ${result.digest}, but ${image.repository} does not have it.`,
+        fix: 'The builder may push to another registry than this machine reaches under that name.',
+      });
+    }
     for (const warning of result.warnings) {
       emit({
         type: 'diagnostic',
@@ -55,7 +72,7 @@ export const buildStep: StepKind<'build'> = {
         },
       });
     }
-    return { ...(await describe(image, result.digest, context)), ...(built !== undefined && { context: built }) };
+    return { ...outputs, ...(built !== undefined && { context: built }) };
   },
 
   async holds({ image, isAfterCommands }, outputs, context) {
@@ -83,19 +100,23 @@ async function pushing<T>({ system, emit, signal }: StepContext, work: () => Pro
   }
 }
 
-/** What the registry has under the digest: the proof that the push arrived, and the digest of each platform. */
-async function describe(image: ImageConfig, digest: string, context: StepContext): Promise<BuildOutputs> {
+/** Systems whose docker daemon keeps images in its old store: there BuildKit does not push, the daemon does. */
+const pushedByDaemon = new WeakSet<System>();
+
+function pushModeFor({ driver }: Builder, system: System): PushMode {
+  if (driver !== 'docker') return 'digest';
+  return pushedByDaemon.has(system) ? 'staging-by-daemon' : 'staging';
+}
+
+/**
+ * What the registry has under the digest: the proof that the push arrived, and the digest of each platform. Undefined when
+ * it is not there.
+ */
+async function describe(image: ImageConfig, digest: string, context: StepContext): Promise<BuildOutputs | undefined> {
   const registry = registryOf(context);
   const reference = { ...parseReference(image.repository), digest };
   const manifest = await registry.manifest(reference, context.signal);
-  if (manifest === undefined) {
-    throw new SlipwayError({
-      reason: 'registry',
-      code: 'build.not-pushed',
-      message: `buildx pushed ${image.name} as ${digest}, but ${image.repository} does not have it.`,
-      fix: 'The builder may push to another registry than this machine reaches under that name.',
-    });
-  }
+  if (manifest === undefined) return undefined;
   let platforms = platformsOf(manifest);
   if (manifest.kind === 'image' && manifest.config !== undefined) {
     const config = (await registry.blob(

@@ -15,9 +15,16 @@ export interface BuildOptions {
   readonly root: string;
   /** Where buildx writes what it made; its folder must exist. */
   readonly metadataFile: string;
-  /** `digest` where the builder can push without a tag, else `staging`: a push under {@link STAGING_TAG}. */
-  readonly push: 'digest' | 'staging';
+  readonly push: PushMode;
 }
+
+/**
+ * `digest` where the builder can push without a tag. The docker driver cannot: there the bytes go out under
+ * {@link STAGING_TAG}, by BuildKit alone (`staging`) or by the daemon after it (`staging-by-daemon`). With `push=true` buildx
+ * (0.13 to 0.36) asks a daemon that keeps images in containerd for both, one after the other: it looks for the word true,
+ * where BuildKit takes an empty value for true as well. A daemon with the old image store pushes only by the second way.
+ */
+export type PushMode = 'digest' | 'staging' | 'staging-by-daemon';
 
 /**
  * The docker driver cannot push by digest alone (buildx 0.13 to 0.36). Then one moving tag, which nothing deploys and no
@@ -93,7 +100,7 @@ export function bakeArguments(image: ImageConfig, bake: BakeTarget, options: Bui
 const outputOf = (image: ImageConfig, { push }: BuildOptions): string =>
   push === 'digest'
     ? `type=image,name=${image.repository},push-by-digest=true,name-canonical=true,push=true`
-    : `type=image,name=${image.repository}:${STAGING_TAG},push=true`;
+    : `type=image,name=${image.repository}:${STAGING_TAG},push=${push === 'staging' ? '' : 'true'}`;
 
 const labelsOf = (image: ImageConfig, options: BuildOptions): Readonly<Record<string, string>> => ({
   ...(options.revision !== undefined && { 'org.opencontainers.image.revision': options.revision }),
