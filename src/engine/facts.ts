@@ -13,7 +13,7 @@ export async function gatherFacts(
   project: Project,
 ): Promise<{ readonly git: GitFacts; readonly facts: PlanFacts }> {
   const [git, records, ignoreFileHash, toolVersions] = await Promise.all([
-    readGitFacts(system, project.root),
+    readGitFacts(system, project.root, { commitCount: templatesOf(project).some((each) => /\{commits\b/.test(each)) }),
     readRecords(system.files, project.root),
     hashIgnoreFile(system, project),
     readToolVersions(system),
@@ -35,6 +35,12 @@ export async function gatherFacts(
   };
   return { git, facts };
 }
+
+const templatesOf = (project: Project): readonly string[] => [
+  ...project.tags,
+  ...project.movingTags,
+  ...project.environments.flatMap(({ tags }) => tags ?? []),
+];
 
 function hashTestInputs(project: Project, git: GitFacts): ReadonlyMap<string, string> {
   return new Map(

@@ -98,13 +98,12 @@ export class Operations {
     const git = await openGit(system, root);
     const quiet = async (...args: readonly string[]): Promise<string> =>
       (await git?.raw(...args).catch(() => ''))?.trim() ?? '';
-    const [commit, branch, shallow] = await Promise.all([
+    const [commit, branch] = await Promise.all([
       quiet('rev-parse', '--verify', 'HEAD'),
       quiet('symbolic-ref', '--short', '-q', 'HEAD'),
-      quiet('rev-parse', '--is-shallow-repository'),
     ]);
     const head = commit === '' ? undefined : { commit, ...(branch !== '' && { branch }) };
-    const sources = { project, registry: new Registry(system, secrets), git, head, isShallow: shallow === 'true' };
+    const sources = { project, registry: new Registry(system, secrets), git, head, isShallow: git?.isShallow === true };
     return Promise.all(
       wanted.map(async (environment): Promise<EnvironmentStatus> => {
         try {

@@ -58,8 +58,9 @@ describe('readGitFacts', () => {
     write('sub/ü b.txt', 'b');
     commit();
     for (const tag of ['v1.9.0', 'v1.10.0']) git('tag', tag);
-    const facts = await readGitFacts(system, root);
+    const facts = await readGitFacts(system, root, { commitCount: true });
     expect(facts).toMatchObject({ branch: 'main', tags: ['v1.10.0', 'v1.9.0'], commitCount: 2, isDirty: false });
+    expect(await readGitFacts(system, root)).not.toHaveProperty('commitCount');
     expect(facts.commit).toBe(git('rev-parse', 'HEAD').trim());
     expect(facts.files.map((file) => file.path)).toEqual(['a.txt', 'sub/ü b.txt']);
   });
@@ -108,9 +109,37 @@ describe('readGitFacts', () => {
     expect(facts.files.map((file) => file.path)).toEqual(['a.txt']);
   });
 
-  it('never shows the credentials of a remote', async () => {
-    git('config', 'remote.origin.url', 'https://user:token@example.com/x.git');
-    expect((await readGitFacts(system, root)).remoteUrl).toBe('https://example.com/x.git');
+  it('knows one tag of either kind, and a branch with an upstream, whatever the person has git show', async () => {
+    write('a.txt', 'a');
+    commit();
+    git('tag', '-a', '-m', 'first, with "words"', 'v1.0.0');
+    git('branch', 'feature/a.b,c');
+    git('checkout', '-q', 'feature/a.b,c');
+    git('branch', '-q', '--set-upstream-to=main');
+    git('config', 'log.showSignature', 'true');
+    git('config', 'log.decorate', 'full');
+    git('config', 'status.branch', 'true');
+    write('b.txt', 'b');
+    commit();
+    git('tag', 'only,one');
+    expect(await readGitFacts(system, root)).toMatchObject({
+      branch: 'feature/a.b,c',
+      tags: ['only,one'],
+      isDirty: false,
+    });
+    git('checkout', '-q', 'main');
+    expect(await readGitFacts(system, root)).toMatchObject({ branch: 'main', tags: ['v1.0.0'] });
+  });
+
+  it('leaves the count of a shallow clone out', async () => {
+    for (const name of ['a', 'b']) {
+      write(name, name);
+      commit();
+    }
+    git('clone', '-q', '--depth', '1', `file://${root}`, 'clone');
+    const facts = await readGitFacts(system, join(root, 'clone'), { commitCount: true });
+    expect(facts).toMatchObject({ isShallow: true, branch: 'main' });
+    expect(facts).not.toHaveProperty('commitCount');
   });
 
   it('refuses in an untrusted workspace', async () => {

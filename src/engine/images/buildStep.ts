@@ -5,7 +5,7 @@ import { hashContext } from '../project/index.ts';
 import type { ImageConfig } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import { type Builder, builderOf, contextBuilder } from './builder.ts';
-import { type BuildResult, build, type PushMode } from './buildx.ts';
+import { type BuildResult, build, type PushMode, STAGING_TAG } from './buildx.ts';
 import { emulationWarnings, runsOnTarget } from './emulation.ts';
 import { platformsOf } from './manifest.ts';
 import { normalPlatform, parseReference, type Reference } from './reference.ts';
@@ -40,7 +40,8 @@ export const buildStep: StepKind<'build'> = {
           { emit, signal },
         ),
       );
-    let result = await buildAndPush(pushModeFor(builder, system));
+    const closeFirstContact = meet(image, context);
+    let result = await buildAndPush(pushModeFor(builder, system)).finally(closeFirstContact);
     let outputs = await describe(image, result.digest, context);
     if (outputs === undefined && builder.driver === 'docker' && !pushedByDaemon.has(system)) {
       pushedByDaemon.add(system);
@@ -82,6 +83,19 @@ export const buildStep: StepKind<'build'> = {
     return (await registry.digestOf({ ...parseReference(image.repository), digest }, context.signal)) !== undefined;
   },
 };
+
+/**
+ * Asks the registry for something small while BuildKit works: connection and token are there when the push has to be looked
+ * at, which saves two to four round trips. What goes wrong here is told where it matters. Returns what ends it.
+ */
+function meet(image: ImageConfig, context: StepContext): () => void {
+  const over = new AbortController();
+  const reference = { ...parseReference(image.repository), tag: STAGING_TAG };
+  registryOf(context)
+    .digestOf(reference, AbortSignal.any([context.signal, over.signal]))
+    .catch(() => undefined);
+  return () => over.abort();
+}
 
 /** Codes of pushes that broke for reasons that pass. The layers are built by then, so another try is short. */
 const PASSING = new Set(['registry.error', 'registry.unreachable']);

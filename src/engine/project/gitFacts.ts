@@ -17,14 +17,12 @@ export interface GitFacts {
   readonly branch?: string;
   /** Tags on the commit, as git sorts versions, newest first. */
   readonly tags: readonly string[];
-  /** Commits reachable from HEAD; undefined in a shallow clone, where the number would be wrong. */
+  /** Commits reachable from HEAD, when wanted; undefined in a shallow clone, where the number would be wrong. */
   readonly commitCount?: number;
   readonly isShallow: boolean;
   readonly isDirty: boolean;
   /** Short hash over all uncommitted changes; tells two dirty trees of one commit apart. */
   readonly dirtyHash?: string;
-  readonly committedAt?: string;
-  readonly remoteUrl?: string;
   /** Tracked, and untracked but not ignored files below the root. */
   readonly files: readonly TrackedFile[];
   /** Ignored files and folders (ending in `/`) below the root; a build context may still hold them. */
@@ -36,8 +34,15 @@ export interface GitFacts {
   readonly folders: readonly string[];
 }
 
-/** Reads all facts with a handful of git calls at the same time. */
-export async function readGitFacts(system: System, root: string): Promise<GitFacts> {
+/**
+ * Reads the facts. A start of git costs more than what it says, so each is asked for several things at once; commits are
+ * counted only when wanted, as git walks the whole history for that.
+ */
+export async function readGitFacts(
+  system: System,
+  root: string,
+  wanted: { readonly commitCount: boolean } = { commitCount: false },
+): Promise<GitFacts> {
   const git = await openGit(system, root);
   if (git === undefined)
     return { tags: [], isShallow: false, isDirty: false, ...(await filesWithoutGit(system, root)) };
@@ -46,34 +51,40 @@ export async function readGitFacts(system: System, root: string): Promise<GitFac
       (text) => text.trim(),
       () => '',
     );
-  const [head, branch, tags, count, shallow, committedAt, remoteUrl, staged, status, others] = await Promise.all([
-    quiet('rev-parse', '--verify', 'HEAD'),
-    quiet('symbolic-ref', '--short', '-q', 'HEAD'),
-    quiet('tag', '--points-at', 'HEAD', '--sort=-version:refname'),
-    quiet('rev-list', '--count', 'HEAD'),
-    quiet('rev-parse', '--is-shallow-repository'),
-    quiet('log', '-1', '--format=%cI'),
-    quiet('config', '--get', 'remote.origin.url'),
+  const { isShallow } = git;
+  const [head, count, staged, status, others] = await Promise.all([
+    quiet('log', '-1', '--no-show-signature', '--decorate=full', '--decorate-refs=refs/tags/*', '--format=%H%x00%D'),
+    wanted.commitCount && !isShallow ? quiet('rev-list', '--count', 'HEAD') : '',
     git.raw('ls-files', '-s', '-z', '--', '.'),
-    git.raw('status', '--porcelain=v1', '-z', '-uall', '--ignored=matching', '--', '.'),
+    git.raw(
+      ...['status', '--porcelain=v1', '--branch', '--no-ahead-behind', '-z', '-uall', '--ignored=matching', '--', '.'],
+    ),
     // Without the standard excludes, so that a folder is named once and not looked into.
     git.raw('ls-files', '--others', '--directory', '-z', '--', '.'),
   ]);
+  const [commit = '', decoration = ''] = head.split('\0');
+  const tags = [...decoration.matchAll(/tag: refs\/tags\/(\S+?)(?=, |$)/g)].map(([, tag = '']) => tag);
+  const branch = branchOf(status);
   const { files, ignored, changes } = await mergeStatus(system, git, root, staged, status);
   return {
-    ...(head !== '' && { commit: head }),
-    ...(branch !== '' ? { branch } : branchFromCi(system)),
-    tags: tags === '' ? [] : tags.split('\n'),
-    ...(count !== '' && shallow !== 'true' && { commitCount: Number(count) }),
-    isShallow: shallow === 'true',
+    ...(commit !== '' && { commit }),
+    ...(branch !== undefined ? { branch } : branchFromCi(system)),
+    // The order of versions is git's own, and only it has it.
+    tags: tags.length < 2 ? tags : (await quiet('tag', '--points-at', 'HEAD', '--sort=-version:refname')).split('\n'),
+    ...(count !== '' && { commitCount: Number(count) }),
+    isShallow,
     isDirty: changes.length > 0,
     ...(changes.length > 0 && { dirtyHash: hash(changes.join('\n')).slice(0, 8) }),
-    ...(committedAt !== '' && { committedAt }),
-    ...(remoteUrl !== '' && { remoteUrl: remoteUrl.replace(/\/\/[^@/]+@/, '//') }),
     files,
     ignored,
     folders: others.split('\0').filter((path) => path.endsWith('/') && !path.startsWith('.slipway/')),
   };
+}
+
+/** The branch in the header of `git status --porcelain=v1 --branch -z` (words of git 2.13 and later); none when detached. */
+function branchOf(status: string): string | undefined {
+  const header = /^## (?:No commits yet on )?([^\0]+)/.exec(status)?.[1] ?? '';
+  return header === '' || header === 'HEAD (no branch)' ? undefined : header.split('...')[0]?.split(' ')[0];
 }
 
 /** CI checks out a detached commit; the hosts say in the environment which branch it is. */
@@ -100,7 +111,8 @@ async function mergeStatus(system: System, git: Git, root: string, staged: strin
   const entries = status.split('\0');
   for (let index = 0; index < entries.length; index += 1) {
     const entry = entries[index] ?? '';
-    if (entry === '') continue;
+    // The first entry is the header with the branch.
+    if (entry === '' || entry.startsWith('## ')) continue;
     const code = entry.slice(0, 2);
     const path = local(entry.slice(3), prefix);
     // A rename is followed by its old path as an entry of its own.

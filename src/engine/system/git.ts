@@ -6,6 +6,8 @@ import type { System } from './index.ts';
 export interface Git {
   /** Absolute top folder of the working tree. */
   readonly top: string;
+  /** A shallow clone: its history ends before the first commit. */
+  readonly isShallow: boolean;
   /** Runs one git command and gives its stdout. Throws SlipwayError `tool-failed` with git's own words. */
   raw(...args: readonly string[]): Promise<string>;
   /** The same repository with another index file, so that a tree can be made beside what the person has staged. */
@@ -43,9 +45,12 @@ export async function openGit(system: System, folder: string): Promise<Git | und
   };
   try {
     const git = open();
-    const top = (await run(git, ['rev-parse', '--show-toplevel'])).trim();
+    const [top = '', shallow] = (await run(git, ['rev-parse', '--show-toplevel', '--is-shallow-repository'])).split(
+      '\n',
+    );
     const asGit = (one: SimpleGit): Git => ({
-      top,
+      top: top.trim(),
+      isShallow: shallow?.trim() === 'true',
       raw: (...args) => run(one, args),
       withIndex: (file) => asGit(open(file)),
     });
