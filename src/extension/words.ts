@@ -24,13 +24,17 @@ export function age(time: string, now: number): string {
   return days === 1 ? '1 day ago' : `${days} days ago`;
 }
 
-/** How a run stands for a person: its own state, and what became of it when its process died or it was rolled back. */
-export type RunCondition = 'running' | 'succeeded' | 'failed' | 'rolled back' | 'cancelled' | 'interrupted';
+/**
+ * How a run stands for a person: its own state, and what became of it when its process died, it was rolled back, or nobody
+ * could see how its rollout ended.
+ */
+export type RunCondition = 'running' | 'succeeded' | 'failed' | 'rolled back' | 'unknown' | 'cancelled' | 'interrupted';
 
 export function conditionOf(run: RunView, isLive: boolean): RunCondition {
   if (run.state === 'running') return isLive ? 'running' : 'interrupted';
   if (run.state === 'cancelled' && run.hostEnded === true) return 'interrupted';
   if (run.state === 'failed' && run.rolledBack) return 'rolled back';
+  if (run.state === 'failed' && run.verdict?.state === 'unknown') return 'unknown';
   return run.state;
 }
 

@@ -8,6 +8,7 @@ import { rolloutHtml } from '../../src/extension/rollout/html.ts';
 import { offersOf } from '../../src/extension/rollout/offers.ts';
 import type { HistoryEntry, LogLine, RolloutState, ToHost, ToView } from '../../src/extension/rollout/protocol.ts';
 import { parseToHost, parseToView } from '../../src/extension/rollout/protocol.ts';
+import { conditionOf } from '../../src/extension/words.ts';
 import { watchPage } from './evidence.ts';
 import type { SampleRun } from './samples/runs.ts';
 import { type ThemeName, themeColors } from './themes/index.ts';
@@ -162,7 +163,7 @@ export function stateOf(run: SampleRun, more: Partial<RolloutState> = {}): Rollo
   if (view === undefined) throw new Error('the sample has no start');
   const isLive = more.isLive ?? view.state === 'running';
   const ended = Date.parse(view.finishedAt ?? run.events.at(-1)?.time ?? view.startedAt);
-  const condition = view.state === 'failed' && view.rolledBack ? 'rolled back' : view.state;
+  const condition = conditionOf(view, isLive);
   return {
     project: 'shop',
     folder: '/work/shop',

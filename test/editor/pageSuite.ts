@@ -16,6 +16,7 @@ import {
   runningRun,
   type SampleRun,
   succeededRun,
+  unknownRun,
 } from './samples/runs.ts';
 import type { Suite } from './suite.ts';
 import { themes } from './themes/index.ts';
@@ -100,6 +101,7 @@ export const pageSuite: Suite = {
       for (const [name, run, more] of [
         ['interrupted', runningRun(), { isLive: false }],
         ['cancelled', cancelledRun(), {}],
+        ['unknown', unknownRun(), {}],
       ] as const) {
         for (const theme of ['light', 'hc-dark'] as const) {
           await report.test(`${name} in ${theme}: no axe violation, and a way on`, async () => {

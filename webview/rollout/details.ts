@@ -3,6 +3,7 @@ import type { FindingView, PodView, WorkloadView } from '../../src/engine/events
 import type { RunView } from '../../src/engine/run/projection.ts';
 import { age, duration } from '../../src/extension/words.ts';
 import { capital, icon, link, plural, type Send, section, type Tone } from './parts.ts';
+import { shortPlatform } from './steps.ts';
 
 const workloadTone: Readonly<Record<WorkloadView['state'], readonly [string, Tone]>> = {
   ready: ['pass', 'good'],
@@ -12,27 +13,33 @@ const workloadTone: Readonly<Record<WorkloadView['state'], readonly [string, Ton
   paused: ['debug-pause', 'warn'],
 };
 
-export function workloads(run: RunView, now: number): TemplateResult | typeof nothing {
+/** `isLive`: somebody watches them now; otherwise they are shown as they were last seen. */
+export function workloads(run: RunView, now: number, isLive: boolean): TemplateResult | typeof nothing {
   if (run.workloads.length === 0) return nothing;
   const { verdict, rollback } = run;
+  const isOpen = verdict === undefined || verdict.state === 'unknown';
   // After a rollback the newest version is the one that is back.
   const isRestored = rollback?.finished?.outcome === 'restored';
   const elapsed = isRestored
     ? html`as restored`
-    : verdict === undefined
-      ? nothing
+    : isOpen
+      ? isLive
+        ? nothing
+        : 'as last seen'
       : html`${verdict.state} after ${duration(verdict.elapsedMs)}`;
   return section(
     'workloads',
     'Workloads',
     elapsed,
     html`${run.workloads.map((workload) => {
-      const [name, tone] = workloadTone[workload.state];
+      const isMoving = workload.state === 'progressing' && isLive;
+      const [name, tone]: readonly [string, Tone] =
+        workload.state === 'progressing' && !isLive ? ['circle-outline', 'quiet'] : workloadTone[workload.state];
       const title = `${workload.ref.kind} ${workload.ref.name}`;
       const hasAges = workload.pods.some(({ createdAt }) => createdAt !== undefined);
       return html`<div class="workload">
         <p class="workload-head">
-          <span class="codicon codicon-${name} tone-${tone} ${workload.state === 'progressing' ? 'spinning' : ''}" aria-hidden="true"></span>
+          <span class="codicon codicon-${name} tone-${tone} ${isMoving ? 'spinning' : ''}" aria-hidden="true"></span>
           <span class="kind">${workload.ref.kind}</span> <strong>${workload.ref.name}</strong>
           <span class="hidden">, ${workload.state}</span>
           <span class="grow"></span>
@@ -43,7 +50,7 @@ export function workloads(run: RunView, now: number): TemplateResult | typeof no
           workload.pods.length === 0
             ? nothing
             : html`<div class="table-scroll" tabindex="0" role="region" aria-label="Pods of ${title}">
-                <table>
+                <table class="pods stacked">
                   <thead>
                     <tr>
                       <th scope="col">Pod</th>
@@ -79,10 +86,10 @@ function podRow(
     <td class="name" title=${pod.name}><span class="pod-name">${pod.name}</span></td>
     <td>${versionOf(pod, isRestored)}</td>
     <td title=${pod.message ?? ''}>${icon(name, tone)} ${state}</td>
-    <td class="number ${pod.restarts > 0 ? 'tone-warn' : 'faint'}">${pod.restarts}</td>
+    <td class="number ${pod.restarts > 0 ? 'tone-warn' : 'faint zero'}" data-what=${pod.restarts === 1 ? 'restart' : 'restarts'}>${pod.restarts}</td>
     ${
       hasAges
-        ? html`<td class="number faint">${pod.createdAt === undefined ? '' : age(pod.createdAt, now).replace(' ago', '')}</td>`
+        ? html`<td class="number faint" data-what="old">${pod.createdAt === undefined ? '' : age(pod.createdAt, now).replace(' ago', '')}</td>`
         : nothing
     }
   </tr>`;
@@ -148,15 +155,19 @@ export function images(run: RunView): TemplateResult | typeof nothing {
 const severities = ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'] as const;
 /** Beyond this many findings a filter helps more than it costs. */
 const MANY_FINDINGS = 8;
+/** How many are shown before somebody asks for the rest; what a filter leaves is shown whole. */
+const FIRST_FINDINGS = 40;
 
 export interface ScanOptions {
   readonly run: RunView;
   readonly filter: string;
   readonly onFilter: (text: string) => void;
+  readonly extent: 'first' | 'all';
+  readonly onAll: () => void;
   readonly send: Send;
 }
 
-export function scans({ run, filter, onFilter, send }: ScanOptions): TemplateResult | typeof nothing {
+export function scans({ run, filter, onFilter, extent, onAll, send }: ScanOptions): TemplateResult | typeof nothing {
   if (run.scans.length === 0) return nothing;
   const database = run.scans.find(({ database: used }) => used?.updatedAt !== undefined)?.database;
   const all = run.scans.flatMap((scan) => scan.gating.map((finding) => ({ scan, finding })));
@@ -179,12 +190,19 @@ export function scans({ run, filter, onFilter, send }: ScanOptions): TemplateRes
         .toLowerCase()
         .includes(wanted),
   );
+  const shown = wanted === '' && extent === 'first' ? findings.slice(0, FIRST_FINDINGS) : findings;
+  const images = new Set(run.scans.map(({ image }) => image));
+  // What is true of every finding is not said with each.
+  const placeOf = (image: string, platforms: readonly string[]): readonly string[] => [
+    ...(images.size > 1 ? [image] : []),
+    ...(platforms.length < run.scans.filter((scan) => scan.image === image).length ? platforms.map(shortPlatform) : []),
+  ];
   return section(
     'scans',
     'Scans',
     database === undefined ? nothing : html`${database.engine} advisories of ${database.updatedAt?.slice(0, 10)}`,
     html`<div class="table-scroll" tabindex="0" role="region" aria-label="Findings by image">
-        <table>
+        <table class="gates stacked">
           <thead>
             <tr>
               <th scope="col">Image</th>
@@ -198,13 +216,14 @@ export function scans({ run, filter, onFilter, send }: ScanOptions): TemplateRes
             ${run.scans.map(
               (scan) =>
                 html`<tr>
-                  <td>${scan.image}</td>
-                  <td class="faint">${scan.platform}</td>
+                  <td title=${scan.image}>${scan.image}</td>
+                  <td class="faint" title=${scan.platform}>${shortPlatform(scan.platform)}</td>
                   ${severities.map(
                     (severity) =>
-                      html`<td class="number ${scan.counts[severity] === 0 ? 'faint' : `severity-${severity}`}">
-                        ${scan.counts[severity]}
-                      </td>`,
+                      html`<td
+                        class="number ${scan.counts[severity] === 0 ? 'faint' : `severity-${severity}`}"
+                        data-what=${severity.toLowerCase()}
+                      >${scan.counts[severity]}</td>`,
                   )}
                   <td title=${scan.message}>
                     ${
@@ -238,9 +257,14 @@ export function scans({ run, filter, onFilter, send }: ScanOptions): TemplateRes
         grouped.size === 0
           ? nothing
           : html`<ul class="plain findings" aria-label="Findings that stop the run">
-              ${findings.map(({ finding, scan, platforms }) => findingRow(finding, scan, platforms, send))}
+              ${shown.map(({ finding, scan, platforms }) => findingRow(finding, scan, placeOf(scan.image, platforms), send))}
               ${findings.length === 0 ? html`<li class="faint">No finding matches “${filter}”.</li>` : nothing}
-            </ul>`
+            </ul>
+            ${
+              shown.length === findings.length
+                ? nothing
+                : html`<p class="more">${link(`Show all ${findings.length} findings`, onAll)}</p>`
+            }`
       }`,
   );
 }
@@ -248,9 +272,14 @@ export function scans({ run, filter, onFilter, send }: ScanOptions): TemplateRes
 function findingRow(
   finding: FindingView,
   scan: { readonly image: string; readonly platform: string },
-  platforms: readonly string[],
+  place: readonly string[],
   send: Send,
 ): TemplateResult {
+  const about = [
+    ...(finding.title === undefined ? [] : [finding.title]),
+    ...(place.length === 0 ? [] : [place.join(', ')]),
+    ...(finding.origin === 'base' ? ['from the base image'] : []),
+  ];
   const ask = (what: 'advisory' | 'dockerfile') =>
     send({
       kind: 'openFinding',
@@ -273,15 +302,11 @@ function findingRow(
       }
       ${finding.isNew === true ? html`<span class="chip">new</span>` : nothing}<br />
       ${finding.url === undefined ? finding.id : link(finding.id, () => ask('advisory'), finding.url)}
-      <span class="faint"
-        >${finding.title === undefined ? '' : ` ${finding.title}`} · ${scan.image}, ${platforms.join(', ')}${
-          finding.origin === 'base' ? ' · from the base image' : ''
-        }</span
-      >
+      <span class="faint">${about.join(' · ')}</span>
       ${
         finding.dockerfileLine === undefined
           ? nothing
-          : html`<span class="faint"> · </span>${link(`Dockerfile line ${finding.dockerfileLine + 1}`, () => ask('dockerfile'))}`
+          : html`${about.length === 0 ? nothing : html`<span class="faint"> · </span>`}${link(`Dockerfile line ${finding.dockerfileLine + 1}`, () => ask('dockerfile'))}`
       }
     </span>
   </li>`;

@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from 'lit';
 import type { CauseView } from '../../src/engine/events/index.ts';
 import type { ShownDiagnosis } from '../../src/extension/rollout/diagnosis.ts';
 import { age } from '../../src/extension/words.ts';
-import { icon, plural, type Send, section, type Tone } from './parts.ts';
+import { clock, icon, plural, type Send, section, type Tone } from './parts.ts';
 
 export interface DiagnosisOptions {
   readonly data: ShownDiagnosis;
@@ -139,7 +139,7 @@ function events({ data, events: which, onEvents }: DiagnosisOptions): TemplateRe
             ({ at, type, reason, object, message, count }) =>
               html`<li class="event">
                 ${icon(type === 'Warning' ? 'warning' : 'info', type === 'Warning' ? 'warn' : 'quiet')}
-                <span class="event-time faint">${at.slice(11, 19)}</span>
+                <span class="event-time faint">${clock(at)}</span>
                 <span class="event-words"
                   ><strong>${reason}</strong> <span class="faint">${object}${count > 1 ? `, ${count} times` : ''}</span><br />${message}</span
                 >

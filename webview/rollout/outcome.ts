@@ -4,7 +4,7 @@ import type { Failure } from '../../src/engine/problems/index.ts';
 import type { RunView } from '../../src/engine/run/projection.ts';
 import type { RolloutState } from '../../src/extension/rollout/protocol.ts';
 import { achievementOf, activityOf, conditionOf, duration } from '../../src/extension/words.ts';
-import { conditionMark, icon, link, offerButton, plural, type Send } from './parts.ts';
+import { capital, clock, conditionMark, icon, link, offerButton, plural, type Send } from './parts.ts';
 
 /** The one thing to know now: what happens, what came out, or why it failed and what to do. */
 export function outcome(state: RolloutState, send: Send, showLog: (step: string) => void): TemplateResult {
@@ -13,31 +13,38 @@ export function outcome(state: RolloutState, send: Send, showLog: (step: string)
   switch (condition) {
     case 'running':
       return html`<section class="outcome busy" aria-label="Now">
-        <p class="headline">${conditionMark('running')} ${activityOf(run)}</p>
+        <p class="headline">${conditionMark('running')} <span>${capital(activityOf(run))}</span></p>
         ${doing(run)} ${contact(run)} ${run.warnings.map((warning) => warningLine(warning))}
       </section>`;
     case 'succeeded':
       return succeeded(run, send);
     case 'failed':
     case 'rolled back':
+    case 'unknown':
       return failed(state, send, showLog);
     case 'interrupted':
       return html`<section class="outcome warn" aria-label="Outcome">
-        <p class="headline">${conditionMark(condition)} ${
+        <p class="headline">${conditionMark(condition)} <span>${
           run.hostEnded === true
             ? 'The window was closed while this run went on'
             : 'The process of this run has ended without a word'
-        }</p>
+        }</span></p>
         <p class="fix">Resume looks at the registry and the cluster, and goes on without doing anything twice.</p>
       </section>`;
     case 'cancelled':
       return html`<section class="outcome quiet" aria-label="Outcome">
-        <p class="headline">${conditionMark(condition)} Cancelled${
+        <p class="headline">${conditionMark(condition)} <span>Cancelled${
           run.deployed === undefined
             ? '; nothing was deployed'
             : ` after the deploy of ${run.deployed.revision === undefined ? 'a new version' : `revision ${run.deployed.revision}`}`
-        }</p>
+        }</span></p>
+        ${
+          run.deployed === undefined || run.rollback !== undefined
+            ? nothing
+            : html`<p class="fix">What was deployed stays, and the cluster goes on with it unwatched. Resume watches on from here.</p>`
+        }
         ${rollback(run)}
+        <div class="actions">${state.fixes.map((offer) => offerButton(offer, 'other', send))}</div>
       </section>`;
   }
 }
@@ -54,7 +61,7 @@ function succeeded(run: RunView, send: Send): TemplateResult {
   return html`<section class="outcome good" aria-label="Outcome">
     <p class="headline">
       ${conditionMark('succeeded')}
-      ${subject === undefined ? nothing : html`<code>${subject}</code>`} ${words}
+      <span>${subject === undefined ? nothing : html`<code>${subject}</code>`} ${words}</span>
     </p>
     ${facts.length === 0 ? nothing : html`<p>${facts.join('. ')}.</p>`}
     ${
@@ -70,7 +77,8 @@ function succeeded(run: RunView, send: Send): TemplateResult {
   </section>`;
 }
 
-function failed({ run, fixes }: RolloutState, send: Send, showLog: (step: string) => void): TemplateResult {
+function failed({ run, fixes, isLive }: RolloutState, send: Send, showLog: (step: string) => void): TemplateResult {
+  const condition = conditionOf(run, isLive);
   const step = run.steps.find(({ state }) => state === 'failed');
   const cause = run.verdict?.state === 'failed' ? run.verdict.causes[0] : undefined;
   const failure: Failure | undefined = step?.failure ?? run.failure;
@@ -78,15 +86,15 @@ function failed({ run, fixes }: RolloutState, send: Send, showLog: (step: string
   const fix = cause?.fix ?? failure?.fix;
   const evidence = cause?.evidence ?? failure?.evidence ?? [];
   const others = run.verdict?.causes.slice(1) ?? [];
-  return html`<section class="outcome bad" aria-label="Outcome">
-    <p class="headline">${icon('error', 'bad')} ${message}</p>
+  return html`<section class="outcome ${condition === 'unknown' ? 'warn' : 'bad'}" aria-label="Outcome">
+    <p class="headline">${condition === 'unknown' ? conditionMark(condition) : icon('error', 'bad')} <span>${message}</span></p>
     ${
       cause === undefined
         ? nothing
         : html`<p class="where">
             ${cause.object.kind} <code>${cause.object.name}</code>${
               cause.container === undefined ? '' : html`, container <code>${cause.container}</code>`
-            }${namedAfter(cause)}
+            }<span class="named">${namedAfter(cause)}</span>
           </p>`
     }
     ${fix === undefined ? nothing : html`<p class="fix"><strong>Fix:</strong> ${fix}</p>`}
@@ -104,8 +112,8 @@ function failed({ run, fixes }: RolloutState, send: Send, showLog: (step: string
       ${
         step === undefined
           ? nothing
-          : html`<vscode-button secondary icon="output" @click=${() => showLog(step.id)}
-              >Log of ${step.title}</vscode-button
+          : html`<vscode-button secondary icon="output" title=${step.title} @click=${() => showLog(step.id)}
+              ><span class="button-label">Log of ${step.title}</span></vscode-button
             >`
       }
       ${
@@ -154,8 +162,11 @@ const doing = (run: RunView): readonly TemplateResult[] =>
 function contact(run: RunView): TemplateResult | typeof nothing {
   if (run.contact === undefined || run.contact.state === 'connected') return nothing;
   return html`<p class="warning">
-    ${icon('debug-disconnect', 'warn')} Contact to the cluster ${run.contact.state} since
-    ${run.contact.since.slice(11, 19)}${run.contact.message === undefined ? '' : `: ${run.contact.message}`}
+    ${icon('debug-disconnect', 'warn')}
+    <span
+      >Contact to the cluster ${run.contact.state} since
+      ${clock(run.contact.since)}${run.contact.message === undefined ? '' : `: ${run.contact.message}`}</span
+    >
   </p>`;
 }
 

@@ -14,7 +14,7 @@ import { header } from './header.ts';
 import { acquireHost, type Host } from './host.ts';
 import type { LogView } from './logView.ts';
 import { outcome } from './outcome.ts';
-import { capital, plural } from './parts.ts';
+import { capital } from './parts.ts';
 import { type Tab, tabBar } from './tabs.ts';
 import { timeline } from './timeline.ts';
 
@@ -39,6 +39,7 @@ export class RolloutPage extends LitElement {
     log: { state: true },
     logFilter: { state: true },
     findingFilter: { state: true },
+    findings: { state: true },
     diagnosis: { state: true },
     tab: { state: true },
     events: { state: true },
@@ -53,6 +54,7 @@ export class RolloutPage extends LitElement {
   declare log: ShownLog | undefined;
   declare logFilter: string;
   declare findingFilter: string;
+  declare findings: 'first' | 'all';
   declare diagnosis: Diagnosed | undefined;
   declare tab: Tab;
   declare events: 'warnings' | 'all';
@@ -70,6 +72,7 @@ export class RolloutPage extends LitElement {
     super();
     this.logFilter = '';
     this.findingFilter = '';
+    this.findings = 'first';
     this.tab = 'run';
     this.events = 'warnings';
     this.now = Date.now();
@@ -138,6 +141,7 @@ export class RolloutPage extends LitElement {
       this.log = undefined;
       this.diagnosis = undefined;
       this.tab = 'run';
+      this.findings = 'first';
     }
     const step = state.focus ?? this.step;
     const isKnown = step !== undefined && state.run.steps.some(({ id }) => id === step);
@@ -204,7 +208,7 @@ export class RolloutPage extends LitElement {
     const is = conditionOf(state.run, state.isLive);
     if (was !== is) {
       const words = `Run for ${state.run.environment ?? 'images'} ${is}. ${causeOf(state.run) ?? ''}`;
-      if (is === 'failed' || is === 'rolled back') this.alarm = words;
+      if (is === 'failed' || is === 'rolled back' || is === 'unknown') this.alarm = words;
       else this.spoken = words;
       return;
     }
@@ -246,12 +250,16 @@ export class RolloutPage extends LitElement {
         ${timeline({ run, isLive, now: this.now, selected: this.step, onSelect: this.#open })} ${this.#logPane()}
       </div>
       <div class="column">
-        ${workloads(run, this.now)} ${smoke(run, this.#send)} ${images(run)}
+        ${workloads(run, this.now, isLive)} ${smoke(run, this.#send)} ${images(run)}
         ${scans({
           run,
           filter: this.findingFilter,
           onFilter: (text) => {
             this.findingFilter = text;
+          },
+          extent: this.findings,
+          onAll: () => {
+            this.findings = 'all';
           },
           send: this.#send,
         })}
@@ -306,7 +314,7 @@ export class RolloutPage extends LitElement {
         ? 'reading'
         : lines.length === 0
           ? 'nothing written'
-          : `${plural(lines.length, 'line')}${this.log.dropped > 0 ? `, ${this.log.dropped} earlier left out` : ''}`;
+          : `${lines.length.toLocaleString('en')} ${lines.length === 1 ? 'line' : 'lines'}${this.log.dropped > 0 ? `, ${this.log.dropped.toLocaleString('en')} earlier left out` : ''}`;
     return html`<section class="section log" aria-labelledby="title-log">
       <div class="section-head">
         <h2 id="title-log">Log of ${step.title}</h2>

@@ -17,6 +17,7 @@ export const conditionIcon: Readonly<Record<RunCondition | StepCondition, readon
   succeeded: ['pass', 'good'],
   failed: ['error', 'bad'],
   'rolled back': ['discard', 'bad'],
+  unknown: ['question', 'warn'],
   cancelled: ['circle-slash', 'quiet'],
   skipped: ['debug-step-over', 'quiet'],
   interrupted: ['debug-disconnect', 'warn'],
@@ -31,6 +32,14 @@ export function conditionMark(condition: RunCondition | StepCondition): Template
 }
 
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** The time of day where the person is, as `14:03:09`; what is no time stays as it is. */
+export function clock(time: string): string {
+  const at = new Date(time);
+  return Number.isNaN(at.getTime())
+    ? time
+    : [at.getHours(), at.getMinutes(), at.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
+}
 
 export const plural = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
 

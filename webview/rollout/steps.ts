@@ -12,12 +12,20 @@ export interface Axis {
   readonly endMs: number;
 }
 
-/** From the first start to the end of the run, or to now while it goes on. */
-export function axisOf(run: RunView, now: number): Axis {
+/**
+ * From the first start to the end of the run, or to now while it goes on. Nobody knows when an interrupted run ended: it is
+ * drawn to the last that is known of it, and a little further for the steps that were under way.
+ */
+export function axisOf(run: RunView, now: number, isLive: boolean): Axis {
   const startMs = Date.parse(run.startedAt);
-  const ends = run.steps.flatMap((step) => (step.finishedAt === undefined ? [] : [Date.parse(step.finishedAt)]));
-  const last = run.finishedAt === undefined ? now : Date.parse(run.finishedAt);
-  return { startMs, endMs: Math.max(startMs + 1000, last, ...ends) };
+  const known = run.steps.flatMap(({ startedAt, finishedAt }) =>
+    [startedAt, finishedAt].flatMap((time) => (time === undefined ? [] : [Date.parse(time)])),
+  );
+  if (run.finishedAt !== undefined)
+    return { startMs, endMs: Math.max(startMs + 1000, Date.parse(run.finishedAt), ...known) };
+  if (isLive) return { startMs, endMs: Math.max(startMs + 1000, now, ...known) };
+  const last = Math.max(startMs + 1000, ...known);
+  return { startMs, endMs: last + (last - startMs) * 0.08 };
 }
 
 /** Undefined for a step that took no time: it has not run, or was skipped. */
@@ -54,3 +62,6 @@ export function platformsOf(step: StepView): readonly string[] {
   if (step.platform !== undefined) return [step.platform];
   return [...new Set(step.vertexes.flatMap(({ platform }) => (platform === undefined ? [] : [platform])))].sort();
 }
+
+/** `amd64` for `linux/amd64`: what every container has need not be said. */
+export const shortPlatform = (platform: string): string => platform.replace(/^linux\//, '');

@@ -2,7 +2,7 @@ import { html, nothing, svg, type TemplateResult } from 'lit';
 import type { RunView, StepView } from '../../src/engine/run/projection.ts';
 import { duration, firstSentence, progressWords, stepConditionOf } from '../../src/extension/words.ts';
 import { conditionIcon, conditionMark, moveFocus, section } from './parts.ts';
-import { type Axis, axisOf, barOf, cacheShareOf, platformsOf, ticksOf } from './steps.ts';
+import { type Axis, axisOf, barOf, cacheShareOf, platformsOf, shortPlatform, ticksOf } from './steps.ts';
 
 export interface TimelineOptions {
   readonly run: RunView;
@@ -15,14 +15,15 @@ export interface TimelineOptions {
 
 /** The steps as rows with bars on one time axis. One tab stop; arrows move, Enter shows the log. */
 export function timeline(options: TimelineOptions): TemplateResult {
-  const { run, now } = options;
-  const axis = axisOf(run, now);
+  const { run, now, isLive } = options;
+  const axis = axisOf(run, now, isLive);
   const done = run.steps.filter(({ state }) => state === 'succeeded' || state === 'skipped').length;
   return section(
     'steps',
     'Steps',
     `${done} of ${run.steps.length} done`,
-    html`<div class="axis" aria-hidden="true"><span></span><span></span>${ruler(axis)}<span></span><span></span></div>
+    html`<div class="step-grid">
+      <div class="axis" aria-hidden="true"><span></span><span></span>${ruler(axis)}<span></span><span></span></div>
       <div
         class="step-list"
         role="listbox"
@@ -35,7 +36,8 @@ export function timeline(options: TimelineOptions): TemplateResult {
         }}
       >
         ${run.steps.map((step, index) => row(step, index, axis, options))}
-      </div>`,
+      </div>
+    </div>`,
   );
 }
 
@@ -61,7 +63,7 @@ function row(step: StepView, index: number, axis: Axis, options: TimelineOptions
     <span class="step-title" title=${step.title}>${title(step)}<span class="hidden">, ${condition}</span></span>
     ${barCell(step, axis, condition)}
     <span class="step-took">${took}</span>
-    <span class="step-words" title=${step.failure?.message ?? step.message ?? ''}>${words(step, condition, run)}</span>
+    <span class="step-words" title=${step.failure?.message ?? step.message ?? ''}>${words(step, condition, run.state === 'running' && isLive)}</span>
   </div>`;
 }
 
@@ -71,8 +73,6 @@ function title(step: StepView): TemplateResult | string {
   if (step.platform === undefined || !step.title.endsWith(suffix)) return step.title;
   return html`${step.title.slice(0, -suffix.length)} <span class="faint">${shortPlatform(step.platform)}</span>`;
 }
-
-const shortPlatform = (platform: string): string => platform.replace(/^linux\//, '');
 
 function barCell(step: StepView, axis: Axis, condition: keyof typeof conditionIcon): TemplateResult {
   const bar = barOf(step, axis);
@@ -92,13 +92,15 @@ const ruler = (axis: Axis): TemplateResult =>
     ${ticksOf(axis).map(({ at, ms }) => svg`<text x="${at}%" y="11" text-anchor="middle">${axisWords(ms, axis)}</text>`)}
   </svg>`;
 
-function words(step: StepView, condition: string, run: RunView): string {
+function words(step: StepView, condition: string, goesOn: boolean): string {
   const platforms = step.kind === 'build' ? platformsOf(step) : [];
   const share = cacheShareOf(step);
   const cache = share === undefined ? [] : [`${Math.round(share * 100)} % cached`];
   const message = step.failure?.message ?? step.message;
-  const progress = step.progress === undefined || condition !== 'running' ? [] : [progressWords(step.progress)];
-  if (condition === 'waiting') return run.state === 'running' ? 'waiting' : 'not reached';
+  const counted = step.progress === undefined || condition !== 'running' ? undefined : progressWords(step.progress);
+  // The message of a rollout counts by itself.
+  const progress = counted === undefined || message?.startsWith(counted.split(' ', 3).join(' ')) ? [] : [counted];
+  if (condition === 'waiting') return goesOn ? 'waiting' : 'not reached';
   return [
     ...(condition === 'skipped' ? ['skipped'] : []),
     ...progress,

@@ -111,7 +111,7 @@ export function rolloutFailure(verdict: RolloutResult): SlipwayError {
         reason: 'cluster',
         code: 'rollout.unknown',
         message: verdict.message,
-        fix: 'Nothing was rolled back. When the cluster answers again, run: slipway status.',
+        fix: 'Nothing was rolled back. When the cluster answers again, resume the run: it watches on. Or look: slipway status.',
       });
   }
 }

@@ -114,10 +114,22 @@ function fold(before: RunView, event: RunEvent): RunView {
   const view = event.type === 'log' ? before : { ...before, lastSeq: event.seq };
   switch (event.type) {
     case 'run.resumed': {
-      const { finishedAt: _f, durationMs: _d, failure: _x, hostEnded: _h, ...rest } = view;
+      const {
+        finishedAt: _f,
+        durationMs: _d,
+        failure: _x,
+        hostEnded: _h,
+        rollback: _r,
+        verdict,
+        contact: _c,
+        ...rest
+      } = view;
       return {
         ...rest,
+        // What the attempt before came to is not what this one comes to.
+        ...(verdict?.state === 'ready' && { verdict }),
         state: 'running',
+        rolledBack: false,
         pid: event.pid,
         host: event.host,
         steps: view.steps.map((step) =>

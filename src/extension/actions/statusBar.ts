@@ -11,6 +11,7 @@ const icons: Readonly<Record<RunCondition, string>> = {
   succeeded: '$(pass)',
   failed: '$(error)',
   'rolled back': '$(discard)',
+  unknown: '$(question)',
   cancelled: '$(circle-slash)',
   interrupted: '$(debug-disconnect)',
 };
@@ -85,7 +86,7 @@ export class StatusBar extends Owner {
         ...(live === undefined ? [] : [live]),
       ].join(', '),
     };
-    const isBad = condition === 'failed' || condition === 'rolled back' || condition === 'interrupted' || bad > 0;
+    const isBad = bad > 0 || ['failed', 'rolled back', 'unknown', 'interrupted'].includes(condition ?? '');
     this.#item.backgroundColor = isBad ? new vscode.ThemeColor('statusBarItem.warningBackground') : undefined;
     this.#item.show();
     if (condition === 'running') {

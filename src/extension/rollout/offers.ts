@@ -17,14 +17,17 @@ export function offersOf(run: RunView, isLive: boolean): Offers {
   const hasEnvironment = run.environment !== null;
   const resume: readonly Offer[] = condition === 'succeeded' ? [] : ['resume'];
   const rollBack: readonly Offer[] = hasEnvironment && condition === 'succeeded' ? ['rollBack'] : [];
-  // Nobody wanted an interrupted run to end: to go on with it is what one comes for.
+  // Nobody wanted an interrupted run to end, nor the watch to be lost: to go on with it is what one comes for.
   const runAgain: readonly Offer[] = sameAgain(run) === undefined ? [] : ['runAgain'];
-  const again = condition === 'interrupted' ? [...runAgain, ...resume] : [...resume, ...runAgain];
+  const again =
+    condition === 'interrupted' || condition === 'unknown' ? [...runAgain, ...resume] : [...resume, ...runAgain];
   return { offers: [...rollBack, ...again], fixes: hasEnvironment ? fixesOf(run, condition) : [] };
 }
 
 function fixesOf(run: RunView, condition: string): readonly Offer[] {
-  if (condition !== 'failed' && condition !== 'rolled back') return [];
+  // What was deployed before somebody cancelled is there, and may be what one wants to be rid of.
+  if (condition === 'cancelled') return run.deployed === undefined || run.rollback !== undefined ? [] : ['rollBack'];
+  if (condition !== 'failed' && condition !== 'rolled back' && condition !== 'unknown') return [];
   const cause = run.verdict?.state === 'failed' ? run.verdict.causes[0] : undefined;
   const code = cause?.code ?? run.failure?.code ?? '';
   const fixes: Offer[] = [];

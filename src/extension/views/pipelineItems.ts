@@ -34,6 +34,7 @@ export const runIcons: Readonly<Record<RunCondition, Pick<Item, 'icon' | 'color'
   succeeded: { icon: 'pass', color: 'testing.iconPassed' },
   failed: { icon: 'error', color: 'testing.iconFailed' },
   'rolled back': { icon: 'discard', color: 'testing.iconFailed' },
+  unknown: { icon: 'question', color: 'testing.iconQueued' },
   cancelled: { icon: 'circle-slash', color: 'testing.iconSkipped' },
   interrupted: { icon: 'debug-disconnect', color: 'testing.iconQueued' },
 };

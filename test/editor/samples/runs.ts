@@ -674,6 +674,53 @@ export function cancelledRun(id = '20261121T100503Z-ca5ce1', start?: string): Sa
   };
 }
 
+/** Nobody could see how its rollout ended: the cluster did not answer any more. */
+export function unknownRun(id = '20261121T100603Z-10575e', start?: string): SampleRun {
+  const { events, logs: written } = runningRun(id, start, 20);
+  const last = events.at(-1);
+  const at = Date.parse(last?.time ?? '');
+  const said = (more: number, seconds: number) => ({
+    v: 1 as const,
+    run: id,
+    seq: (last?.seq ?? 0) + more,
+    time: new Date(at + seconds * 1000).toISOString(),
+  });
+  const seen = events.flatMap((event) => (event.type === 'rollout.progress' ? [event.workloads] : [])).at(-1) ?? [];
+  const failure = {
+    reason: 'cluster' as const,
+    code: 'rollout.unknown',
+    message: 'The rollout cannot be watched: connect ECONNREFUSED 10.244.0.1:6443',
+    fix: 'Nothing was rolled back. When the cluster answers again, resume the run: it watches on. Or look: slipway status.',
+  };
+  return {
+    id,
+    logs: written,
+    events: [
+      ...events,
+      { ...said(1, 120), type: 'rollout.contact', step: 'rollout:dev', state: 'lost', since: said(0, 0).time },
+      {
+        ...said(2, 120),
+        type: 'rollout.verdict',
+        step: 'rollout:dev',
+        state: 'unknown',
+        message: failure.message,
+        causes: [],
+        elapsedMs: 121_000,
+        workloads: seen,
+      },
+      {
+        ...said(3, 120),
+        type: 'step.finished',
+        step: 'rollout:dev',
+        outcome: 'failed',
+        durationMs: 121_000,
+        failure,
+      },
+      { ...said(4, 120), type: 'run.finished', outcome: 'failed', exitCode: 3, durationMs: 147_000, failure },
+    ],
+  };
+}
+
 /** Writes the run into a workspace's journal, as the CLI would have. */
 export function writeRun(root: string, run: SampleRun): void {
   const file = eventsFile(root, run.id);

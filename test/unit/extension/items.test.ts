@@ -4,7 +4,14 @@ import { project } from '../../../src/engine/run/projection.ts';
 import { runItem } from '../../../src/extension/runs/runItems.ts';
 import { environmentItem, stepItem } from '../../../src/extension/views/pipelineItems.ts';
 import { age, causeOf, conditionOf, duration, firstSentence } from '../../../src/extension/words.ts';
-import { gatedRun, rolledBackRun, runningRun, type SampleRun, succeededRun } from '../../editor/samples/runs.ts';
+import {
+  gatedRun,
+  rolledBackRun,
+  runningRun,
+  type SampleRun,
+  succeededRun,
+  unknownRun,
+} from '../../editor/samples/runs.ts';
 
 function viewOf(run: SampleRun): RunView {
   const view = project(run.events);
@@ -50,6 +57,7 @@ describe('environment row', () => {
     ['failed', gatedRun(), 'dead', /^failed: Image api for linux\/amd64 has 1 CRITICAL/],
     ['running', runningRun(), 'live', /^Roll out on dev · 5 min/],
     ['interrupted', runningRun(), 'dead', /^interrupted/],
+    ['unknown', unknownRun(), 'dead', /^unknown: The rollout cannot be watched: connect ECONNREFUSED/],
   ];
   it.each(rows)('%s', (condition, run, life, description) => {
     const view = viewOf(run);

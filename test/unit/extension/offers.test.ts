@@ -4,7 +4,14 @@ import { project } from '../../../src/engine/run/projection.ts';
 import { offersOf } from '../../../src/extension/rollout/offers.ts';
 import { sameAgain } from '../../../src/extension/rollout/sameAgain.ts';
 import { achievementOf } from '../../../src/extension/words.ts';
-import { gatedRun, rolledBackRun, runningRun, type SampleRun, succeededRun } from '../../editor/samples/runs.ts';
+import {
+  gatedRun,
+  rolledBackRun,
+  runningRun,
+  type SampleRun,
+  succeededRun,
+  unknownRun,
+} from '../../editor/samples/runs.ts';
 
 function viewOf(run: SampleRun): RunView {
   const view = project(run.events);
@@ -23,7 +30,20 @@ describe('what the page offers', () => {
       ['runAgain', 'resume'],
       [],
     ],
-    ['a cancelled one', { ...viewOf(runningRun()), state: 'cancelled' }, false, ['resume', 'runAgain'], []],
+    [
+      'a cancelled one, with its deploy',
+      { ...viewOf(runningRun()), state: 'cancelled' },
+      false,
+      ['resume', 'runAgain'],
+      ['rollBack'],
+    ],
+    [
+      'one that nobody could watch to its end',
+      viewOf(unknownRun()),
+      false,
+      ['runAgain', 'resume'],
+      ['rollBack', 'diagnose'],
+    ],
     ['a success', viewOf(succeededRun()), false, ['rollBack', 'runAgain'], []],
     ['a success without an environment', { ...viewOf(succeededRun()), environment: null }, false, ['runAgain'], []],
     ['a gate that stopped it', viewOf(gatedRun()), false, ['resume', 'runAgain'], []],

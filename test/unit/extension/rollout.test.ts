@@ -95,7 +95,7 @@ describe('time axis', () => {
 
   it('places bars by start and end, within the axis', () => {
     const run = view(succeededRun());
-    const axis = axisOf(run, 0);
+    const axis = axisOf(run, 0, true);
     expect(axis.endMs - axis.startMs).toBe(32_200);
     const bar = barOf(step(run, 'rollout:dev'), axis);
     expect(bar?.start).toBeCloseTo((24.9 / 32.2) * 100, 5);
@@ -110,11 +110,17 @@ describe('time axis', () => {
   it('ends at now while the run goes on, and so does the bar of a running step', () => {
     const run = view(runningRun(undefined, '2026-11-21T10:00:00.000Z'));
     const now = Date.parse('2026-11-21T10:01:40.000Z');
-    const axis = axisOf(run, now);
+    const axis = axisOf(run, now, true);
     expect(axis.endMs).toBe(now);
     const bar = barOf(step(run, 'rollout:dev'), axis);
     expect((bar?.start ?? 0) + (bar?.width ?? 0)).toBeCloseTo(100, 5);
     expect(barOf(step(run, 'smoke:dev'), axis)).toBeUndefined();
+  });
+
+  it('ends soon after the last that is known of a run whose process died, however long ago that is', () => {
+    const run = view(runningRun(undefined, '2026-11-21T10:00:00.000Z'));
+    const axis = axisOf(run, Date.parse('2026-11-25T10:00:00.000Z'), false);
+    expect(axis.endMs - axis.startMs).toBeCloseTo(24_900 * 1.08, 0);
   });
 
   it.each([1_000, 7_000, 32_200, 300_000, 4_000_000, 90_000_000])('marks %i ms at most three times', (ms) => {
