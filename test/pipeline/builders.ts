@@ -10,13 +10,14 @@ import { parseReference, platformsOf, Registry } from '../../src/engine/images/i
 import type { RunEvent } from '../../src/engine/main.ts';
 import { hashContext, loadProject } from '../../src/engine/project/index.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
+import { bundledCli } from '../bundle.ts';
 import { commit, git } from '../lab/examples.ts';
 import { environment } from '../lab/lab.ts';
 import { addresses } from '../lab/paths.ts';
 import { run, test } from './support/suite.ts';
 
 const lab = environment();
-const cli = join(import.meta.dirname, '../../src/cli/main.ts');
+const cli = bundledCli();
 const work = mkdtempSync(join(tmpdir(), 'slipway-builders-'));
 const mark = `builders-${process.pid}`;
 const agent = /SSH_AUTH_SOCK=([^;]+);[\s\S]*SSH_AGENT_PID=(\d+)/.exec(
@@ -413,6 +414,72 @@ test('a daemon with the old image store: pushed by the daemon, and told by the d
     daemon.kill('SIGTERM');
     await ended;
   }
+});
+
+/** The head of a program for s390x (big endian, machine 22): nothing here runs it. */
+function foreignProgram(): Buffer {
+  const bytes = Buffer.alloc(512);
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 2, 1]);
+  for (const [at, value] of [
+    [16, 2],
+    [18, 22],
+    [52, 64],
+    [54, 56],
+    [56, 1],
+  ] as const)
+    bytes.writeUInt16BE(value, at);
+  for (const [at, value] of [
+    [24, 0x1000],
+    [32, 64],
+    [80, 0x1000],
+    [88, 0x1000],
+    [96, 512],
+    [104, 512],
+    [112, 0x1000],
+  ] as const)
+    bytes.writeBigUInt64BE(BigInt(value), at);
+  bytes.writeUInt32BE(1, 20);
+  bytes.writeUInt32BE(1, 64);
+  bytes.writeUInt32BE(5, 68);
+  return bytes;
+}
+
+test('what the builder cannot run is warned of before the build; failures name cause, line and the last words of the step', async () => {
+  const app = new App('failing', `builder: ${builderOf('docker-container')}`);
+  writeFileSync(join(app.root, 'sh'), foreignProgram(), { mode: 0o755 });
+  const fails = (text: string, platform = 'linux/amd64') => {
+    writeFileSync(join(app.root, 'Dockerfile'), text);
+    const yaml = readFileSync(join(app.root, 'slipway.yaml'), 'utf8');
+    writeFileSync(join(app.root, 'slipway.yaml'), yaml.replace(/platforms: \[[^\]]*\]/, `platforms: [${platform}]`));
+    const { code, out } = app.run();
+    assert.equal(code, 1, out);
+    const finished = app.events().find((event) => event.type === 'run.finished');
+    assert.ok(finished?.type === 'run.finished' && finished.failure !== undefined, out);
+    const { failure } = finished;
+    return { out, code: failure.code, line: failure.place?.range?.start.line, evidence: failure.evidence ?? [] };
+  };
+
+  const foreign = fails('FROM scratch\nCOPY sh /bin/sh\nRUN echo hi\n', 'linux/s390x');
+  assert.match(foreign.out, /warning, build\.emulation: app: linux\/s390x cannot run on this builder.*Dockerfile:3:1/);
+  const events = app.events();
+  const warned = events.findIndex(
+    (event) => event.type === 'diagnostic' && event.diagnostic.code === 'build.emulation',
+  );
+  const began = events.findIndex((event) => event.type === 'build.vertex');
+  assert.ok(warned !== -1 && warned < began, 'before the first step of the build');
+  assert.deepEqual([foreign.code, foreign.line], ['build.emulation', 2]);
+
+  const base = `FROM ${lab.registry}/base/debian:12\n`;
+  const broken = fails(`${base}RUN true\nRUN echo the cellar is flooded && exit 7\n`);
+  assert.deepEqual([broken.code, broken.line, broken.evidence[0]], ['build.command', 2, 'the cellar is flooded']);
+  assert.match(broken.out, /ended with exit code 7: echo the cellar is flooded/);
+  const copy = fails(`${base}COPY nothere /x\n`);
+  assert.deepEqual([copy.code, copy.line], ['build.source', 1]);
+  const missing = fails(`FROM ${lab.registry}/base/nosuch:1\nRUN true\n`);
+  assert.deepEqual([missing.code, missing.line], ['build.base-image', 0]);
+  const misspelt = fails(`${base}RNU true\n`);
+  assert.deepEqual([misspelt.code, misspelt.line], ['build.dockerfile', 1]);
+  assert.match(fails('').out, /Dockerfile \S+ is empty/);
 });
 
 test('a builder that does not exist is named with what helps', async () => {

@@ -99,6 +99,18 @@ describe('buildFailure', () => {
     expect(failure.fix).not.toBe('');
   });
 
+  it('takes a start that failed for want of an emulator from what the step wrote, as buildx does not say it', () => {
+    // BuildKit 0.29 with buildx 0.13.1.
+    const text = 'ERROR: failed to solve: process "/bin/sh -c echo hi" did not complete successfully: exit code: 1';
+    const step = { output: 'exec /bin/sh: exec format error\n', platform: 'linux/s390x' };
+    expect(buildFailure(image, text, 1, step)).toMatchObject({
+      code: 'build.emulation',
+      message: expect.stringContaining('(linux/s390x)'),
+      evidence: ['exec /bin/sh: exec format error', text],
+    });
+    expect(buildFailure(image, text, 1).code).toBe('build.command');
+  });
+
   it.each([
     ['ERROR: failed to solve: process "/bin/sh -c x" did not complete: exec format error', 'build.emulation'],
     ['ERROR: no match for platform in manifest: not found', 'image.platform'],

@@ -4,11 +4,30 @@ import type { ImageConfig } from '../project/model.ts';
 interface Rule {
   readonly pattern: RegExp;
   readonly code: string;
-  readonly say: (match: RegExpExecArray, image: ImageConfig) => { readonly message: string; readonly fix: string };
+  readonly say: (
+    match: RegExpExecArray,
+    image: ImageConfig,
+    step: FailedStep,
+  ) => { readonly message: string; readonly fix: string };
+}
+
+/** What is known of the step that failed. */
+export interface FailedStep {
+  /** The last that it wrote. */
+  readonly output: string;
+  readonly platform?: string;
 }
 
 /** buildx's words for failures (0.12 to 0.36) → what it means and what helps. The first match counts. */
 const RULES: readonly Rule[] = [
+  {
+    pattern: /exec format error/i,
+    code: 'build.emulation',
+    say: (_match, _image, { platform }) => ({
+      message: `A program that RUN starts is for another processor${platform === undefined ? '' : ` (${platform})`}, and there is no emulator for it.`,
+      fix: 'Install emulators (docker run --privileged --rm tonistiigi/binfmt --install all), use a builder with that platform, or pin the stage with FROM --platform=$BUILDPLATFORM.',
+    }),
+  },
   {
     pattern: /process "([^"]*(?:\\"[^"]*)*)" did not complete successfully: exit code: (\d+)/,
     code: 'build.command',
@@ -17,15 +36,7 @@ const RULES: readonly Rule[] = [
       fix:
         code === '127'
           ? 'The program is not in the image at that point: install it in an earlier instruction.'
-          : "See the step's log for its output.",
-    }),
-  },
-  {
-    pattern: /exec format error/i,
-    code: 'build.emulation',
-    say: () => ({
-      message: 'A RUN command is for another processor and there is no emulator for it.',
-      fix: 'Install emulators (docker run --privileged --rm tonistiigi/binfmt --install all), use a builder with that platform, or pin the stage with FROM --platform=$BUILDPLATFORM.',
+          : 'Mend what its output says; the step has more of it in its log.',
     }),
   },
   {
@@ -37,12 +48,13 @@ const RULES: readonly Rule[] = [
     }),
   },
   {
-    pattern: /failed to read dockerfile|failed to solve: dockerfile parse error on line (\d+): ([^\n]+)/,
+    pattern:
+      /failed to read dockerfile|the Dockerfile cannot be empty|failed to solve: dockerfile parse error on line (\d+): ([^\n]+)/,
     code: 'build.dockerfile',
-    say: ([, line, text], image) => ({
+    say: ([whole, line, text], image) => ({
       message:
         line === undefined
-          ? `The Dockerfile ${image.dockerfile} cannot be read.`
+          ? `The Dockerfile ${image.dockerfile} ${/empty/.test(whole) ? 'is empty' : 'cannot be read'}.`
           : `The Dockerfile is wrong on line ${line}: ${text ?? ''}`,
       fix: 'Correct the Dockerfile.',
     }),
@@ -146,8 +158,15 @@ const RULES: readonly Rule[] = [
 ];
 
 /** A failed build in words: cause, Dockerfile line where buildx shows one, and the last of what it said. */
-export function buildFailure(image: ImageConfig, text: string, exitCode: number | null): SlipwayError {
-  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
+export function buildFailure(
+  image: ImageConfig,
+  text: string,
+  exitCode: number | null,
+  step: FailedStep = { output: '' },
+): SlipwayError {
+  const linesOf = (words: string) => words.split(/\r?\n/).filter((line) => line.trim() !== '');
+  const lines = linesOf(text);
+  const output = linesOf(step.output).slice(-8);
   const at = /^([^\s:]*[^\s:/]):(\d+)\s*$/m.exec(text)?.[2];
   const place =
     at === undefined
@@ -157,9 +176,10 @@ export function buildFailure(image: ImageConfig, text: string, exitCode: number 
           range: { start: { line: Number(at) - 1, character: 0 }, end: { line: Number(at), character: 0 } },
         };
   for (const { pattern, code, say } of RULES) {
-    const match = pattern.exec(text);
+    // Without an emulator the program's start fails, and only its own output says so.
+    const match = pattern.exec(code === 'build.emulation' ? `${text}\n${output.join('\n')}` : text);
     if (match === null) continue;
-    const { message, fix } = say(match, image);
+    const { message, fix } = say(match, image, step);
     const isSurroundings =
       code.startsWith('registry') ||
       code.startsWith('docker') ||
@@ -172,7 +192,7 @@ export function buildFailure(image: ImageConfig, text: string, exitCode: number 
       message: `${image.name}: ${message}`,
       fix,
       ...(place !== undefined && { place }),
-      evidence: lines.slice(-20),
+      evidence: [...output, ...lines.slice(-20)],
     });
   }
   const error = lines.findLast((line) => /^ERROR:/.test(line)) ?? lines.at(-1) ?? `exit code ${exitCode}`;
@@ -182,6 +202,6 @@ export function buildFailure(image: ImageConfig, text: string, exitCode: number 
     message: `${image.name}: the build failed: ${error.replace(/^ERROR:\s*/, '')}`,
     fix: 'See the log of the step.',
     ...(place !== undefined && { place }),
-    evidence: lines.slice(-20),
+    evidence: [...output, ...lines.slice(-20)],
   });
 }

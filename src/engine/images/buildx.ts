@@ -152,7 +152,9 @@ export async function build(
   const human = reader.text.trim();
   if (human !== '') context.emit({ type: 'log', stream: 'err', text: `${human}\n` });
   if (result.code !== 0) {
-    const failed = reader.vertexes.find((vertex) => vertex.state === 'failed');
+    const bad = reader.vertexes.filter((vertex) => vertex.state === 'failed');
+    // What ran beside it was cancelled, and is no cause.
+    const failed = bad.find(({ error }) => !/context canceled/.test(error ?? '')) ?? bad[0];
     if (
       /unknown flag: --progress|unknown flag: --metadata-file|is not a docker command|unknown command: docker buildx/.test(
         human,
@@ -166,7 +168,10 @@ export async function build(
         evidence: [human.split('\n')[0] ?? ''],
       });
     }
-    throw buildFailure(image, `${failed?.error ?? ''}\n${human}`, result.code);
+    throw buildFailure(image, `${failed?.error ?? ''}\n${human}`, result.code, {
+      output: failed === undefined ? '' : reader.lastWordsOf(failed.digest),
+      ...(failed?.platform !== undefined && { platform: failed.platform }),
+    });
   }
   const text = await system.files.readText(options.metadataFile);
   const written = (text === undefined ? {} : JSON.parse(text)) as { readonly [key: string]: Json };

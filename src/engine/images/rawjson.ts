@@ -33,6 +33,9 @@ export interface BuildWarning {
   readonly line?: number;
 }
 
+/** Characters of a step's output that a failure is explained with. */
+const MOST_LAST_WORDS = 4_000;
+
 /**
  * Reads `--progress=rawjson` from stderr as it arrives. Up to buildx 0.14 each message is printed over many lines, later
  * one to a line, so objects are found by their braces. What is not JSON is buildx speaking to people: kept as `text`.
@@ -40,6 +43,7 @@ export interface BuildWarning {
 export class ProgressReader {
   readonly #emit: (event: EventBody) => void;
   readonly #vertexes = new Map<string, VertexEvent & { readonly started?: string }>();
+  readonly #lastWords = new Map<string, string>();
   readonly #decoders = new Map<string, StringDecoder>();
   readonly #warnings: BuildWarning[] = [];
   /** Vertexes of which an event went out already. */
@@ -63,6 +67,11 @@ export class ProgressReader {
 
   get warnings(): readonly BuildWarning[] {
     return this.#warnings;
+  }
+
+  /** The last of what a step wrote, both streams. */
+  lastWordsOf(vertex: string): string {
+    return this.#lastWords.get(vertex) ?? '';
   }
 
   get vertexes(): readonly VertexEvent[] {
@@ -128,7 +137,9 @@ export class ProgressReader {
         this.#decoders.set(key, decoder);
       }
       const text = decoder.write(Buffer.from(log.data ?? '', 'base64'));
-      const source = this.#vertexes.get(log.vertex ?? '')?.name;
+      const vertex = log.vertex ?? '';
+      const source = this.#vertexes.get(vertex)?.name;
+      this.#lastWords.set(vertex, `${this.#lastWords.get(vertex) ?? ''}${text}`.slice(-MOST_LAST_WORDS));
       if (text !== '')
         this.#emit({
           type: 'log',
