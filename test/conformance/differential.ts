@@ -1,4 +1,4 @@
-// `node test/conformance/differential.ts [--count N] [--seed N] [constraints|policies|patterns|markers]`: random cases answered by
+// `node test/conformance/differential.ts [--count N] [--seed N] [constraints|policies|patterns|markers|mutants]`: random cases answered by
 // the engine and by Flux's own Go code (the programs in oracle/, built with `go build`), and compared. Needs Go and the
 // Go module proxy; everything else of the conformance tests does not.
 import { execFileSync } from 'node:child_process';
@@ -17,17 +17,23 @@ import { compilePattern } from '../../src/engine/gitops/regexp.ts';
 import { nativePattern } from '../../src/engine/gitops/regexpNative.ts';
 import { parseVersion } from '../../src/engine/gitops/version.ts';
 import { SlipwayError } from '../../src/engine/problems/index.ts';
-import { randomFile } from '../fuzz/documents.ts';
+import { type RandomFile, randomFile } from '../fuzz/documents.ts';
+import { mutant } from '../fuzz/mutants.ts';
 import { randomPattern, randomTexts } from '../fuzz/patterns.ts';
 import { randomConstraint, randomRules, randomTags, randomVersions } from '../fuzz/policies.ts';
+import * as soup from '../fuzz/soup.ts';
 
 const { values, positionals } = parseArgs({
-  options: { count: { type: 'string', default: '5000' }, seed: { type: 'string', default: '1' } },
+  options: {
+    count: { type: 'string', default: '5000' },
+    seed: { type: 'string', default: '1' },
+    show: { type: 'string', default: '10' },
+  },
   allowPositionals: true,
 });
 const count = Number(values.count);
 const seed = Number(values.seed);
-const wanted = positionals.length > 0 ? positionals : ['constraints', 'policies', 'patterns', 'markers'];
+const wanted = positionals.length > 0 ? positionals : ['constraints', 'policies', 'patterns', 'markers', 'mutants'];
 const folder = mkdtempSync(join(tmpdir(), 'slipway-oracle-'));
 
 interface Answer {
@@ -60,6 +66,16 @@ function ask(program: 'automation' | 'reflector', questions: readonly unknown[])
   return answers;
 }
 
+/** Tags as go-yaml writes them again: the short form, without needless escapes; the lone `!` is dropped. */
+function tagOf(tag: string | undefined): string | undefined {
+  if (tag === undefined || tag === '!') return undefined;
+  let plain = tag;
+  try {
+    plain = decodeURIComponent(tag);
+  } catch {}
+  return plain.replace(/^!<tag:yaml\.org,2002:(.*)>$/, '!!$1').replace(/^!<(!.*)>$/, '$1');
+}
+
 const totals = { same: 0, different: 0 };
 const notes = new Map<string, number>();
 const note = (what: string): void => void notes.set(what, (notes.get(what) ?? 0) + 1);
@@ -68,15 +84,18 @@ function record(isSame: boolean, describe: () => string): void {
   if (isSame) totals.same += 1;
   else {
     totals.different += 1;
-    if (totals.different <= 10) console.log(`DIFFERENT ${describe()}`);
+    if (totals.different <= Number(values.show)) console.log(`DIFFERENT ${describe()}`);
   }
 }
 
+const sample = <T>(arbitrary: fc.Arbitrary<T>): readonly T[] => fc.sample(arbitrary, { numRuns: count, seed });
+
 function constraints(): void {
-  const cases = fc.sample(fc.record({ constraint: randomConstraint, versions: randomVersions }), {
-    numRuns: count,
-    seed,
-  });
+  const cases = [
+    ...sample(fc.record({ constraint: randomConstraint, versions: randomVersions })),
+    ...sample(fc.record({ constraint: soup.soupConstraint, versions: soup.soupVersions })),
+    ...sample(fc.record({ constraint: randomConstraint, versions: soup.soupVersions })),
+  ];
   const answers = ask(
     'automation',
     cases.map((item) => ({ kind: 'constraint', ...item })),
@@ -100,7 +119,10 @@ function constraints(): void {
 }
 
 function policies(): void {
-  const cases = fc.sample(fc.record({ rules: randomRules, tags: randomTags }), { numRuns: count, seed });
+  const cases = [
+    ...sample(fc.record({ rules: randomRules, tags: randomTags })),
+    ...sample(fc.record({ rules: soup.soupRules, tags: soup.soupTags })),
+  ];
   const questions = cases.map(({ rules, tags }) => ({ ...rules, tags, runs: rules.filterTags === undefined ? 1 : 12 }));
   const answers = ask('reflector', questions);
   for (const [index, { rules, tags }] of cases.entries()) {
@@ -120,7 +142,10 @@ function policies(): void {
 
 /** Every group of every match, and for each pattern that runs as a JavaScript RegExp that it does so. */
 function patterns(): void {
-  const cases = fc.sample(fc.record({ pattern: randomPattern, texts: randomTexts }), { numRuns: count, seed });
+  const cases = [
+    ...sample(fc.record({ pattern: randomPattern, texts: randomTexts })),
+    ...sample(fc.record({ pattern: soup.soupPattern, texts: soup.soupTexts })),
+  ];
   const answers = ask('reflector', cases);
   for (const [index, { pattern, texts }] of cases.entries()) {
     const answer = answers[index] ?? {};
@@ -135,8 +160,9 @@ function patterns(): void {
     note(nativePattern(pattern) === undefined ? 'patterns left to re2js' : 'patterns that run as a RegExp');
     for (const [at, text] of texts.entries()) {
       const spans = answer.groups?.[at] ?? undefined;
+      const bytes = Buffer.from(text);
       const theirs = spans?.flatMap((from, place) =>
-        place % 2 === 1 ? [] : [from === -1 ? null : text.slice(from, spans[place + 1])],
+        place % 2 === 1 ? [] : [from === -1 ? null : bytes.subarray(from, spans[place + 1]).toString()],
       );
       const ours = compiled.groups(text);
       const same = JSON.stringify(ours === undefined ? undefined : [...ours].map((group) => group ?? null));
@@ -150,8 +176,11 @@ function patterns(): void {
 /** Flux writes these where the old value was no text, and no reader accepts them. */
 const brokenTags = /!!(?:int|float|null|bool|timestamp|binary)\b/;
 
-function markers(): void {
-  const files = fc.sample(randomFile, { numRuns: count, seed });
+const markers = (): void =>
+  compareFiles([...sample(randomFile), ...sample(soup.soupReference), ...sample(soup.soupMarker)]);
+const mutants = (): void => compareFiles(sample(mutant));
+
+function compareFiles(files: readonly RandomFile[]): void {
   const answers = ask(
     'automation',
     files.map(({ text, policies: refs }) => ({
@@ -167,16 +196,18 @@ function markers(): void {
     const answer = answers[index] ?? {};
     const show = (what: string): string => `${what}\n${file.text}\n--- Flux: ${answer.error ?? ''}\n${answer.output}`;
     let text: string;
+    let shape: string;
     try {
       const result = applyPolicies(file.text, 'manifest.yaml', new Map(Object.entries(file.policies)));
-      text = result.text;
+      ({ text, shape } = result);
       if (result.skipped !== undefined) note(`skipped files (${result.skipped.code})`);
     } catch (error) {
       const isExpected = SlipwayError.is(error, 'config') && answer.error !== undefined;
       record(isExpected, () => show(`error here: ${error}`));
       continue;
     }
-    if (Object.keys(answer.extra ?? {}).length > 0) {
+    // New files for the items of a `kind: List`, or a failure while making them.
+    if (Object.keys(answer.extra ?? {}).length > 0 || (shape === 'list' && answer.error !== undefined)) {
       note('files that Flux splits into others');
       continue;
     }
@@ -234,15 +265,20 @@ function plainOf(node: Node): unknown {
           .filter(
             ([key, value]) =>
               !/^(?:text )?(?:annotations|metadata)$/.test(String(key)) ||
-              !['{"mapping":[]}', '"text "', '"other ~"', '"other null"'].includes(JSON.stringify(value)),
+              (typeof value === 'object' &&
+                JSON.stringify(value) !== '{"mapping":[]}' &&
+                JSON.stringify(value) !== '[]'),
+          )
+          .filter(
+            ([key]) => !/^text (?:internal\.)?config\.(?:kubernetes|k8s)\.io\/(?:path|index|id)$/.test(String(key)),
           ),
       };
     case 'scalar': {
-      const isText =
-        node.style !== 'plain' || node.tag === '!!str' || node.value === '' || !isAmbiguousPlain(node.value);
-      if (node.tag !== undefined && !node.tag.startsWith('!!')) return `${node.tag} ${node.value}`;
+      const tag = tagOf(node.tag);
+      const isText = node.style !== 'plain' || tag === '!!str' || node.value === '' || !isAmbiguousPlain(node.value);
+      if (tag !== undefined && !tag.startsWith('!!')) return `${tag} ${node.value}`;
       const value = node.value.replaceAll(/\s+/g, ' ').trim();
-      return `${isText ? 'text' : 'other'} ${value}${node.tag === undefined || ['!!str', '!!merge'].includes(node.tag) ? '' : ` ${node.tag}`}`;
+      return `${isText ? 'text' : 'other'} ${value}${tag === undefined || ['!!str', '!!merge'].includes(tag) ? '' : ` ${tag}`}`;
     }
   }
 }
@@ -250,7 +286,7 @@ function plainOf(node: Node): unknown {
 try {
   for (const name of wanted) {
     const before = { ...totals };
-    ({ constraints, policies, patterns, markers })[name as 'constraints']?.();
+    ({ constraints, policies, patterns, markers, mutants })[name as 'constraints']?.();
     console.log(`${name}: ${totals.same - before.same} same, ${totals.different - before.different} different`);
   }
 } finally {

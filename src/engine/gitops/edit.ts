@@ -1,8 +1,16 @@
 /** Byte-exact edits of marked values: one scalar token changes, every other byte stays. */
 import { SlipwayError } from '../problems/index.ts';
-import { foreignPath, isSkipped, parseFile, type ReadableFile, readFile, type SkippedFile } from './file.ts';
+import {
+  foreignAnnotation,
+  isSkipped,
+  parseFile,
+  type ReadableFile,
+  readFile,
+  type SkippedFile,
+  strangeItem,
+} from './file.ts';
 import type { Node } from './goyaml/composer.ts';
-import { type MarkedNode, type Marker, markedNodes, type Span, valueFor } from './markers.ts';
+import { isOutsideItems, type MarkedNode, type Marker, markedNodes, type Span, valueFor } from './markers.ts';
 import { isAmbiguousPlain, isQuotedByFlux, plainType } from './quoting.ts';
 import { formatReference, type ImageRef, whyInvalidReference } from './reference.ts';
 
@@ -51,17 +59,28 @@ export function applyPolicies(
   if (isSkipped(read)) return { text, edits: [], changes: [], skipped: read, shape: 'documents' };
   const written: Written[] = [];
   for (const document of read.documents) {
-    const path = foreignPath(document, file);
-    if (path !== undefined) {
+    const annotation = foreignAnnotation(document, file);
+    if (annotation !== undefined) {
       throw new SlipwayError({
         reason: 'config',
         code: 'gitops.path-annotation',
-        message: `An object in ${file} carries a config.kubernetes.io/path annotation for ${path}, on which Flux fails the whole automation`,
+        message: `An object in ${file} carries the annotation ${annotation}, on which Flux fails the whole automation`,
         fix: 'Remove the annotation.',
         place: { file },
       });
     }
+    const item = read.shape === 'list' ? strangeItem(document) : undefined;
+    if (item !== undefined) {
+      throw new SlipwayError({
+        reason: 'config',
+        code: 'gitops.list-item',
+        message: `An item of the \`kind: List\` in ${file} is not a mapping, on which Flux fails the whole automation`,
+        fix: 'Remove the item, or write the objects as documents separated by "---".',
+        place: { file },
+      });
+    }
     for (const marked of markedNodes(document)) {
+      if (isOutsideItems(read, marked)) continue;
       const ref = refs.get(`${marked.setter.namespace}:${marked.setter.policy}`);
       if (ref !== undefined) written.push({ marked, value: valueFor(marked.setter, ref) });
     }
@@ -168,7 +187,10 @@ function editsFor(text: string, { node, document }: MarkedNode, value: string): 
     // Here the tag goes in both cases, and the text stays a text.
     const start = toOffset(node.tagStart);
     const end = start + node.tag.length;
-    edits.push({ start, end: end + (/^[ \t]*/.exec(text.slice(end))?.[0].length ?? 0), text: '' });
+    const isApart = /[\n\r#]/.test(text.slice(end, toOffset(node.start)));
+    // With a comment between tag and value something must stay that the comment belongs to.
+    if (isApart) edits.push({ start, end, text: '!!str' });
+    else edits.push({ start, end: end + (/^[ \t]*/.exec(text.slice(end))?.[0].length ?? 0), text: '' });
   }
   if (node.block === undefined) {
     edits.push({ start: toOffset(node.start), end: toOffset(node.end), text: scalarToken(value, node) });

@@ -44,7 +44,7 @@ export const hasMarkerToken = (text: string): boolean => text.includes(markerTok
 
 const forbidden =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these characters are what is looked for
-  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\ufeff\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
+  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\ufffe\uffff]|^\ufeff|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
 /**
  * Reads a file as Flux would. `file` is its path, only the name counts.
@@ -165,6 +165,9 @@ interface Piece {
   readonly start: number;
 }
 
+/** What Go calls white space; JavaScript leaves NEL out and takes the byte order mark in. */
+const leadingSpace = /^[\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/;
+
 /** kyaml cuts at every line that begins with `---`, but not at the first line and not at a last line without an end. */
 function splitDocuments(text: string): readonly Piece[] | SkippedFile {
   const pieces: Piece[] = [];
@@ -174,7 +177,7 @@ function splitDocuments(text: string): readonly Piece[] | SkippedFile {
     if (at === -1) break;
     const lineEnd = text.indexOf('\n', at + 4);
     if (lineEnd === -1) break;
-    const rest = text.slice(at + 4, lineEnd).trim();
+    const rest = text.slice(at + 4, lineEnd).replace(leadingSpace, '');
     if (rest !== '' && !rest.startsWith('#')) {
       return { code: 'separator', reason: 'a document separator line may hold only spaces or a comment', at: at + 1 };
     }
@@ -189,7 +192,9 @@ function splitDocuments(text: string): readonly Piece[] | SkippedFile {
 
 function isNull(node: Node): boolean {
   if (node.kind !== 'scalar') return false;
-  if (node.tag !== undefined) return node.tag === '!!null' || node.tag === '!<tag:yaml.org,2002:null>';
+  // A lone "!" says nothing to go-yaml.
+  if (node.tag !== undefined && node.tag !== '!')
+    return node.tag === '!!null' || node.tag === '!<tag:yaml.org,2002:null>';
   return node.style === 'plain' && ['', '~', 'null', 'Null', 'NULL'].includes(node.value);
 }
 
@@ -204,35 +209,58 @@ export function keyName(key: Node): string {
   return key.kind === 'scalar' ? key.value : key.kind === 'alias' ? key.name : '';
 }
 
+/** What kyaml clears away where it looks for an object's metadata and annotations: anything that holds nothing else. */
+export function isCleared(value: Node): boolean {
+  if (value.kind === 'sequence') return value.items.length === 0;
+  return value.kind !== 'mapping' || value.entries.length === 0;
+}
+
+/** {@link fieldOf} without what kyaml clears away, so that a second `metadata` counts behind an empty first one. */
+export function filledFieldOf(node: Node | undefined, name: string): Node | undefined {
+  if (node?.kind !== 'mapping') return undefined;
+  return node.entries.find(({ key, value }) => keyName(key) === name && !isCleared(value))?.value;
+}
+
 /** kyaml writes its own annotations into every document while reading, which fails on these. */
 function problemOf(root: Node): SkippedFile | undefined {
   if (root.kind !== 'mapping') {
     const what = root.kind === 'sequence' ? 'a list (a JSON 6902 patch file, for example)' : 'a single value';
     return { code: 'root', reason: `a document's root is ${what} and not a mapping`, at: root.start };
   }
-  const metadata = fieldOf(root, 'metadata');
-  if (metadata === undefined || isNull(metadata)) return undefined;
-  if (metadata.kind !== 'mapping') return { code: 'metadata', reason: 'metadata is not a mapping', at: metadata.start };
-  const annotations = fieldOf(metadata, 'annotations');
+  for (const { key, value } of root.entries) {
+    if (keyName(key) !== 'metadata' || isNull(value)) continue;
+    if (value.kind !== 'mapping') return { code: 'metadata', reason: 'metadata is not a mapping', at: value.start };
+    if (value.entries.length > 0) break;
+  }
+  const annotations = filledFieldOf(filledFieldOf(root, 'metadata'), 'annotations');
   if (annotations?.kind !== 'sequence') return undefined;
   return { code: 'metadata', reason: 'metadata.annotations is a list', at: annotations.start };
 }
 
-const pathAnnotations = ['config.kubernetes.io/path', 'internal.config.kubernetes.io/path'];
-
 /**
- * The value of a path annotation that names another file than this one: kyaml's own bookkeeping then contradicts itself
- * and the whole automation fails. `file` may have folders in front that the annotation does not have.
+ * An annotation that contradicts kyaml's own bookkeeping, on which the whole automation fails: one for the path of another
+ * file than this one, or two different ids. `file` may have folders in front that the annotation does not have.
  */
-export function foreignPath({ root }: FluxDocument, file: string): string | undefined {
-  const annotations = fieldOf(fieldOf(root, 'metadata'), 'annotations');
-  for (const name of pathAnnotations) {
+export function foreignAnnotation({ root }: FluxDocument, file: string): string | undefined {
+  const annotations = filledFieldOf(filledFieldOf(root, 'metadata'), 'annotations');
+  const annotationOf = (name: string): string => {
     const value = fieldOf(annotations, name);
-    if (value?.kind !== 'scalar' || value.value === '') continue;
-    if (`/${file.replaceAll('\\', '/')}`.endsWith(`/${value.value}`)) continue;
-    return value.value;
+    return value?.kind === 'scalar' && !isNull(value) ? value.value : '';
+  };
+  for (const name of ['config.kubernetes.io/path', 'internal.config.kubernetes.io/path']) {
+    const path = annotationOf(name);
+    if (path === '') continue;
+    // The internal one counts only where the older one is missing.
+    return `/${file.replaceAll('\\', '/')}`.endsWith(`/${path}`) ? undefined : `${name}: ${path}`;
   }
-  return undefined;
+  const [old, id] = [annotationOf('config.k8s.io/id'), annotationOf('internal.config.kubernetes.io/id')];
+  return old !== '' && id !== '' && old !== id ? `config.k8s.io/id: ${old}` : undefined;
+}
+
+/** An item of a `kind: List` that cannot carry kyaml's annotations. */
+export function strangeItem({ root }: FluxDocument): Node | undefined {
+  const items = fieldOf(root, 'items');
+  return items?.kind === 'sequence' ? items.items.find((item) => item.kind !== 'mapping' && !isNull(item)) : undefined;
 }
 
 function isList(root: MappingNode | undefined): boolean {

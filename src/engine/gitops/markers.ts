@@ -4,11 +4,13 @@ import { whyDead } from './dead.ts';
 import {
   type FluxDocument,
   hasMarkerToken,
+  isCleared,
   isScannedName,
   isSkipped,
   keyName,
   type PieceCache,
   parseFile,
+  type ReadableFile,
   type SkippedFile,
 } from './file.ts';
 import type { Comment, MappingNode, Node, ScalarNode, SequenceNode } from './goyaml/composer.ts';
@@ -58,6 +60,7 @@ export type DeadCode =
   | 'hidden'
   | 'below'
   | 'duplicate-key'
+  | 'outside-items'
   | 'placement';
 
 /** A comment with `$imagepolicy` in it that Flux ignores. */
@@ -114,15 +117,29 @@ export function findMarkers(text: string, file: string, cache?: PieceCache): Fil
       ? markedNodes(document)
       : cache.derive(document.root, () => markedNodes(document)).map((one) => ({ ...one, document })),
   );
-  const markers = marked.map((one) => toMarker(text, one));
-  const live = new Set(markers.map(({ comment }) => comment.start));
-  const dead: DeadMarker[] = [];
+  const markers = marked.filter((one) => !isOutsideItems(read, one)).map((one) => toMarker(text, one));
+  const outside = marked.filter((one) => isOutsideItems(read, one));
+  const dead = outside.map((one): DeadMarker => {
+    const { comment } = toMarker(text, one);
+    return {
+      status: 'dead',
+      code: 'outside-items',
+      comment,
+      reason: 'the file is a `kind: List`, of which Flux takes only the items',
+      fix: 'Write the objects as documents separated by "---".',
+    };
+  });
+  const live = new Set([...markers, ...dead].map(({ comment }) => comment.start));
   for (const { start, end, mention } of mentions(text)) {
     if (live.has(start)) continue;
     dead.push(whyDead(text, { start, end }, mention, read.documents));
   }
-  return { markers, dead, shape: read.shape };
+  return { markers, dead: dead.sort((a, b) => a.comment.start - b.comment.start), shape: read.shape };
 }
+
+/** Of a file that is one `kind: List` Flux sees the items and nothing else. */
+export const isOutsideItems = ({ shape }: ReadableFile, { path }: MarkedNode): boolean =>
+  shape === 'list' && (path[0] !== 'items' || path.length === 1);
 
 /** The nodes of a document that carry a marker, in the order of the text. */
 export function markedNodes(document: FluxDocument): readonly MarkedNode[] {
@@ -178,7 +195,13 @@ function isShadowed(
   return path.some((name, depth) => {
     const parent = parents[depth];
     if (parent?.kind !== 'mapping') return false;
-    return parent.entries.findIndex(({ key }) => keyName(key) === name) < (indexes[depth] ?? 0);
+    // kyaml clears an empty `metadata` or `annotations` away before it looks.
+    const mayBeCleared =
+      depth === 0 ? name === 'metadata' : depth === 1 && path[0] === 'metadata' && name === 'annotations';
+    const first = parent.entries.findIndex(
+      ({ key, value }) => keyName(key) === name && !(mayBeCleared && isCleared(value)),
+    );
+    return first < (indexes[depth] ?? 0);
   });
 }
 

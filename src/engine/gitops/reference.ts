@@ -52,7 +52,7 @@ function whyInvalidTagged(text: string): string | undefined {
   const repository = hasRegistry ? name.slice(slash + 1) : name;
   if (
     hasRegistry &&
-    !/^[0-9A-Za-z._~!$&'()*+,;=\u0080-\uffff-]+(?::\d*)?$/.test(host) &&
+    !(/^[0-9A-Za-z._~!$&'()*+,;=:"<>\u0080-\uffff-]*$/.test(host) && /^(?:.*:\d*|[^:]*)$/.test(host)) &&
     !/^\[[0-9a-fA-F:.]+\](?::\d*)?$/.test(host)
   ) {
     return `"${host}" is not a registry host`;

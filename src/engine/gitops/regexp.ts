@@ -4,6 +4,7 @@
  */
 import { RE2JS } from 're2js';
 import { longestNative, nativePattern } from './regexpNative.ts';
+import { inPlainSyntax } from './regexpPlain.ts';
 
 export interface Pattern {
   readonly source: string;
@@ -17,7 +18,8 @@ export interface Pattern {
 
 /** Compiles a Go pattern. `error` is the reason Go would give. */
 export function compilePattern(source: string): Pattern | { readonly error: string } {
-  const { names, unique } = groupNames(source);
+  const readable = inPlainSyntax(source);
+  const { names, unique } = groupNames(readable);
   let re2: RE2JS;
   try {
     re2 = RE2JS.compile(unique);
@@ -34,7 +36,7 @@ export function compilePattern(source: string): Pattern | { readonly error: stri
         : found.map((group: unknown) => (typeof group === 'string' ? group : undefined));
     },
   };
-  const native = nativePattern(source);
+  const native = nativePattern(readable);
   if (native === undefined) return { source, names, ...slow };
   return {
     source,

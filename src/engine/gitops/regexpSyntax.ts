@@ -150,7 +150,7 @@ class Parser {
   }
 
   #repeated(body: Expression): Expression {
-    const match = this.#take(/([*+?])(\??)|\{(\d+)(,?)(\d*)\}(\??)/y);
+    const match = this.#take(/([*+?])(\??)|\{(0|[1-9]\d*)(,?)((?:0|[1-9]\d*)?)\}(\??)/y);
     if (match === undefined) return body;
     const [, sign, lazySign, from, comma, to, lazyCount] = match;
     const isLazy = ((lazySign ?? lazyCount) === '?') !== this.#flags.swapped;

@@ -42,8 +42,9 @@ export function readMarkerText(comment: string): MarkerText {
   }
   // The long forms are read with a decoder that stops after the first JSON value, so text behind it does no harm.
   const first = fields ?? objectIn(firstObject(text));
-  const ref = first?.$ref;
-  if (typeof ref === 'string' && ref.startsWith(definitions)) {
+  // Of the reference, a URL, only the fragment is looked at.
+  const ref = typeof first?.$ref === 'string' ? first.$ref.slice(Math.max(0, first.$ref.indexOf('#'))) : '';
+  if (ref.startsWith(definitions)) {
     const setter = parseSetter(ref.slice(definitions.length));
     if ('name' in setter) return { kind: 'setter', setter, form: 'ref' };
   }

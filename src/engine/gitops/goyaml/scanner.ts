@@ -290,9 +290,11 @@ export class Scanner {
       this.comments.push({ kind, text, tokenAt: token, start, startLine, startColumn, scanAt, endAt: end });
     };
     let peek = 0;
+    let isTorn = false;
     for (; peek < commentReach; peek += 1) {
       column += 1;
-      const code = this.#code(peek);
+      // The original walks over bytes: after the first one of NEL, LS or PS it meets the second, which is no white space.
+      const code: number = isTorn ? 1 : this.#code(peek);
       if (isBlank(code)) continue;
       const closesFlow = this.#flowLevel > 0 && (code === 93 || code === 125);
       if (closesFlow || isBreakOrEnd(code)) {
@@ -308,6 +310,7 @@ export class Scanner {
           } else if (text !== '' && code !== 0) text += '\n';
         }
         if (!isBreak(code)) break;
+        isTorn = code > 127;
         isFirstEmpty = false;
         isAfterEmpty = true;
         column = 0;
@@ -337,6 +340,7 @@ export class Scanner {
       while (!isBreakOrEnd(this.#text.charCodeAt(end))) end += 1;
       text += this.#text.slice(from, end);
       this.#moveTo(end);
+      isTorn = this.#code() > 127;
       peek = 0;
       column = 0;
       line = this.#line;
@@ -350,12 +354,23 @@ export class Scanner {
 
   #isValid(key: SimpleKey): boolean {
     if (!key.possible) return false;
-    if (key.line < this.#line || key.index + keyReach < this.#pos) {
+    if (key.line < this.#line || this.#isBeyondReach(key)) {
       if (key.required) this.#fail('a key without ":"', key.index);
       key.possible = false;
       return false;
     }
     return true;
+  }
+
+  /** Code points are counted; there are at most as many as UTF-16 units. */
+  #isBeyondReach({ index }: SimpleKey): boolean {
+    if (index + keyReach >= this.#pos) return false;
+    let points = 0;
+    for (let at = index; at < this.#pos; at += 1) {
+      const unit = this.#text.charCodeAt(at);
+      if (unit < 0xdc00 || unit > 0xdfff) points += 1;
+    }
+    return points > keyReach;
   }
 
   #saveKey(): void {
