@@ -321,10 +321,10 @@ test('an exec plugin is asked anew when the server refuses a token, or a certifi
     return listed;
   };
   try {
+    const token = tokenFor();
     kubectl('-n', 'deploy-cli', 'create', 'secret', 'generic', loginUser);
     const revoked = tokenFor('--bound-object-kind=Secret', `--bound-object-name=${loginUser}`);
     kubectl('-n', 'deploy-cli', 'delete', 'secret', loginUser);
-    const token = tokenFor();
     login.gives({ token: revoked }, { token });
     await pods(await openCluster(system, {}));
     assert.equal(login.starts.length, 2);
