@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { SlipwayError } from '../problems/index.ts';
+import { Remembered } from '../problems/remembered.ts';
 import { ActionsClient } from './actionsClient.ts';
 import { listIn, readShape, time, toRun } from './actionsShape.ts';
 import { findStarted } from './dispatched.ts';
@@ -52,7 +53,7 @@ const workflowShape = v.object({
 /** Gitea and Forgejo: GitHub's shapes, with what the server's version has. */
 export class GiteaClient extends ActionsClient implements CiClient {
   protected readonly pages = { sizeName: 'limit', size: PAGE } as const;
-  #version: Promise<GiteaVersion | undefined> | undefined;
+  readonly #version = new Remembered<GiteaVersion | undefined>();
 
   async runs(filter: RunFilter, signal: AbortSignal): Promise<readonly CiRun[]> {
     const most = filter.most ?? DEFAULT_MOST;
@@ -215,16 +216,11 @@ export class GiteaClient extends ActionsClient implements CiClient {
   }
 
   #versionOf(signal: AbortSignal): Promise<GiteaVersion | undefined> {
-    this.#version ??= this.http
-      .json({ path: 'version', signal, what: 'its version' })
-      .then((body) => {
-        const { version } = (body ?? {}) as { readonly version?: unknown };
-        return typeof version === 'string' ? parseGiteaVersion(version) : undefined;
-      })
-      .catch((error: unknown) => {
-        this.#version = undefined;
-        throw error;
-      });
-    return this.#version;
+    return this.#version.get(async () => {
+      const { version } = ((await this.http.json({ path: 'version', signal, what: 'its version' })) ?? {}) as {
+        readonly version?: unknown;
+      };
+      return typeof version === 'string' ? parseGiteaVersion(version) : undefined;
+    });
   }
 }

@@ -13,6 +13,7 @@ import { type KubeObject, refOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import { chooseTag, type UpdaterOfApplication } from '../gitops/index.ts';
 import { SlipwayError } from '../problems/index.ts';
+import { Remembered } from '../problems/remembered.ts';
 import type { ArgoCdDeploy } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import type { ClusterAccess } from './access.ts';
@@ -63,7 +64,7 @@ export class ArgoCdDeployer implements Deployer {
   readonly kind = 'argocd';
   readonly #o: ArgoCdOptions;
   #pushed: { readonly revision: string; readonly previous: string | null } | undefined;
-  #rendered: Promise<Rendered> | undefined;
+  readonly #rendered = new Remembered<Rendered>();
   readonly #history: ArgoCdHistory;
 
   constructor(options: ArgoCdOptions) {
@@ -76,11 +77,7 @@ export class ArgoCdDeployer implements Deployer {
   }
 
   render(signal: AbortSignal): Promise<Rendered> {
-    this.#rendered ??= this.#render(signal).catch((error: unknown) => {
-      this.#rendered = undefined;
-      throw error;
-    });
-    return this.#rendered;
+    return this.#rendered.get(() => this.#render(signal));
   }
 
   /** The workloads that run, with the new images: Argo CD renders the rest, and this run changes nothing else. */

@@ -1,11 +1,13 @@
 // Deploys through Flux: the tag goes into git (by this run or by an ImageUpdateAutomation), Flux brings it to the cluster,
 // and the workloads themselves are watched. The cluster is never written but for requests to look again.
+
 import { type KubeObject, nameOf, refOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { Secrets } from '../events/secrets.ts';
 import { fluxChains, isSuspended, keyOfObject, latestOf, reminderOf } from '../flux/index.ts';
 import { MarkerIndex } from '../gitops/index.ts';
 import { Registry } from '../images/index.ts';
+import { Remembered } from '../problems/remembered.ts';
 import type { FluxDeploy, RollbackWay } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import type { ClusterAccess } from './access.ts';
@@ -59,9 +61,9 @@ export class FluxDeployer implements Deployer {
   readonly kind = 'flux';
   readonly #o: FluxDeployerOptions;
   readonly #registry: Registry;
-  #view: Promise<FluxView> | undefined;
-  #plan: Promise<Plan> | undefined;
-  #rendered: Promise<Rendered> | undefined;
+  readonly #view = new Remembered<FluxView>();
+  readonly #plan = new Remembered<Plan>();
+  readonly #rendered = new Remembered<Rendered>();
   #written: Pick<Applied, 'revision' | 'previous'> | undefined;
 
   constructor(options: FluxDeployerOptions) {
@@ -71,19 +73,11 @@ export class FluxDeployer implements Deployer {
 
   #look(signal: AbortSignal): Promise<FluxView> {
     const { access, config, request } = this.#o;
-    this.#view ??= readView(access, config, request, signal).catch((error: unknown) => {
-      this.#view = undefined;
-      throw error;
-    });
-    return this.#view;
+    return this.#view.get(() => readView(access, config, request, signal));
   }
 
   #decide(signal: AbortSignal): Promise<Plan> {
-    this.#plan ??= this.#makePlan(signal).catch((error: unknown) => {
-      this.#plan = undefined;
-      throw error;
-    });
-    return this.#plan;
+    return this.#plan.get(() => this.#makePlan(signal));
   }
 
   async #makePlan(signal: AbortSignal): Promise<Plan> {
@@ -96,11 +90,7 @@ export class FluxDeployer implements Deployer {
   }
 
   render(signal: AbortSignal): Promise<Rendered> {
-    this.#rendered ??= this.#render(signal).catch((error: unknown) => {
-      this.#rendered = undefined;
-      throw error;
-    });
-    return this.#rendered;
+    return this.#rendered.get(() => this.#render(signal));
   }
 
   /** The live workloads with the new references: what Flux is going to apply, as far as images go. */
@@ -261,7 +251,7 @@ export class FluxDeployer implements Deployer {
 
   /** Goes back by the way that was chosen, and returns when the workloads carry the old references again. */
   async undo(way: Extract<WayBack, { readonly kind: 'revision' }>, options: ApplyOptions): Promise<string | null> {
-    this.#view = undefined;
+    this.#view.forget();
     const back = await this.#back(way.revision, options.signal);
     const how = this.#o.how ?? (await this.#usualWay(back));
     await goBack(back, how, { ...this.#follow(options), run: options.run });
@@ -294,7 +284,7 @@ export class FluxDeployer implements Deployer {
 
   /** Two further rounds of the whole chain, after each of which the old version must be there. */
   async stays(way: Extract<WayBack, { readonly kind: 'revision' }>, options: ApplyOptions): Promise<string> {
-    this.#view = undefined;
+    this.#view.forget();
     const view = await this.#look(options.signal);
     const goals = view.policies.flatMap((policy): readonly Goal[] => {
       const tag = versionOf(way.revision, policy, view);

@@ -2,6 +2,7 @@ import { type KubeObject, refOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { Secrets } from '../events/secrets.ts';
 import { CancelledError, type Failure, isCancelled, SlipwayError } from '../problems/index.ts';
+import { Remembered } from '../problems/remembered.ts';
 import type { HelmDeploy } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import type { ClusterAccess } from './access.ts';
@@ -70,7 +71,7 @@ export class HelmDeployer implements Deployer {
   readonly #cli: HelmCli;
   readonly #releases: HelmReleases;
   readonly #namespace: string;
-  #rendered: Promise<HelmRendered> | undefined;
+  readonly #rendered = new Remembered<HelmRendered>();
   /** The history just before our upgrade. */
   #before: { readonly newest: number; readonly live: number | undefined } | undefined;
 
@@ -97,11 +98,7 @@ export class HelmDeployer implements Deployer {
   }
 
   #render(signal: AbortSignal): Promise<HelmRendered> {
-    this.#rendered ??= this.#renderOnce(signal).catch((error: unknown) => {
-      this.#rendered = undefined;
-      throw error;
-    });
-    return this.#rendered;
+    return this.#rendered.get(() => this.#renderOnce(signal));
   }
 
   async #renderOnce(signal: AbortSignal): Promise<HelmRendered> {

@@ -3,6 +3,7 @@ import { type KubeObject, nameOf, refOf } from '../cluster/index.ts';
 import type { ObjectRef } from '../events/index.ts';
 import type { Secrets } from '../events/secrets.ts';
 import { SlipwayError } from '../problems/index.ts';
+import { Remembered } from '../problems/remembered.ts';
 import type { System } from '../system/index.ts';
 import { ApplyConflict, type ClusterAccess } from './access.ts';
 import type { Answer } from './answers.ts';
@@ -56,7 +57,7 @@ export class ObjectSetDeployer implements Deployer {
   readonly #o: ObjectSetOptions;
   readonly #namespace: string;
   readonly #set: string;
-  #rendered: Promise<Rendered> | undefined;
+  readonly #rendered = new Remembered<Rendered>();
   #written: { readonly previous: string | null; count: number } | undefined;
 
   constructor(options: ObjectSetOptions) {
@@ -71,11 +72,7 @@ export class ObjectSetDeployer implements Deployer {
   }
 
   render(signal: AbortSignal): Promise<Rendered> {
-    this.#rendered ??= this.#render(signal).catch((error: unknown) => {
-      this.#rendered = undefined;
-      throw error;
-    });
-    return this.#rendered;
+    return this.#rendered.get(() => this.#render(signal));
   }
 
   async #render(signal: AbortSignal): Promise<Rendered> {

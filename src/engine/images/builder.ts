@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { SlipwayError } from '../problems/index.ts';
+import { Remembered } from '../problems/remembered.ts';
 import type { Platform } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 
@@ -12,7 +13,7 @@ export interface Builder {
   readonly platforms: readonly Platform[];
 }
 
-const known = new WeakMap<System, Map<string, Promise<Builder>>>();
+const known = new WeakMap<System, Remembered<Builder>>();
 
 const Current = v.object({ Name: v.optional(v.string()) });
 
@@ -39,16 +40,9 @@ export async function contextBuilder({ env, files, platform }: System): Promise<
 
 /** As {@link inspectBuilder}, asked once per process: two images on one builder are one question. */
 export function builderOf(system: System, name: string | undefined, signal: AbortSignal): Promise<Builder> {
-  const asked = known.get(system) ?? new Map<string, Promise<Builder>>();
+  const asked = known.get(system) ?? new Remembered<Builder>();
   known.set(system, asked);
-  const key = name ?? '';
-  let answer = asked.get(key);
-  if (answer === undefined) {
-    answer = inspectBuilder(system, name, signal);
-    asked.set(key, answer);
-    answer.catch(() => asked.delete(key));
-  }
-  return answer;
+  return asked.get(() => inspectBuilder(system, name, signal), name);
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Secrets } from '../events/secrets.ts';
 import { CancelledError, SlipwayError } from '../problems/index.ts';
+import { Remembered } from '../problems/remembered.ts';
 import type { System } from '../system/index.ts';
 import { type Credential, findCredential } from './credentials.ts';
 import { apiHost } from './reference.ts';
@@ -36,7 +37,7 @@ export class Transport {
   readonly #system: System;
   readonly #secrets: Secrets | undefined;
   readonly #attemptMs: number;
-  readonly #hosts = new Map<string, Promise<Host>>();
+  readonly #hosts = new Remembered<Host>();
 
   constructor(system: System, secrets: Secrets | undefined, attemptMs = ATTEMPT_MS) {
     this.#system = system;
@@ -123,13 +124,7 @@ export class Transport {
   }
 
   #host(registry: string): Promise<Host> {
-    let host = this.#hosts.get(registry);
-    if (host === undefined) {
-      host = this.#open(registry);
-      this.#hosts.set(registry, host);
-      host.catch(() => this.#hosts.delete(registry));
-    }
-    return host;
+    return this.#hosts.get(() => this.#open(registry), registry);
   }
 
   async #open(registry: string): Promise<Host> {

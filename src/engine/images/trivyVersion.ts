@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { SlipwayError } from '../problems/index.ts';
+import { Remembered } from '../problems/remembered.ts';
 import { findTool, type System } from '../system/index.ts';
 
 /** Versions that carried malware (CVE-2026-33634, 19 March 2026). */
@@ -14,7 +15,7 @@ const Version = v.object({ Version: v.optional(v.string()), VulnerabilityDB: v.o
 const Memory = v.object({ path: v.string(), size: v.number(), mtimeMs: v.number(), version: v.string() });
 
 /** What each binary said, for the life of the process. */
-const versions = new WeakMap<System, Map<string, Promise<string | undefined>>>();
+const versions = new WeakMap<System, Remembered<string | undefined>>();
 
 /**
  * The version of the Trivy on PATH. A start of it takes a second of processor time, so its answer is remembered in Trivy's
@@ -25,19 +26,10 @@ export async function trivyVersion(system: System, signal: AbortSignal): Promise
   const path = findTool('trivy', system.env, system.platform);
   const stat = path === undefined ? undefined : await system.files.stat(path);
   const key = `${path} ${stat?.size} ${stat?.mtimeMs}`;
-  const asked = versions.get(system) ?? new Map<string, Promise<string | undefined>>();
+  const asked = versions.get(system) ?? new Remembered<string | undefined>();
   versions.set(system, asked);
-  let answer = asked.get(key);
-  if (answer === undefined) {
-    answer = rememberedOrAsked(
-      system,
-      path === undefined || stat === undefined ? undefined : { path, ...stat },
-      signal,
-    );
-    asked.set(key, answer);
-    answer.catch(() => asked.delete(key));
-  }
-  const version = await answer;
+  const program = path === undefined || stat === undefined ? undefined : { path, ...stat };
+  const version = await asked.get(() => rememberedOrAsked(system, program, signal), key);
   if (MALICIOUS_TRIVY.has((version ?? '').replace(/^v/, ''))) {
     throw new SlipwayError({
       reason: 'refused',
