@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { commit, edit, materialise } from '../lab/examples.ts';
 import { environment as labEnvironment } from '../lab/lab.ts';
 import { type EditorOptions, trusted, withEditor } from './editor.ts';
+import { protectedEnvironment } from './protectedEnvironment.ts';
 import { eventually, type Report, type Suite } from './suite.ts';
 import type { EditorWindow } from './window.ts';
 
@@ -47,6 +48,7 @@ export const labSuite: Suite = {
       await behaviour(report, stage);
       await closing(report, stage);
     });
+    await protectedEnvironment(report);
   },
 };
 

@@ -114,6 +114,20 @@ test('diff, run, diff, and going back by command', async () => {
   assert.match(said(missing), /no earlier revision 99/);
 });
 
+test('a way back that is not there is said with what there is: never deployed, only one version, another number', async () => {
+  const none = slipway('rollback', '--env', 'live', '--list');
+  assert.match(none.out, /Nothing was deployed to live yet/, said(none));
+  const never = slipway('rollback', '--env', 'live', '--yes');
+  assert.equal(never.code, 2, said(never));
+  assert.match(said(never), /No workload of this environment is in the cluster[\s\S]*Fix: Deploy a version that works/);
+  const status = slipway('status', 'live');
+  assert.match(
+    status.out,
+    /not there +deployment\/web {2}Not in the cluster: not deployed yet, or deleted/,
+    said(status),
+  );
+});
+
 /** Everything that a write would change in these namespaces: objects by version, Leases and Helm records among them. */
 function state(...places: readonly string[]): string {
   return places
@@ -155,6 +169,9 @@ test('dry run: manifests by the server itself, also where nothing is yet; a prot
   assert.match(first.out, /\+ Namespace deploy-cli-live[\s\S]*\+ Deployment deploy-cli-live\/web/);
   assert.equal(kubectl('get', 'namespace', 'deploy-cli-live').status, 1, 'nothing was made');
   assert.equal(slipway('deploy', '--env', 'live', '--tag', '1.0.0', '--yes').code, 0);
+  const only = slipway('rollback', '--env', 'live', '--yes', '--to', '7');
+  assert.equal(only.code, 2, said(only));
+  assert.match(said(only), /There is no earlier revision 7\. Those that are kept: Deployment\/web: none\./);
   const next = slipway('--json', 'deploy', '--env', 'live', '--tag', '1.1.0', '--dry-run');
   assert.equal(next.code, 0, said(next));
   const { deploy } = JSON.parse(next.out);

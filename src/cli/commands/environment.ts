@@ -67,6 +67,7 @@ export function addEnvironmentCommands(program: Command, context: () => CliConte
       if (flags.list === true) {
         const revisions = await cli.engine.revisions(flags.env, cli.signal);
         if (cli.isJson) for (const revision of revisions) cli.print(JSON.stringify(revision));
+        else if (revisions.length === 0) cli.print(`Nothing was deployed to ${flags.env} yet.`);
         else for (const revision of revisions) cli.print(revisionLine(revision));
         return;
       }

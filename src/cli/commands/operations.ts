@@ -233,7 +233,7 @@ function statusLines(status: EnvironmentStatus, isVerbose: boolean): readonly st
     ...release,
     ...status.workloads.map(
       ({ ref, state, message, owners }) =>
-        `  ${state.padEnd(11)}  ${ref.kind.toLowerCase()}/${ref.name}  ${message}${owners.length === 0 || !isVerbose ? '' : `  [${owners.join(', ')}]`}`,
+        `  ${(state === 'unknown' ? 'not there' : state).padEnd(11)}  ${ref.kind.toLowerCase()}/${ref.name}  ${message}${owners.length === 0 || !isVerbose ? '' : `  [${owners.join(', ')}]`}`,
     ),
     ...status.images
       .filter(({ name }) => name !== undefined || isVerbose)

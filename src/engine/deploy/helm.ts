@@ -368,6 +368,8 @@ export class HelmDeployer implements Deployer {
 
   async wayBack({ from, previous, wanted, signal }: WayBackOptions): Promise<WayBack> {
     const revisions = await this.#releases.revisions(signal);
+    if (revisions.length === 0)
+      return { kind: 'none', why: `There is no release ${this.#where}: nothing was deployed yet.` };
     const left = from === null ? deployedOf(revisions)?.revision : Number(from);
     const earlier = revisions.filter((revision) => left === undefined || revision.revision < left);
     const chosen = await this.#choose(earlier, previous, wanted, left, signal);

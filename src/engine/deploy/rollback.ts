@@ -124,7 +124,7 @@ export async function rollBack(options: RollbackOptions): Promise<boolean> {
     }
     await restored(options, way, baseline, startedAt);
     const stays = await deployer.stays?.(way, { run: runOf(context), onLine, signal });
-    finish('restored', target, restoredText(target, since(), deployer, stays, way.extent));
+    finish('restored', target, restoredText(target, since(), options, stays, way.extent));
     if (way.trust === 'verified' || isByCommand !== true) {
       // Its own watch has just seen it serve: the next failure may come back to it.
       await deployer.markVerified(revision, way.targets, signal).catch((error: unknown) => {
@@ -242,21 +242,24 @@ function targetText(deployer: Deployer, way: Extract<WayBack, { readonly kind: '
 function restoredText(
   target: string,
   sinceMs: number,
-  deployer: Deployer,
+  { deployer, isByCommand }: Pick<RollbackOptions, 'deployer' | 'isByCommand'>,
   stays: string | undefined,
   extent: 'whole' | 'templates' | undefined,
 ): string {
-  const seconds = (sinceMs / 1000).toFixed(1);
-  if (deployer.kind === 'argocd') {
-    return `Back at ${target}, which alone serves again ${seconds} s after the deploy began. Git holds the old version, so Argo CD keeps it.`;
-  }
-  if (stays !== undefined)
-    return `Back at ${target}, which alone serves again ${seconds} s after the deploy began. ${stays}`;
+  const since = `${(sinceMs / 1000).toFixed(1)} s after the ${isByCommand === true ? 'rollback' : 'deploy'} began`;
+  const back = `Back at ${target}, which alone serves again ${since}.`;
+  if (deployer.kind === 'argocd') return `${back} Git holds the old version, so Argo CD keeps it.`;
+  if (stays !== undefined) return `${back} ${stays}`;
+  // What a person leaves by choice need not have failed.
+  const inGit =
+    isByCommand === true
+      ? 'still hold the version that was left; a deploy from there brings it back'
+      : 'still hold the failed version';
   const rest =
     deployer.kind === 'helm'
-      ? 'The chart and values in git still hold the failed version'
+      ? `The chart and values in git ${inGit}`
       : extent === 'whole'
-        ? 'Every object is as it was before; the manifests in git still hold the failed version'
-        : 'Only pod templates were put back, not ConfigMaps or Secrets, and the manifests in git still hold the failed version';
-  return `Back at ${target}, which alone serves again ${seconds} s after the deploy began. ${rest}.`;
+        ? `Every object is as it was before; the manifests in git ${inGit}`
+        : `Only pod templates were put back, not ConfigMaps or Secrets, and the manifests in git ${inGit}`;
+  return `${back} ${rest}.`;
 }

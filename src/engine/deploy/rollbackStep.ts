@@ -23,7 +23,7 @@ export function rollbackStep({ open, registry }: RollbackStepOptions): StepKind<
         request: requestOf({ environment, images: [] }, context),
         ...(how !== undefined && { how }),
       });
-      let refusal = '';
+      let refusal: { readonly message: string; readonly outcome?: string } = { message: '' };
       const isRestored = await rollBack({
         why: { reason: 'rollout', message: 'by command' },
         deployer,
@@ -43,7 +43,7 @@ export function rollbackStep({ open, registry }: RollbackStepOptions): StepKind<
         context: {
           ...context,
           emit: (event) => {
-            if (event.type === 'rollback.finished') refusal = event.message;
+            if (event.type === 'rollback.finished') refusal = event;
             context.emit(event);
           },
         },
@@ -54,8 +54,11 @@ export function rollbackStep({ open, registry }: RollbackStepOptions): StepKind<
         throw new SlipwayError({
           reason: 'refused',
           code: 'rollback.none',
-          message: refusal,
-          fix: 'Name a version with --to; slipway rollback --list shows what there is.',
+          message: refusal.message,
+          fix:
+            refusal.outcome === 'nothing-to-restore' && to === undefined
+              ? `Deploy a version that works: slipway deploy --env ${environment.name} --tag TAG.`
+              : `Name another version with --to; slipway rollback --env ${environment.name} --list shows what there is.`,
         });
       }
       return {};

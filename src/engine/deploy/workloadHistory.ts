@@ -63,32 +63,36 @@ export class WorkloadHistory {
     const before = new Map(
       pointsOf(options.previous ?? '').map((point) => [`${point.kind}/${point.name}`, point.hash]),
     );
-    const wanted =
-      options.wanted === undefined
-        ? undefined
-        : new Map(pointsOf(options.wanted).map((point) => [`${point.kind}/${point.name}`, point.hash]));
+    const histories = await this.#all(targets, options.signal);
+    const { wanted } = options;
+    const named = wanted === undefined ? undefined : revisionsNamed(wanted, histories);
     const steps: { readonly point: Point; readonly revision: Revision; readonly workload: KubeObject }[] = [];
     const created: string[] = [];
-    for (const { workload, revisions, current } of await this.#all(targets, options.signal)) {
+    for (const { workload, revisions, current } of histories) {
       const key = `${workload.kind}/${workload.metadata.name}`;
       const earlier = before.get(key);
       const isRight = current !== undefined && (current.isVerified || current.hash === earlier);
-      if (wanted === undefined && options.isAsked !== true && isRight) continue;
-      const others = revisions.filter((revision) => revision.hash !== current?.hash);
+      if (named === undefined && options.isAsked !== true && isRight) continue;
       // A person who names one workload means that one.
-      if (wanted !== undefined && !wanted.has(key)) continue;
-      const named = wanted?.get(key) ?? earlier;
-      const byName = others.find((revision) => revision.hash === named);
+      if (named !== undefined && !named.has(key)) continue;
+      const others = revisions.filter((revision) => revision.hash !== current?.hash);
+      const served = others.find((revision) => revision.hash === earlier);
       const target =
-        wanted !== undefined
-          ? byName
-          : byName?.isVerified
-            ? byName
-            : (others.find((revision) => revision.isVerified) ?? byName);
+        named !== undefined
+          ? others.find((revision) => revision === named.get(key))
+          : served?.isVerified
+            ? served
+            : (others.find((revision) => revision.isVerified) ?? served);
       if (target === undefined) created.push(key);
       else steps.push({ point: { ...nameKind(workload), hash: target.hash }, revision: target, workload });
     }
     if (steps.length === 0) {
+      if (histories.length === 0 && options.isAsked === true)
+        return {
+          kind: 'none',
+          why: 'No workload of this environment is in the cluster: there is nothing to go back from.',
+        };
+      if (wanted !== undefined) return { kind: 'none', why: noneNamed(wanted, histories) };
       return {
         kind: 'none',
         why:
@@ -188,6 +192,43 @@ export class WorkloadHistory {
       .sort((a, b) => b.number - a.number);
     return { workload, revisions, current: currentOf(workload, revisions) };
   }
+}
+
+/**
+ * What a person or a record names, by workload: `Deployment/web@98cc5bf68` as the list shows it, or the revision's number in
+ * the place of the hash; either alone where there is one workload only. What names nothing is left out.
+ */
+function revisionsNamed(text: string, histories: readonly History[]): ReadonlyMap<string, Revision> {
+  const [only, ...others] = histories;
+  return new Map(
+    text.split(',').flatMap((part) => {
+      const [point] = pointsOf(part);
+      const alone = others.length === 0 ? only : undefined;
+      const history =
+        point === undefined
+          ? alone
+          : histories.find(({ workload: { kind, metadata } }) => kind === point.kind && metadata.name === point.name);
+      const word = point?.hash ?? part.trim();
+      const revision = history?.revisions.find(({ hash, number }) => hash === word || String(number) === word);
+      if (history === undefined || revision === undefined) return [];
+      return [[`${history.workload.kind}/${history.workload.metadata.name}`, revision] as const];
+    }),
+  );
+}
+
+/** Why what was named is no way back, and what would be. */
+function noneNamed(wanted: string, histories: readonly History[]): string {
+  const live = [...revisionsNamed(wanted, histories)].find(([, revision]) =>
+    histories.some(({ current }) => current === revision),
+  );
+  if (live !== undefined) return `${live[0]} runs revision ${live[1].number} (${live[1].hash}) already.`;
+  const known = histories.map(({ workload, revisions, current }) => {
+    const earlier = revisions
+      .filter((revision) => revision !== current)
+      .map(({ hash, number }) => `${number} (${hash})`);
+    return `${workload.kind}/${workload.metadata.name}: ${earlier.join(', ') || 'none'}`;
+  });
+  return `There is no earlier revision ${wanted}. Those that are kept: ${known.join('; ')}.`;
 }
 
 function revisionOf(object: KubeObject): Revision | undefined {

@@ -132,7 +132,12 @@ function liveWorkloads(objects: Objects, targets: readonly ObjectRef[]): readonl
     const { object, uids } = target;
     if (object === undefined) {
       const none = { desired: 0, updated: 0, ready: 0, available: 0, pods: [], images: [] };
-      return { ref, view: { ref, state: 'unknown', message: 'It does not exist.', ...none }, pods: [], uids };
+      return {
+        ref,
+        view: { ref, state: 'unknown', message: 'Not in the cluster: not deployed yet, or deleted.', ...none },
+        pods: [],
+        uids,
+      };
     }
     const now = standing({ ...target, object }, objects.nodes);
     const others = [...target.oldPods, ...target.lostPods];

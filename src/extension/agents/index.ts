@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import * as vscode from 'vscode';
 import type { AgentContext, Operation } from '../../agents/index.ts';
-import { CancelledError, isCancelled, SlipwayError, toFailure } from '../../engine/problems/index.ts';
+import { isCancelled, SlipwayError, toFailure } from '../../engine/problems/index.ts';
+import { confirmByName } from '../commands/confirmByName.ts';
 import { refuseUntrusted } from '../commands/register.ts';
 import { Owner } from '../events.ts';
 import type { EngineLoader } from '../run/engineLoader.ts';
@@ -116,13 +117,11 @@ class AgentTools {
     if (operation.effect === 'read') return;
     const confirmation = await operation.confirm(input, context);
     if (confirmation?.protectedEnvironment === undefined) return;
-    const agree = vscode.l10n.t('Change {0}', confirmation.protectedEnvironment);
-    const chosen = await vscode.window.showWarningMessage(
-      vscode.l10n.t('An agent wants to: {0}. This environment is protected.', confirmation.title),
-      { modal: true, detail: confirmation.details.join('\n') },
-      agree,
+    await confirmByName(
+      confirmation.protectedEnvironment,
+      vscode.l10n.t('An agent wants to: {0}. This environment is protected', confirmation.title),
+      confirmation.details,
     );
-    if (chosen !== agree) throw new CancelledError();
   }
 
   async #context(input: Input, token: vscode.CancellationToken) {

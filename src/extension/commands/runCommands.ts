@@ -1,6 +1,5 @@
 import * as vscode from 'vscode';
 import type { PlanRequest } from '../../engine/main.ts';
-import { CancelledError } from '../../engine/problems/index.ts';
 import type { EnvironmentConfig } from '../../engine/project/model.ts';
 import type { SelectedEnvironment } from '../actions/selectedEnvironment.ts';
 import type { RolloutPanels } from '../rollout/panels.ts';
@@ -8,6 +7,7 @@ import type { Runner } from '../run/runner.ts';
 import type { PipelinesTree } from '../views/pipelinesTree.ts';
 import { causeOf } from '../words.ts';
 import type { Root, Workspace } from '../workspace.ts';
+import { confirmByName } from './confirmByName.ts';
 import type { CommandSpec } from './register.ts';
 import { pickEnvironment, pickRoot, pickRun, targetOf } from './target.ts';
 
@@ -138,34 +138,23 @@ export async function confirmProtected(
 ): Promise<void> {
   const environment = root.project?.environments.find((known) => known.name === name);
   if (environment?.isProtected !== true) return;
-  const isDeploy = what === 'deploy';
-  const agree = isDeploy
-    ? vscode.l10n.t('Deploy to {0}', environment.name)
-    : vscode.l10n.t('Roll Back {0}', environment.name);
-  const chosen = await vscode.window.showWarningMessage(
-    isDeploy
-      ? vscode.l10n.t('Deploy to the protected environment {0}?', environment.name)
-      : vscode.l10n.t('Roll back the protected environment {0}?', environment.name),
-    {
-      modal: true,
-      detail: [
-        vscode.l10n.t('Namespace: {0}', environment.namespace),
-        vscode.l10n.t('Context: {0}', environment.context ?? vscode.l10n.t('the current one of the kubeconfig')),
-        vscode.l10n.t('By: {0}', environment.deploy.kind),
-      ].join('\n'),
-    },
-    agree,
+  await confirmByName(
+    environment.name,
+    what === 'deploy'
+      ? vscode.l10n.t('Deploy to the protected environment {0}', environment.name)
+      : vscode.l10n.t('Roll back the protected environment {0}', environment.name),
+    [
+      vscode.l10n.t('Namespace: {0}', environment.namespace),
+      vscode.l10n.t('Context: {0}', environment.context ?? vscode.l10n.t('the current one of the kubeconfig')),
+      vscode.l10n.t('By: {0}', environment.deploy.kind),
+    ],
   );
-  if (chosen !== agree) throw new CancelledError();
 }
 
-/** Before a protected environment is changed by something that is no run. `what` names the change and the button. */
+/** Before a protected environment is changed by something that is no run. `what` names the change. */
 export async function confirmChange(environment: EnvironmentConfig, what: string): Promise<void> {
   if (!environment.isProtected) return;
-  const chosen = await vscode.window.showWarningMessage(
-    vscode.l10n.t('{0} on the protected environment {1}?', what, environment.name),
-    { modal: true, detail: vscode.l10n.t('Namespace: {0}', environment.namespace) },
-    what,
-  );
-  if (chosen !== what) throw new CancelledError();
+  await confirmByName(environment.name, vscode.l10n.t('{0} on the protected environment {1}', what, environment.name), [
+    vscode.l10n.t('Namespace: {0}', environment.namespace),
+  ]);
 }
