@@ -1,8 +1,10 @@
 // The gate on the real Trivy and Grype: its five outcomes, accepted findings and their end, what is new, whose layer it is,
 // SARIF, configuration; and tests in containers.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { openImageProject } from './support/imageProject.ts';
 import { run, test } from './support/suite.ts';
@@ -275,6 +277,73 @@ ${more}`;
   assert.notEqual(late.code, 0);
   assert.match(late.out, /Test unit-(one|two) was stopped after 1 s without finishing/);
   assert.deepEqual(left(), []);
+});
+
+test('images for tests from a registry that wants a login: pulled as the person; without one that is said', async () => {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  const closed = `localhost:${port}`;
+  const folder = join(work, 'closed');
+  mkdirSync(folder);
+  // user: reader, password: only-here
+  writeFileSync(join(folder, 'users'), 'reader:$2b$05$abcdefghijklmnopqrstuu55Q8nkJxvrC5wZMf.UNQL95JroSBLwK\n');
+  writeFileSync(
+    join(folder, 'registry.json'),
+    JSON.stringify({
+      version: 0.1,
+      log: { level: 'error', accesslog: { disabled: true } },
+      storage: { filesystem: { rootdirectory: join(folder, 'data') } },
+      auth: { htpasswd: { realm: 'closed', path: join(folder, 'users') } },
+      http: { addr: `127.0.0.1:${port}`, secret: 'closed' },
+    }),
+  );
+  const server = spawn('/usr/bin/docker-registry', ['serve', join(folder, 'registry.json')], { stdio: 'ignore' });
+  const ended = once(server, 'exit');
+  const known = { DOCKER_CONFIG: join(folder, 'docker') };
+  const docker = (...args: readonly string[]) => {
+    const { status, stderr } = spawnSync('docker', args, {
+      env: { ...env, ...known },
+      encoding: 'utf8',
+      input: 'only-here',
+    });
+    return status === 0 ? '' : stderr;
+  };
+  const images = ['redis', 'debian'].map((name) => `${closed}/${name}:1`);
+  try {
+    for (const end = Date.now() + 60_000; docker('login', closed, '-u', 'reader', '--password-stdin') !== ''; ) {
+      assert.ok(Date.now() < end, 'the closed registry answers');
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    for (const [index, base] of ['redis:7', 'debian:12'].entries()) {
+      const name = images[index] ?? '';
+      assert.equal(docker('pull', '-q', `${lab.registry}/base/${base}`), '');
+      assert.equal(docker('tag', `${lab.registry}/base/${base}`, name), '');
+      assert.equal(docker('push', '-q', name), '');
+      assert.equal(docker('rmi', name), '');
+    }
+    change(
+      'closed images',
+      good,
+      `${config()}test:
+  - name: unit
+    run: [getent, hosts, redis]
+    container: ${images[1]}
+    services: { redis: { image: "${images[0]}", health: [redis-cli, ping] } }
+`,
+    );
+    const stranger = slipway({ DOCKER_CONFIG: join(folder, 'nobody') }, 'test');
+    assert.equal(stranger.code, 1, stranger.out);
+    assert.match(stranger.out, /The service image \S+\/redis:1 cannot be pulled: /);
+    assert.match(stranger.out, new RegExp(`There is no login for ${closed} here: docker login ${closed}`));
+    const friend = slipway(known, 'test');
+    assert.equal(friend.code, 0, friend.out);
+  } finally {
+    for (const name of images) docker('rmi', name);
+    server.kill('SIGTERM');
+    await ended;
+  }
 });
 
 await run('gate', async () => {

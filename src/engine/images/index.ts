@@ -1,5 +1,6 @@
 // Images: references, the registry client, buildx, scanners and the gate, publish, signatures.
 export { attestationsOf, type CosignTarget, signatureOf } from './cosign.ts';
+export { type Credential, findCredential } from './credentials.ts';
 export { type GateResult, gate } from './gate.ts';
 export { type Manifest, platformsOf } from './manifest.ts';
 export { describeImage, type ImageFacts } from './publishStep.ts';

@@ -173,7 +173,7 @@ export interface StepKind<K extends StepKindName = StepKindName> {
    */
   prepare?(
     spec: Extract<StepSpec, { readonly kind: K }>,
-    context: Pick<StepContext, 'system' | 'signal' | 'folder'>,
+    context: Pick<StepContext, 'system' | 'signal' | 'folder' | 'secrets'>,
   ): Promise<(() => Promise<void>) | undefined>;
   /**
    * Whether what an earlier run of the same key left still exists (the digest in the registry, say). Asked before a

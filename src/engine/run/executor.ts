@@ -177,8 +177,8 @@ class Execution {
 
   /** Never waited for: what fails here fails again, with its words, in the step itself. */
   #prepare(): void {
-    const { plan, kinds, system } = this.#options;
-    const context = { system, signal: this.#stop.signal, folder: this.#journal.folder };
+    const { plan, kinds, system, secrets } = this.#options;
+    const context = { system, secrets, signal: this.#stop.signal, folder: this.#journal.folder };
     const isAhead = (step: PlannedStep) => step.decision.action === 'run' && step.needs.length > 0;
     const firsts = new Map(
       plan.steps

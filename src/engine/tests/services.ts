@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import type Docker from 'dockerode';
 import type { Emit } from '../events/index.ts';
-import { isCancelled, SlipwayError, throwIfCancelled } from '../problems/index.ts';
+import type { Secrets } from '../events/secrets.ts';
+import { SlipwayError, throwIfCancelled } from '../problems/index.ts';
 import type { ServiceConfig } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import { isProcessAlive } from '../system/processTree.ts';
+import { pullIfMissing } from './pullImage.ts';
 
 /** Marks everything we make, so that what a killed run left is found and removed by the next one. */
 const LABEL = 'dev.slipway.run';
@@ -33,7 +35,12 @@ export async function startServices(
   docker: Docker,
   system: System,
   services: readonly ServiceConfig[],
-  options: { readonly run: string; readonly emit: Emit; readonly signal: AbortSignal },
+  options: {
+    readonly run: string;
+    readonly secrets: Secrets | undefined;
+    readonly emit: Emit;
+    readonly signal: AbortSignal;
+  },
 ): Promise<Services> {
   await removeLeftovers(docker, system);
   const labels = { [LABEL]: options.run, [PID_LABEL]: String(system.pid), [HOST_LABEL]: system.host };
@@ -46,7 +53,7 @@ export async function startServices(
   };
   try {
     const starting = services.map(async (service) => {
-      await ensureImage(docker, service.image, options);
+      await pullIfMissing(docker, service.image, 'service image', { ...options, system });
       throwIfCancelled(options.signal);
       const image = await docker.getImage(service.image).inspect();
       const ports =
@@ -88,39 +95,6 @@ export async function startServices(
   } catch (error) {
     await remove();
     throw error;
-  }
-}
-
-async function ensureImage(
-  docker: Docker,
-  image: string,
-  options: { readonly emit: Emit; readonly signal: AbortSignal },
-): Promise<void> {
-  const isPresent = await docker
-    .getImage(image)
-    .inspect()
-    .then(
-      () => true,
-      () => false,
-    );
-  if (isPresent) return;
-  options.emit({ type: 'step.progress', message: `pulling ${image}` });
-  try {
-    const stream = await docker.pull(image, { abortSignal: options.signal });
-    await new Promise<void>((resolve, reject) =>
-      docker.modem.followProgress(stream, (error) => (error === null ? resolve() : reject(error))),
-    );
-  } catch (error) {
-    if (options.signal.aborted || isCancelled(error)) throw error;
-    throw new SlipwayError(
-      {
-        reason: 'test',
-        code: 'service.image',
-        message: `The service image ${image} cannot be pulled: ${error instanceof Error ? error.message : String(error)}`,
-        fix: 'Check its name, and that docker is logged in to its registry.',
-      },
-      { cause: error },
-    );
   }
 }
 

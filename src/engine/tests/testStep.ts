@@ -8,6 +8,7 @@ import { openDocker } from './dockerEndpoint.ts';
 import { readEnvFile } from './envFile.ts';
 import type { TestReport } from './junit.ts';
 import { namedReports } from './namedReports.ts';
+import { pullIfMissing } from './pullImage.ts';
 import { freshFiles, type ReportFile, sumReports } from './reportFiles.ts';
 import { type RunningService, type Services, startServices } from './services.ts';
 
@@ -18,11 +19,11 @@ export const testStep: StepKind<'test'> = {
   kind: 'test',
 
   /** Services come up while the image is built. */
-  async prepare({ test }, { system, signal, folder }) {
+  async prepare({ test }, { system, secrets, signal, folder }) {
     if (test.services.length === 0) return undefined;
     const starting = (async () => {
       const docker = await openDocker(system);
-      return startServices(docker, system, test.services, { run: basename(folder), emit: () => {}, signal });
+      return startServices(docker, system, test.services, { run: basename(folder), secrets, emit: () => {}, signal });
     })();
     early.set(test, starting);
     // Told by `run`, which comes when the image is built: until then nobody waits, and that must not end the process.
@@ -34,7 +35,7 @@ export const testStep: StepKind<'test'> = {
   },
 
   async run({ test, image }, context) {
-    const { system, emit, signal } = context;
+    const { system } = context;
     const env = { ...(await readEnvFile(`test "${test.name}"`, test, context)), ...test.env };
     const needsDocker = test.services.length > 0 || test.container !== undefined;
     const docker = needsDocker ? await openDocker(system) : undefined;
@@ -47,7 +48,7 @@ export const testStep: StepKind<'test'> = {
         // What went wrong early is tried again here, where it can be told.
         services =
           (await early.get(test)?.catch(() => undefined)) ??
-          (await startServices(docker, system, test.services, { run: basename(context.folder), emit, signal }));
+          (await startServices(docker, system, test.services, { ...context, run: basename(context.folder) }));
       }
       const isInside = test.container !== undefined;
       const found = serviceEnv(services?.running ?? [], isInside);
@@ -107,7 +108,7 @@ async function runInside(
 ): Promise<{ readonly code: number; readonly inside: readonly ContainerFile[] }> {
   const { emit, signal, system } = context;
   const since = system.clock.now();
-  await pullIfMissing(docker, image, context);
+  await pullIfMissing(docker, image, 'test image', context);
   const inside = relative(context.root, test.cwd).split(sep).join('/');
   const uid = typeof process.getuid === 'function' ? `${process.getuid()}:${process.getgid?.() ?? 0}` : undefined;
   const container = await docker.createContainer({
@@ -252,22 +253,6 @@ function referenceOf(context: StepContext, step: string): string {
   const built = context.outputs<BuildOutputs>(step);
   const architecture = { x64: 'amd64', arm64: 'arm64', arm: 'arm/v7' }[process.arch as 'x64'] ?? 'amd64';
   return `${built.repository}@${built.platforms[`linux/${architecture}`] ?? built.digest}`;
-}
-
-async function pullIfMissing(docker: Docker, image: string, context: StepContext): Promise<void> {
-  const isPresent = await docker
-    .getImage(image)
-    .inspect()
-    .then(
-      () => true,
-      () => false,
-    );
-  if (isPresent) return;
-  context.emit({ type: 'step.progress', message: `pulling ${image}` });
-  const stream = await docker.pull(image, { abortSignal: context.signal });
-  await new Promise<void>((done, reject) =>
-    docker.modem.followProgress(stream, (error) => (error === null ? done() : reject(error))),
-  );
 }
 
 /**
