@@ -64,7 +64,7 @@ export type { LintFinding, LintFix } from './lint/index.ts';
 export type * from './operate.ts';
 export type { PlanRequest } from './plan/index.ts';
 export type { Plan, PlannedStep } from './plan/step.ts';
-export { type DeliveryKind, proposeDelivery } from './project/index.ts';
+export { type DeliveryKind, proposeDelivery, proposedDiff, writeDelivery } from './project/index.ts';
 export type { Project, RollbackWay } from './project/model.ts';
 export type { LiveState, LiveWorkloadView } from './rollout/index.ts';
 export type { EnvironmentMetrics, Metrics, RunView, StepView } from './run/index.ts';

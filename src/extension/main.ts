@@ -98,7 +98,7 @@ export function activate(context: vscode.ExtensionContext): void {
         ...stages.commands,
         ...operations.commands,
         ...surfaces.commands,
-        ...deliveryCommands({ workspace, loader, selected, system }),
+        ...deliveryCommands({ workspace, loader, selected, system, texts }),
         ...ci.commands,
         ...runCommands(parts),
         ...viewCommands({ workspace, panels, loader, log }),

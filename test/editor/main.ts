@@ -8,6 +8,7 @@ import { buildBundle } from '../bundle.ts';
 import { actionsSuite } from './actionsSuite.ts';
 import { ciSuite } from './ciSuite.ts';
 import { giteaSuite } from './giteaSuite.ts';
+import { gitopsSuite } from './gitopsSuite.ts';
 import { hostSuite } from './hostSuite.ts';
 import { labSuite } from './labSuite.ts';
 import { markersSuite } from './markersSuite.ts';
@@ -26,6 +27,7 @@ process.chdir(root);
 const suites: readonly Suite[] = [
   pageSuite,
   markersSuite,
+  gitopsSuite,
   hostSuite,
   treeSuite,
   ciSuite,

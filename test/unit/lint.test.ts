@@ -86,6 +86,12 @@ describe('feedback loops of a workspace', () => {
   it.each([
     ['every push', files(GITHUB, github('on:\n  push:\n    branches: [main]')), 'loop'],
     ['every push, Gitea', files(GITEA, github('on: { push: { branches: [main] } }')), 'loop'],
+    [
+      'a push of what no step is seen to build',
+      files(GITHUB, github('on: push').replace(/ {6}- run: docker build.*\n/, '')),
+      'loop',
+    ],
+    ['GitLab, only a push', files(GITLAB, gitlab('').replace(/ {4}- docker build.*\n/, '')), 'loop'],
     ['another branch', files(GITHUB, github('on:\n  push:\n    branches: [release]')), 'safe'],
     ['only pull requests', files(GITHUB, github('on: pull_request')), 'safe'],
     ['a path filter', files(GITHUB, github("on:\n  push:\n    paths: ['**', '!clusters/**']")), 'safe'],

@@ -4,7 +4,6 @@ import type { Place } from '../../engine/problems/index.ts';
 import {
   type CiKind,
   type DeliveryKind,
-  type DeliveryProposal,
   type InitProposal,
   lineDiff,
   type MigrationReport,
@@ -12,6 +11,7 @@ import {
   proposeCi,
   proposeConfig,
   proposeDelivery,
+  proposedDiff,
   writeDelivery,
   writeProposal,
 } from '../../engine/project/index.ts';
@@ -165,7 +165,7 @@ async function deliver(cli: CliContext, kind: DeliveryKind, flags: InitFlags): P
     ...(branch !== undefined && { branch }),
   });
   const isDryRun = flags.dryRun === true;
-  if (!cli.isJson) for (const file of proposal.files) showFile(cli, file);
+  if (!cli.isJson) for (const file of proposal.files) cli.print([...proposedDiff(file), ''].join('\n'));
   if (!isDryRun) await writeDelivery(cli.system, cli.root, proposal, flags.force === true ? 'replace' : 'keep');
   if (cli.isJson) {
     cli.print(JSON.stringify({ type: 'delivery', ...proposal, isWritten: !isDryRun }));
@@ -175,21 +175,6 @@ async function deliver(cli: CliContext, kind: DeliveryKind, flags: InitFlags): P
     `${isDryRun ? 'Would write' : 'Wrote'} ${proposal.files.map(({ path }) => path).join(', ')}.${isDryRun ? ' Nothing was written (--dry-run).' : ''}`,
   );
   for (const note of proposal.notes) cli.print(`- ${note}`);
-}
-
-function showFile(cli: CliContext, { path, text, existing }: DeliveryProposal['files'][number]): void {
-  cli.print(`--- ${existing === undefined ? '(new)' : path}\n+++ ${path}`);
-  if (existing === undefined) for (const line of text.trimEnd().split('\n')) cli.print(`+${line}`);
-  else for (const line of changedLines(lineDiff(existing, text))) cli.print(line);
-  cli.print('');
-}
-
-/** Changed lines with the three around them. */
-function changedLines(lines: readonly string[]): readonly string[] {
-  const near = lines.map((_, index) =>
-    lines.slice(Math.max(0, index - 3), index + 4).some((line) => !line.startsWith(' ')),
-  );
-  return lines.flatMap((line, index) => (near[index] === true ? [line] : near[index - 1] === true ? ['…'] : []));
 }
 
 function showReport(cli: CliContext, report: MigrationReport): void {

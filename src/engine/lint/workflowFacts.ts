@@ -5,6 +5,7 @@ import {
   type Job,
   type PublishedImage,
   publishedImages,
+  splitReference,
   tagTemplates,
   textOf,
   type Value,
@@ -21,11 +22,14 @@ export function workflowFacts(
   defaultBranch: string | undefined,
 ): WorkflowFacts {
   const { workflow } = pipeline;
-  const images = publishedImages(workflow).filter(({ isPushed }) => isPushed !== 'no');
+  const images: readonly Published[] = [
+    ...publishedImages(workflow).filter(({ isPushed }) => isPushed !== 'no'),
+    ...onlyPushed(workflow),
+  ];
   const judged = images.map((image) => judgeImage(image, bot));
   const first = (['chosen', 'unknown', 'other', 'stable'] as const).find((kind) => judged.includes(kind));
   const publishing = new Set([
-    ...images.map(({ build }) => build.job),
+    ...publishedImages(workflow).flatMap(({ build, isPushed }) => (isPushed === 'no' ? [] : [build.job])),
     ...workflow.facts.flatMap((fact) => (fact.kind === 'push' ? [fact.job] : [])),
   ]);
   const push = workflow.host === 'gitlab' ? undefined : readPushTrigger(text, workflow.file);
@@ -39,6 +43,20 @@ export function workflowFacts(
     isChosen: first === 'chosen' ? 'yes' : first === 'unknown' ? 'unknown' : 'no',
     conditions: workflow.host === 'gitlab' ? [] : readJobConditions(text, workflow.file),
   };
+}
+
+type Published = Pick<PublishedImage, 'repositories' | 'tags' | 'metadata' | 'isPushed'>;
+
+/** What is pushed though no step of the file is seen to build it: `make image` and the like did. */
+function onlyPushed(workflow: Workflow): readonly Published[] {
+  const built = new Set(publishedImages(workflow).flatMap(({ repositories }) => repositories.map(textOf)));
+  return workflow.facts.flatMap((fact) => {
+    if (fact.kind !== 'push') return [];
+    const { repository, tag } = splitReference(fact.reference);
+    if (built.has(textOf(repository).toLowerCase())) return [];
+    const tags = tag === undefined ? [] : [{ value: tag, place: fact.place }];
+    return [{ repositories: [repository], tags, metadata: [], isPushed: 'yes' as const }];
+  });
 }
 
 /** `workflow:rules` that say no leave no job; rules that may say no make every job's answer uncertain. */
@@ -108,7 +126,7 @@ const SHA = '0a1b2c3d4e5f60718293a4b5c6d7e8f901234567';
  * `chosen`: it pushes a new tag that the bot takes. `other`: new tags, none of them taken. `stable`: it moves the same
  * tags. Tags that only a git tag makes do not occur on a branch push.
  */
-function judgeImage(image: PublishedImage, bot: KnownBot): 'chosen' | 'other' | 'stable' | 'unknown' {
+function judgeImage(image: Published, bot: KnownBot): 'chosen' | 'other' | 'stable' | 'unknown' {
   const { commit, follows, followsDigests } = bot;
   const repositories = image.repositories.map(textOf);
   const branch = commit.branch ?? 'main';
@@ -147,7 +165,7 @@ function sampleOf(value: Value, branch: string): SampleTag {
 }
 
 /** metadata-action's rules, which are templates of slipway.yaml by now. */
-function templateTags(image: PublishedImage, branch: string): readonly SampleTag[] {
+function templateTags(image: Published, branch: string): readonly SampleTag[] {
   const { templates, left } = tagTemplates(image);
   const known = templates.map(({ template }): SampleTag => {
     if (/\{(semver|tag|major|minor)\}/.test(template)) return { kind: 'absent', text: '' };

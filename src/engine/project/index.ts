@@ -10,6 +10,7 @@ export { type InitProposal, lineDiff, proposeConfig, writeProposal } from './ini
 export { proposeCi } from './initCi.ts';
 export type { CiKind } from './initCiPlan.ts';
 export { type DeliveryKind, proposeDelivery, writeDelivery } from './initDelivery.ts';
+export { proposedDiff } from './initDeliveryDiff.ts';
 export type { DeliveryProposal } from './initDeliveryPlan.ts';
 export { type MigrationReport, migrateWorkflow } from './initMigrate.ts';
 export { type Candidate, type Candidates, candidatesOf } from './language/candidates.ts';

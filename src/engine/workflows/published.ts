@@ -89,7 +89,7 @@ export interface TagTemplates {
 }
 
 /** The tags of an image in slipway.yaml's words. */
-export function tagTemplates(image: PublishedImage): TagTemplates {
+export function tagTemplates(image: Pick<PublishedImage, 'tags' | 'metadata'>): TagTemplates {
   const templates = new Map<string, Place>();
   const left: TagTemplates['left'][number][] = [];
   for (const { value, place } of image.tags) {

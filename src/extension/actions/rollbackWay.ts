@@ -67,7 +67,7 @@ function itemOf(choice: Choice): WayItem {
   const words = {
     sticks: vscode.l10n.t('stays'),
     differs: vscode.l10n.t('stays, at {0}', tag),
-    bounces: vscode.l10n.t('does not stay'),
+    bounces: vscode.l10n.t('does not stay, so it is refused'),
   } as const;
   return {
     label: `$(${icons[verdict]}) ${how}: ${title}`,

@@ -6,6 +6,7 @@ import type { EnvironmentConfig } from '../../engine/project/model.ts';
 import type { System } from '../../engine/system/index.ts';
 import type { SelectedEnvironment } from '../actions/selectedEnvironment.ts';
 import { pickDeployable } from '../actions/stageCommands.ts';
+import type { TextDocuments } from '../actions/textDocuments.ts';
 import { asking } from '../commands/asking.ts';
 import type { CommandSpec } from '../commands/register.ts';
 import { confirmChange } from '../commands/runCommands.ts';
@@ -21,6 +22,7 @@ export interface DeliveryParts {
   readonly loader: EngineLoader;
   readonly selected: SelectedEnvironment;
   readonly system: System;
+  readonly texts: TextDocuments;
 }
 
 type Controller = 'flux' | 'argocd';

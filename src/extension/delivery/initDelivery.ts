@@ -4,69 +4,72 @@ import * as vscode from 'vscode';
 import type { DeliveryKind } from '../../engine/main.ts';
 import { CancelledError, SlipwayError } from '../../engine/problems/index.ts';
 import type { System } from '../../engine/system/index.ts';
+import type { TextDocuments } from '../actions/textDocuments.ts';
 import type { CommandSpec } from '../commands/register.ts';
 import { saveAll } from '../commands/runCommands.ts';
 import { pickRoot, projectOf, targetOf } from '../commands/target.ts';
-import { addNewText } from '../markers/edits.ts';
 import type { EngineLoader } from '../run/engineLoader.ts';
-import type { Workspace } from '../workspace.ts';
+import type { Root, Workspace } from '../workspace.ts';
 
 interface InitParts {
   readonly workspace: Workspace;
   readonly loader: EngineLoader;
   readonly system: System;
+  readonly texts: TextDocuments;
 }
 
-export function initDeliveryCommand({ workspace, loader, system }: InitParts): CommandSpec {
+export function initDeliveryCommand({ workspace, loader, system, texts }: InitParts): CommandSpec {
   return {
     id: 'slipway.initDelivery',
     needs: 'nothing',
     run: async (argument) => {
       const root = await pickRoot(workspace, targetOf(argument, workspace));
-      const { proposeDelivery } = await loader.module();
       const kind = await pickKind(argument);
+      const name = nameOf(kind);
+      // The proposal is made from what is on disk.
       await saveAll(root);
-      const { files, notes } = await proposeDelivery(system, await projectOf(root), kind);
+      const { proposeDelivery, proposedDiff, writeDelivery } = await loader.module();
+      const proposal = await proposeDelivery(system, await projectOf(root), kind);
+      const { files, notes } = proposal;
+      const text = [...files.flatMap((file) => [...proposedDiff(file), '']), ...notes.map((note) => `# ${note}`), ''];
+      await texts.show(`add delivery by ${name}.diff`, text.join('\n'));
+      const write = {
+        label: vscode.l10n.t('$(check) Write these {0} files', files.length),
+        detail: files.map(({ path }) => path).join(', '),
+      };
+      const picked = await vscode.window.showQuickPick([write], {
+        title: vscode.l10n.t('Add delivery by {0}', name),
+        placeHolder: vscode.l10n.t('The changes are in the editor below; Escape writes nothing'),
+        ignoreFocusOut: true,
+      });
+      if (picked === undefined) throw new CancelledError();
+      refuseUnsaved(
+        root,
+        files.map(({ path }) => join(root.path, path)),
+      );
+      await writeDelivery(system, root.path, proposal);
       const [first] = files;
-      if (first === undefined) {
-        throw new SlipwayError({
-          reason: 'usage',
-          code: 'init.nothing-new',
-          message: vscode.l10n.t('All of it is in this repository already.'),
-        });
-      }
-      const edit = new vscode.WorkspaceEdit();
-      // The editor shows what it would do and waits for the person.
-      const metadata = { needsConfirmation: true, label: vscode.l10n.t('Add delivery by {0}', nameOf(kind)) };
-      for (const { path, change, text, existing } of files) {
-        const uri = vscode.Uri.file(join(root.path, path));
-        if (existing === undefined) {
-          edit.createFile(uri, { contents: new TextEncoder().encode(text), ignoreIfExists: false }, metadata);
-        } else {
-          if (change === 'new' && existing !== text) await confirmReplace(path);
-          const document = await vscode.workspace.openTextDocument(uri);
-          refuseUnsaved(document, existing, path);
-          addNewText(edit, document, withoutMark(text), metadata);
-        }
-      }
-      if (!(await vscode.workspace.applyEdit(edit, { isRefactoring: true }))) throw new CancelledError();
+      if (first === undefined) return;
       await vscode.window.showTextDocument(vscode.Uri.file(join(root.path, first.path)), { preview: true });
-      const show = notes.length === 0 ? [] : [notes.map((note) => `• ${note}`).join('\n')];
-      const text = vscode.l10n.t('Delivery by {0} was added. Look at it, then commit it.', nameOf(kind));
-      void vscode.window.showInformationMessage([text, ...show].join('\n'));
+      vscode.window.setStatusBarMessage(
+        vscode.l10n.t('$(pass) Delivery by {0} was added: commit it to use it.', name),
+        8_000,
+      );
     },
   };
 }
 
-const withoutMark = (text: string): string => text.replace(/^\ufeff/, '');
-
-/** The proposal is made from what is on disk; changes that are not saved would be undone by it. */
-function refuseUnsaved(document: vscode.TextDocument, existing: string, path: string): void {
-  if (document.getText() === withoutMark(existing)) return;
+/** A file that is changed on the screen only would be written over, or win over what is written. */
+function refuseUnsaved(root: Root, paths: readonly string[]): void {
+  const dirty = vscode.workspace.textDocuments.find(({ isDirty, uri }) => isDirty && paths.includes(uri.fsPath));
+  if (dirty === undefined) return;
   throw new SlipwayError({
     reason: 'refused',
     code: 'init.changed',
-    message: vscode.l10n.t('{0} has unsaved changes; nothing was written.', path),
+    message: vscode.l10n.t(
+      '{0} has unsaved changes; nothing was written.',
+      dirty.uri.fsPath.slice(root.path.length + 1),
+    ),
     fix: vscode.l10n.t('Save it, then do this again.'),
   });
 }
@@ -95,14 +98,4 @@ async function pickKind(argument: unknown): Promise<DeliveryKind> {
   });
   if (picked === undefined) throw new CancelledError();
   return picked.tool;
-}
-
-async function confirmReplace(path: string): Promise<void> {
-  const replace = vscode.l10n.t('Show the Changes');
-  const chosen = await vscode.window.showWarningMessage(
-    vscode.l10n.t('{0} is there already and would be replaced.', path),
-    { modal: true },
-    replace,
-  );
-  if (chosen !== replace) throw new CancelledError();
 }

@@ -107,7 +107,7 @@ export class LintProblems extends Owner implements vscode.CodeActionProvider {
     const actions: vscode.CodeAction[] = [];
     for (const { findings, texts } of this.#found.values()) {
       const here = findings.filter(
-        (finding) => finding.place.file === document.uri.fsPath && rangeOf(finding).intersection(range) !== undefined,
+        (finding) => finding.place.file === document.uri.fsPath && isOnLines(rangeOf(finding), range),
       );
       for (const finding of here) {
         const about = context.diagnostics.filter(
@@ -145,6 +145,10 @@ interface Linted {
 const QUICK_FIX = vscode.CodeActionKind.QuickFix;
 
 const rangeOf = ({ place }: LintFinding): vscode.Range => toRange(place.range) ?? new vscode.Range(0, 0, 0, 0);
+
+/** From anywhere on the line: what is underlined is a word or two of it. */
+const isOnLines = (found: vscode.Range, range: vscode.Range): boolean =>
+  found.start.line <= range.end.line && range.start.line <= found.end.line;
 
 /** Undefined when the file is no longer the text that the edits are for; the next reading brings new ones. */
 async function editOf(

@@ -4,15 +4,10 @@ import { SlipwayError } from '../../engine/problems/index.ts';
 import type { Repository } from './repository.ts';
 
 /** Puts edits of a text (UTF-16 offsets of that document) into a workspace edit. */
-export function addEdits(
-  edit: vscode.WorkspaceEdit,
-  document: vscode.TextDocument,
-  edits: readonly TextEdit[],
-  metadata?: vscode.WorkspaceEditEntryMetadata,
-): void {
+export function addEdits(edit: vscode.WorkspaceEdit, document: vscode.TextDocument, edits: readonly TextEdit[]): void {
   for (const { start, end, text } of edits) {
     const range = new vscode.Range(document.positionAt(start), document.positionAt(end));
-    edit.replace(document.uri, range, text, metadata);
+    edit.replace(document.uri, range, text);
   }
 }
 
@@ -52,12 +47,7 @@ export async function apply(edit: vscode.WorkspaceEdit, after: 'open' | 'saved')
 }
 
 /** One replacement that turns the document into the new text, as small as it can be. */
-export function addNewText(
-  edit: vscode.WorkspaceEdit,
-  document: vscode.TextDocument,
-  after: string,
-  metadata?: vscode.WorkspaceEditEntryMetadata,
-): void {
+export function addNewText(edit: vscode.WorkspaceEdit, document: vscode.TextDocument, after: string): void {
   const before = document.getText();
   if (before === after) return;
   let head = 0;
@@ -65,6 +55,5 @@ export function addNewText(
   let tail = 0;
   const most = Math.min(before.length, after.length) - head;
   while (tail < most && before.at(-1 - tail) === after.at(-1 - tail)) tail += 1;
-  const text = after.slice(head, after.length - tail);
-  addEdits(edit, document, [{ start: head, end: before.length - tail, text }], metadata);
+  addEdits(edit, document, [{ start: head, end: before.length - tail, text: after.slice(head, after.length - tail) }]);
 }

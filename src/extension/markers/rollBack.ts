@@ -6,7 +6,7 @@ import type { EnvironmentConfig } from '../../engine/project/model.ts';
 import type { System } from '../../engine/system/index.ts';
 import { age } from '../words.ts';
 import { addNewText, apply, writeValues } from './edits.ts';
-import { withSignal } from './fetching.ts';
+import { fetchTags, withSignal } from './fetching.ts';
 import type { Repository } from './repository.ts';
 import type { Found } from './targets.ts';
 
@@ -33,6 +33,7 @@ export async function rollBack(
   );
   const value = await pickEarlier(found, earlier, { system, environments });
   const tag = value.parts.tag;
+  if (repository.stateOf(linked).kind === 'not-fetched' && tag !== undefined) await offerFetch(found, tag);
   const state = repository.stateOf(linked);
   const latest = state.kind === 'behind' || state.kind === 'current' ? state.policy.tag : undefined;
   const plain = () =>
@@ -44,6 +45,27 @@ export async function rollBack(
   const recipe = await pickRecipe(value, undoes, await recipesFor(found, value, latest ?? ''));
   if (recipe === undefined) return plain();
   await applyRecipe(repository, recipe);
+}
+
+/** Without the tags nobody can say what an automation would write again: the registry is asked when the person wants it. */
+async function offerFetch({ repository, linked }: MarkerFound, tag: string): Promise<void> {
+  const image = linked.repository?.image;
+  const names = linked.automations.filter(({ suspended }) => !suspended).map(({ name }) => name);
+  if (image === undefined || names.length === 0) return;
+  const fetch = {
+    label: vscode.l10n.t('Fetch the tags first'),
+    description: vscode.l10n.t('then choose how the rollback stays'),
+  };
+  const write = {
+    label: vscode.l10n.t('Write {0} only', tag),
+    description: vscode.l10n.t('{0} writes again what the policy chooses', names.join(', ')),
+  };
+  const picked = await vscode.window.showQuickPick([fetch, write], {
+    title: vscode.l10n.t('Roll back to {0}', tag),
+    placeHolder: vscode.l10n.t('The tags of {0} are not known yet', image),
+  });
+  if (picked === undefined) throw new CancelledError();
+  if (picked === fetch) await fetchTags(repository, image);
 }
 
 async function pickEarlier(
