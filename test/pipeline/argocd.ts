@@ -403,6 +403,25 @@ test('other places, without an updater: the override beats the values, which is 
   assert.equal(remote('plain/side.yaml'), plain.replace(':1.0.0 ', ':1.1.0 '));
 });
 
+test('a commit that Argo CD applies while another version runs fails the run, and says what runs', async () => {
+  git('pull', '-q', '--rebase', '--autostash', 'origin', 'main');
+  // A chart with a value of its own for the version: what Slipway writes is not what decides.
+  write('chart/templates/side.yaml', sideWorkload('{{ .Values.image.repository }}:{{ .Values.pinned }}'));
+  appendFileSync(join(root, 'chart/values.yaml'), 'pinned: 1.1.0\n');
+  git('commit', '-qm', 'The chart pins', 'chart');
+  git('push', '-q', 'origin', 'HEAD:main');
+  change('side', { spec: { source: { path: 'chart' } } });
+  const failed = await slipway('run', '--env', 'side', '--tag', '1.0.0');
+  assert.notEqual(failed.code, 0, failed.text);
+  assert.match(
+    failed.text,
+    /Argo CD applied [0-9a-f]{8}, but the workloads of side run \S*1\.1\.0 and not 1\.0\.0/,
+    failed.text,
+  );
+  assert.match(failed.text, /Look for a parameter of the Application/);
+  assert.match(sideImage(), /:1\.1\.0$/);
+});
+
 /** A version of the image that ends at once with words. */
 async function pushBroken(version: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'slipway-broken-'));
