@@ -49,25 +49,32 @@ export async function checkWorkflows(
 }
 
 /**
- * What a push from here would bring: commits that the remote lacks and what is not committed yet, against the branch that is followed,
- * else against the remote's default branch. Undefined outside of git, and on a commit without a branch.
+ * What a push from here would bring: commits that the remote lacks and what is not committed yet, against the branch that is followed
+ * or has the same name, else against the remote's default branch. Undefined outside of git, and on a commit without a branch.
  */
 export async function pendingPush(system: System, root: string): Promise<PushQuestion | undefined> {
   const git = await openGit(system, root);
   const branch = (await git?.raw('symbolic-ref', '--short', '-q', 'HEAD').catch(() => ''))?.trim() ?? '';
   if (git === undefined || branch === '') return undefined;
-  const base = await firstOf(
-    ['HEAD', '@{upstream}'],
-    ['HEAD', 'refs/remotes/origin/HEAD'],
-    ['HEAD', 'refs/remotes/origin/main'],
-  );
+  const own = await firstOf(['HEAD', '@{upstream}'], ['HEAD', `refs/remotes/origin/${branch}`]);
+  const base = own ?? (await firstOf(['HEAD', 'refs/remotes/origin/HEAD'], ['HEAD', 'refs/remotes/origin/main']));
   const changed =
     base === undefined
       ? await git.raw('ls-files', '-z')
       : await git.raw('diff', '--name-only', '--no-renames', '-z', base);
   const added = await git.raw('ls-files', '--others', '--exclude-standard', '--full-name', '-z', git.top);
   const files = `${changed}${added}`.split('\0').filter((file) => file !== '');
-  return { files: [...new Set(files)], ref: { branch } };
+  const commits = base === undefined ? undefined : Number(await git.raw('rev-list', '--count', `${base}..HEAD`));
+  // The message counts that will be pushed last; what is not committed yet has none.
+  const open = await git.raw('status', '--porcelain', '-z');
+  const message = open === '' && commits !== 0 ? (await git.raw('log', '-1', '--format=%B')).trimEnd() : '';
+  return {
+    files: [...new Set(files)],
+    ref: { branch },
+    ...(message !== '' && { message }),
+    ...(commits !== undefined && commits > 0 && { commits }),
+    ...(own === undefined && { isNewBranch: true }),
+  };
 
   async function firstOf(...pairs: readonly (readonly [string, string])[]): Promise<string | undefined> {
     for (const pair of pairs) {

@@ -264,6 +264,46 @@ export const ciSuite: Suite = {
         );
       });
 
+      await report.test('a host that fails is a row above what was seen last, and no notification', async () => {
+        host.faults.push({ match: /actions\/runs/, status: 503, times: 999 });
+        await window.command('Slipway: Refresh CI');
+        const shown = await eventually('the row', rows, (list) => list.some((row) => /^Not up to date/.test(row)));
+        assert.match(shown.join('\n'), /Not up to date, .*failed with status 503/);
+        assert.match(shown.join('\n'), /Run 7/);
+        assert.deepEqual(await window.notifications(), []);
+        await window.screenshot('ci-stale');
+        host.faults.length = 0;
+        await window.command('Slipway: Refresh CI');
+        await eventually('all is well again', rows, (list) => !list.some((row) => /^Not up to date/.test(row)));
+      });
+
+      await report.test('a token that has expired is said, with the way to another one', async () => {
+        host.tokens.delete(TOKEN);
+        await window.command('Slipway: Refresh CI');
+        await eventually('the way', rows, (list) => list.length === 1 && /^Sign In to /.test(list[0] ?? ''));
+        await pane.getByText('it has expired, was revoked').waitFor();
+        const before = host.seen.length;
+        host.tokens.add(TOKEN);
+        assert.equal(host.seen.length, before, 'nobody asks with a token that was refused');
+        await window.command('Slipway: Refresh CI');
+        await eventually('runs again', rows, (list) => list.some((row) => row.includes('Run 7')));
+      });
+
+      await report.test('a spent limit is said with the time, and nothing is asked before it', async () => {
+        const reset = String(Math.floor(Date.now() / 1000) + 3600);
+        const headers = { 'x-ratelimit-limit': '60', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': reset };
+        host.faults.push({ match: /actions\/runs/, status: 403, headers });
+        await window.command('Slipway: Refresh CI');
+        await eventually('the row', rows, (list) =>
+          list.some((row) => /^Not up to date, .*limits how often.*nothing more before \d\d:\d\d UTC/.test(row)),
+        );
+        const before = host.seen.length;
+        await window.command('Slipway: Refresh CI');
+        await window.command('Slipway: Show Output');
+        assert.equal(host.seen.length, before);
+        assert.deepEqual(await window.notifications(), []);
+      });
+
       await report.test('forgets the token', async () => {
         await window.command('Slipway: Forget Token of CI Host');
         await signedOut();

@@ -227,6 +227,20 @@ describe('would this push start it', () => {
     expect(answer?.runs).toBe(runs);
   });
 
+  it('takes no diff where the hosts take none', async () => {
+    const root = workspace({
+      [GITHUB]: github("on: { push: { paths: ['src/**'] } }"),
+      [GITLAB]: gitlab(rules),
+      '.git/refs/remotes/origin/HEAD': 'ref: refs/remotes/origin/main\n',
+    });
+    const ask = async (more: object) =>
+      (await askPush(system, root, { files: ['docs/a.md'], ref: { branch: 'main' }, ...more })).map(({ runs }) => runs);
+    expect(await ask({})).toEqual(['no', 'no']);
+    expect(await ask({ commits: 1000 })).toEqual(['no', 'no']);
+    expect(await ask({ commits: 1001 })).toEqual(['yes', 'no']);
+    expect(await ask({ isNewBranch: true })).toEqual(['no', 'yes']);
+  });
+
   it('knows the skip markers', async () => {
     const root = workspace({ [GITHUB]: github('on: push') });
     const [answer] = await askPush(system, root, { files: ['a'], ref: { branch: 'main' }, message: 'x [skip ci]' });
@@ -253,6 +267,8 @@ describe('expressions of GitLab rules', () => {
     ['$CI_COMMIT_TAG && $OTHER', 'false'],
     ['$CI_COMMIT_BRANCH || $OTHER', 'true'],
     ['($CI_COMMIT_TAG || $CI_COMMIT_BRANCH == "main") && $CI_COMMIT_BRANCH', 'true'],
+    ['$CI_COMMIT_TAG =~ /^$/', 'true'],
+    ['$CI_COMMIT_TAG !~ /^v/', 'true'],
     ['$CI_COMMIT_BRANCH ==', 'unknown'],
     ['something else', 'unknown'],
   ] as const)('%s is %s', (expression, truth) => {

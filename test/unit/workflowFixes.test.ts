@@ -228,7 +228,9 @@ describe('what a push would bring', () => {
       writeFileSync(join(folder, '.gitignore'), 'out\n');
       git('add', '.');
       git('commit', '-qm', 'one');
-      expect((await pendingPush(system, folder))?.files.toSorted()).toEqual(['.gitignore', 'a.txt']);
+      const before = await pendingPush(system, folder);
+      expect(before?.files.toSorted()).toEqual(['.gitignore', 'a.txt']);
+      expect(before?.isNewBranch).toBe(true);
       git('update-ref', 'refs/remotes/origin/main', 'HEAD');
       expect(await pendingPush(system, folder)).toEqual({ files: [], ref: { branch: 'main' } });
       writeFileSync(join(folder, 'b ü.txt'), 'b');
@@ -238,6 +240,17 @@ describe('what a push would bring', () => {
       writeFileSync(join(folder, 'new'), '');
       writeFileSync(join(folder, 'out'), '');
       expect((await pendingPush(system, folder))?.files.toSorted()).toEqual(['a.txt', 'b ü.txt', 'new']);
+      git('add', '.');
+      git('commit', '-qm', 'three [skip ci]');
+      expect(await pendingPush(system, folder)).toMatchObject({ message: 'three [skip ci]', commits: 2 });
+      git('checkout', '-qb', 'feature');
+      git('update-ref', 'refs/remotes/origin/main', 'HEAD');
+      git('commit', '-q', '--allow-empty', '-m', 'four');
+      const first = { files: [], ref: { branch: 'feature' }, message: 'four', commits: 1, isNewBranch: true };
+      expect(await pendingPush(system, folder)).toEqual(first);
+      git('update-ref', 'refs/remotes/origin/feature', 'HEAD~1');
+      const { isNewBranch: _new, ...known } = first;
+      expect(await pendingPush(system, folder)).toEqual(known);
       git('checkout', '-q', '--detach');
       expect(await pendingPush(system, folder)).toBeUndefined();
     } finally {

@@ -9,6 +9,7 @@ interface LintFlags {
   readonly dryRun?: boolean;
   readonly loops?: boolean;
   readonly push?: readonly string[];
+  readonly newBranch?: boolean;
   readonly branch?: string;
   readonly tag?: string;
   readonly message?: string;
@@ -24,6 +25,7 @@ export function addLintCommand(program: Command, context: () => CliContext): voi
     .option('--loops', 'every image bot against every workflow, the harmless ones as well')
     .option('--push <file...>', 'would a push that changes these files start CI, and why not')
     .option('--branch <name>', 'with --push: the branch. Default: main')
+    .option('--new-branch', 'with --push: the first push of the branch')
     .option('--tag <name>', 'with --push: a tag is pushed instead of a branch')
     .option('--message <text>', 'with --push: message of the last commit')
     .action(async (flags: LintFlags) => {
@@ -101,12 +103,14 @@ async function loops(cli: CliContext): Promise<void> {
   if (answers.some(({ verdict }) => verdict === 'loop')) cli.exitWith(1);
 }
 
-async function push(cli: CliContext, { push: files = [], branch, tag, message }: LintFlags): Promise<void> {
+async function push(cli: CliContext, flags: LintFlags): Promise<void> {
+  const { push: files = [], branch, tag, message, newBranch } = flags;
   const { askPush } = await import('../../engine/lint/index.ts');
   const answers = await askPush(cli.system, cli.root, {
     files: files.map((file) => pathIn(cli.root, file)),
     ref: tag === undefined ? { branch: branch ?? 'main' } : { tag },
     ...(message !== undefined && { message }),
+    ...(newBranch === true && { isNewBranch: true }),
   });
   for (const { workflow, runs, reason, jobs, host } of answers) {
     if (cli.isJson) {

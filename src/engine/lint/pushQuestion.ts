@@ -10,6 +10,10 @@ export interface PushQuestion {
   readonly ref: { readonly branch: string } | { readonly tag: string };
   /** Of the last commit. */
   readonly message?: string;
+  /** Commits in the push; GitHub takes no diff of very many. */
+  readonly commits?: number;
+  /** The host does not know the branch yet: GitLab has nothing to compare with. */
+  readonly isNewBranch?: true;
 }
 
 export interface PushAnswer {
@@ -38,7 +42,7 @@ export const answerPush = (files: WorkspaceFiles, question: PushQuestion): reado
 function answer(
   { texts, defaultBranch, findings }: WorkspaceFiles,
   { path, workflow }: WorkspaceFiles['findings']['pipelines'][number],
-  { files, ref, message }: PushQuestion,
+  { files, ref, message, commits, isNewBranch }: PushQuestion,
 ): PushAnswer {
   const { host } = workflow;
   const base = { workflow: path, host };
@@ -50,14 +54,14 @@ function answer(
       const events = [...new Set(workflow.triggers.map(({ event }) => event))].join(', ');
       return { ...base, runs: 'no', reason: `It does not start on pushes, only on ${events || 'nothing'}.` };
     }
-    const push: Push = { ref, files };
+    const push: Push = { ref, files, ...(commits !== undefined && { commits }) };
     const { runs, reason } = pushStartsWorkflow(trigger, push, host);
     return { ...base, runs, reason: sentence(reason) };
   }
   const said = message === undefined ? {} : { message };
   const { runs, reason, jobs } = askGitlab(workflow, {
     variables: 'tag' in ref ? tagVariables(ref.tag, said) : branchVariables(ref.branch, { ...said, defaultBranch }),
-    push: { files, hasDiff: !('tag' in ref) },
+    push: { files, hasDiff: !('tag' in ref) && isNewBranch === undefined },
     exists: existsIn(findings.paths),
   });
   return {

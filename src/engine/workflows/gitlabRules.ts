@@ -207,7 +207,8 @@ function compare(left: Operand, sign: string, right: Operand): Truth {
     // A variable that holds a pattern is written `/…/` inside.
     const source = right.pattern ?? /^\/(.*)\/$/.exec(right.text ?? '')?.[1];
     if (source === undefined) return 'unknown';
-    const isMatch = left.text !== null && new RegExp(source).test(left.text);
+    // A variable that is not set is matched as an empty text (GitLab's lexeme Matches).
+    const isMatch = new RegExp(source).test(left.text ?? '');
     return isMatch === isNegated ? 'false' : 'true';
   }
   return (left.text === right.text) === isNegated ? 'false' : 'true';

@@ -26,6 +26,8 @@ export class CiProblems extends Owner {
       sources.onDidChange(({ source }) => {
         if (source?.state.kind !== 'ready') return;
         this.#look(source).catch((error: unknown) => {
+          // Asked again with the next look at the list.
+          this.#shown.delete(source.folder);
           if (!isCancelled(error))
             this.#log.warn(`CI remarks of ${source.folder}: ${error instanceof Error ? error.message : String(error)}`);
         });

@@ -106,6 +106,9 @@ export class CiSource extends Owner {
     this.stop();
     this.#client = undefined;
     this.#found = undefined;
+    // What another account or repository shows is not what this one did.
+    this.#runs = [];
+    this.#jobs.clear();
     this.#set({ kind: 'idle' });
     if (wasActive) this.start();
   }
