@@ -64,6 +64,7 @@ const suites: readonly Suite[] = [
   pipeline('setups', 'setups'),
   pipeline('deploy', 'deploy'),
   pipeline('gitea', 'gitea', 'gitea'),
+  pipeline('generated', 'generated', 'flux', 'gitea'),
   pipeline('smoke', 'smokeKinds'),
   { name: 'kill', argv: ['node', 'test/faults/main.ts', 'kill', '--count', '5'], lab: ['core'], company: 'anybody' },
   pipeline('delivery', 'delivery', 'flux'),

@@ -64,7 +64,7 @@ export function jobLines(job: CiJob, now: number, detail: 'steps' | 'brief'): re
 export function runLines({ run, jobs }: RunWithJobs, now: number): readonly string[] {
   return [
     `${MARKS[run.state]} #${run.number} ${oneLine(run.title)}: ${run.state}${run.detail === '' ? '' : ` (${oneLine(run.detail)})`}`,
-    `  ${oneLine(run.workflow)}, ${run.event} of ${run.ref} at ${run.commit.slice(0, 7)}${run.actor === undefined ? '' : ` by ${run.actor}`}, ${age(run.createdAt, now)}${run.attempt > 1 ? `, attempt ${run.attempt}` : ''}`,
+    `  ${oneLine(run.workflow)}, ${run.event} of ${run.ref} at ${run.commit.slice(0, 7)}${run.actor === undefined ? '' : ` by ${run.actor}`}${run.createdAt === '' ? '' : `, ${age(run.createdAt, now)}`}${run.attempt > 1 ? `, attempt ${run.attempt}` : ''}`,
     ...(run.url === '' ? [] : [`  ${run.url}`]),
     ...jobs.flatMap((job) => jobLines(job, now, isBad(job.state) || job.state === 'running' ? 'steps' : 'brief')),
   ];

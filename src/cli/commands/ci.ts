@@ -46,7 +46,17 @@ export function addCiCommands(program: Command, context: () => CliContext): void
     .option('-w, --workflow <file>', 'only of this workflow')
     .option('--commit <sha>', 'only of this commit')
     .option('-n, --count <number>', 'how many', '15')
-    .action(async (flags: ListFlags) => list(await connect(), flags));
+    // The default command gets every word that is no command.
+    .allowExcessArguments()
+    .action(async (flags: ListFlags, { args: [word] }: Command) => {
+      if (word === undefined) return list(await connect(), flags);
+      throw new SlipwayError({
+        reason: 'usage',
+        code: 'ci.command',
+        message: `"${word}" is no command of slipway ci.`,
+        fix: 'slipway ci --help lists them.',
+      });
+    });
   ci.command('show')
     .description('A run with its jobs, the steps of those that failed, remarks, artifacts, images and environments.')
     .argument('[run]', 'number or id; default: the newest of this branch')

@@ -77,6 +77,12 @@ export function failureOf(refusal: Refusal): SlipwayError {
       `Use a token with ${scope}, of an account that may ${isWrite ? 'write to' : 'read'} ${path}.`,
     );
   }
+  if (status === 404 && isWrite && credential !== undefined)
+    return fail(
+      'ci.not-found',
+      `${host} did not find what it takes for ${what} in ${path}`,
+      `Check the names (slipway ci workflows lists what can be started; a branch or tag must have been pushed) and that the token has ${scope}.`,
+    );
   if (status === 404) {
     return credential === undefined
       ? fail(

@@ -22,7 +22,7 @@ interface Step {
   readonly if?: string;
   readonly uses?: string;
   readonly run?: string;
-  readonly with?: Readonly<Record<string, string>>;
+  readonly with?: Readonly<Record<string, string | number | boolean>>;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -34,6 +34,8 @@ export class GiteaRunner {
   #identity: Readonly<Record<string, string>> = {};
   #version = '0';
   readonly #root = mkdtempSync(join(tmpdir(), 'slipway-runner-'));
+  /** The last lines of the jobs, for a failing test. */
+  readonly said: string[] = [];
   /** Called with each line before it is sent: a test can hold the job at it. */
   onLine: (line: string) => Promise<void> = async () => {};
 
@@ -128,6 +130,7 @@ export class GiteaRunner {
         );
         const line = async (text: string) => {
           await this.onLine(text);
+          if (this.said.push(text) > 200) this.said.shift();
           await log.line(text);
         };
         const code =
@@ -165,7 +168,7 @@ export class GiteaRunner {
   async #action(step: Step, folder: string, task: Task, line: (text: string) => Promise<void>): Promise<number> {
     await line(`uses ${step.uses}`);
     if (/\/upload-artifact@/.test(step.uses ?? '')) {
-      const { name = 'artifact', path = '' } = step.with ?? {};
+      const [name, path] = [String(step.with?.name ?? 'artifact'), String(step.with?.path ?? '')];
       const files = path
         .trim()
         .split(/\s*\n\s*/)
@@ -183,10 +186,16 @@ export class GiteaRunner {
     }
     if (!/actions\/checkout@/.test(step.uses ?? '')) return 0;
     const { repository, sha, token } = task.context as Readonly<Record<string, string>>;
-    const url = new URL(`${repository}.git`, `${this.#url}/`);
-    url.username = 'runner';
-    url.password = token ?? '';
-    const script = `git init -q . && git fetch -q --tags "${url.href}" '+refs/heads/*:refs/remotes/origin/*' && git checkout -q -B "${task.context.ref_name}" ${sha}`;
+    const url = new URL(`${repository}.git`, `${this.#url}/`).href;
+    const header = `AUTHORIZATION: basic ${btoa(`runner:${token ?? ''}`)}`;
+    const branch = `refs/remotes/origin/${task.context.ref_name}`;
+    // As the action does it: the token stands in the clone's configuration while it works, and after it only when told.
+    const script = `git init -q . && git remote add origin "${url}" && git config "http.${this.#url}/.extraheader" "${header}"
+git fetch -q --tags origin '+refs/heads/*:refs/remotes/origin/*'
+if git rev-parse -q --verify "${branch}" > /dev/null; then git checkout -q -B "${task.context.ref_name}" --track "${branch}"; fi
+git checkout -q -B "${task.context.ref_name}" ${sha}
+${String(step.with?.['persist-credentials'] ?? true) === 'true' ? '' : `git config --unset-all "http.${this.#url}/.extraheader"`}
+`;
     return this.#script(script, folder, {}, task, line);
   }
 
