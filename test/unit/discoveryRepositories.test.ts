@@ -88,7 +88,11 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   recipes: {
     images: ['api docker/api.Dockerfile → acmehub/recipes [2]'],
     tags: ['api-{tag}', '{branch}-{sha}', 'api-nightly'],
-    tests: ['tests: make backend-test with postgres ldap', 'frontend: yarn run test in frontend'],
+    tests: [
+      'tests-sqlite: make backend-test with postgres ldap',
+      'tests-postgres: make backend-test with postgres ldap',
+      'frontend: yarn run test in frontend',
+    ],
     said: ['Image "frontend" is left out: it goes to acmehub/recipes', 'Image "omni" is left out'],
   },
   stats: {
@@ -110,7 +114,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   checks: {
     images: ['web docker/Dockerfile → acme/checks [3]'],
     tags: ['{tag}', '{branch}-{sha}', '{branch}'],
-    tests: ['test: python manage.py test'],
+    tests: ['sqlite', 'postgres', 'mysql'].map((db) => `test-${db}: python manage.py test`),
     said: [],
   },
   echo: {

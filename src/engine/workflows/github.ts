@@ -7,7 +7,17 @@ import { resolveExpression, resolveText, type Scope } from './expressions.ts';
 import { factsOfAction } from './githubActions.ts';
 import { hostVariables, mergedFacts } from './githubFacts.ts';
 import { callDefaults, readJobFrame, readPermissions, readTriggers, readUse } from './githubFrame.ts';
-import type { ActionUse, Fact, Job, MetadataFact, Permissions, ReadLocal, Step, Workflow } from './model.ts';
+import type {
+  ActionUse,
+  Fact,
+  Job,
+  JobService,
+  MetadataFact,
+  Permissions,
+  ReadLocal,
+  Step,
+  Workflow,
+} from './model.ts';
 import { scriptPlace } from './places.ts';
 import { readScript } from './shell.ts';
 import { literal, literalOf, unknown, type Value } from './values.ts';
@@ -62,6 +72,7 @@ interface JobState {
   readonly inputs: ReadonlyMap<string, Value>;
   readonly outputs: Map<string, ReadonlyMap<string, Value>>;
   readonly folder: string;
+  readonly services: readonly JobService[];
   readonly steps: Step[];
   readonly depth: number;
 }
@@ -123,10 +134,12 @@ class Reader {
         inputs: source.inputs,
         outputs: new Map(),
         folder: '.',
+        services: [],
         steps: [],
         depth: source.depth,
       };
       const scope = this.#scope(state, source.prefix);
+      const services = servicesIn(frame.services, scope);
       if (called !== undefined) {
         this.#called(called, node, source, scope, name);
         continue;
@@ -136,7 +149,7 @@ class Reader {
       const folder =
         node.at('defaults', 'run', 'working-directory')?.text() ??
         source.root.at('defaults', 'run', 'working-directory')?.text();
-      this.#steps(node.get('steps')?.items() ?? [], { ...state, folder: folder ?? '.' }, source.prefix);
+      this.#steps(node.get('steps')?.items() ?? [], { ...state, folder: folder ?? '.', services }, source.prefix);
       if (steps.length === 0) steps.push(...state.steps);
       for (const { key, value } of node.get('outputs')?.entries() ?? [])
         outputs.set(key, resolveText(value.text() ?? '', scope));
@@ -151,6 +164,7 @@ class Reader {
     this.jobs.push({
       ...frame,
       id: name,
+      services: servicesIn(frame.services, first),
       needs: frame.needs.map((need) => `${source.prefix}${need}`),
       steps,
       ...(environment !== undefined &&
@@ -380,7 +394,9 @@ class Reader {
       const place = scriptPlace(run, state.text, command.line);
       this.facts.push(
         ...factsOfCommand({ ...command, folder: fixed }, { ...common, place }, literals).map((fact) =>
-          this.#withMetadata(fact),
+          fact.kind === 'test' && state.matrix.size > 0
+            ? { ...fact, matrix: state.matrix, services: state.services }
+            : this.#withMetadata(fact),
         ),
       );
     }
@@ -406,3 +422,10 @@ const literalEntries = (env: ReadonlyMap<string, Value>): Readonly<Record<string
       return text === undefined ? [] : [[key, text] as const];
     }),
   );
+
+/** With the images as they are there: `postgres:${{ matrix.postgres }}`. */
+const servicesIn = (services: readonly JobService[], scope: Scope): readonly JobService[] =>
+  services.map((service) => {
+    const text = literalOf(service.image);
+    return text === undefined ? service : { ...service, image: resolveText(text, scope) };
+  });

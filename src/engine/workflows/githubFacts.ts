@@ -23,6 +23,8 @@ export function hostVariables(repository: string | undefined): readonly (readonl
   ];
 }
 
+const REPORT_FLAG = /^-.*(junit|report|output|cov|log|html|xml)/i;
+
 /** Facts that a matrix repeats are one; builds that differ in platform only are one build for all of them. */
 export function mergedFacts(facts: readonly Fact[]): readonly Fact[] {
   const found = new Map<string, Fact>();
@@ -35,9 +37,9 @@ export function mergedFacts(facts: readonly Fact[]): readonly Fact[] {
       matrix: _matrix,
       ...identity
     } = { platforms: [], cacheFrom: [], cacheTo: [], matrix: undefined, ...rest };
-    // Tests that a matrix runs with other flags (a report's name, a race detector) are the same tests.
+    // Tests that a matrix runs with another report, or with another tool that is installed before, are the same tests.
     const key = JSON.stringify(
-      fact.kind === 'test' ? { ...identity, env: {}, run: fact.run.filter((word) => !word.startsWith('-')) } : identity,
+      fact.kind === 'test' ? { ...identity, run: fact.run.filter((word) => !REPORT_FLAG.test(word)) } : identity,
     );
     const before = found.get(key);
     if (before === undefined) found.set(key, fact);

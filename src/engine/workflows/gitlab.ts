@@ -8,7 +8,7 @@ import type { Fact, Job, JobService, ReadLocal, Trigger, Workflow } from './mode
 import { scriptPlace } from './places.ts';
 import { severitiesFrom } from './scanCommands.ts';
 import { readScript } from './shell.ts';
-import { literal, literalOf, unknown, type Value } from './values.ts';
+import { literalOf, unknown, type Value } from './values.ts';
 
 export interface GitlabOptions {
   /** `group/project`, when known. */
@@ -200,7 +200,7 @@ class Reader {
       variables: this.#variables(entry),
       ...(junit.length > 0 && { junit }),
       ...(container !== undefined && image !== undefined && { container: { image, place: container.place } }),
-      services: this.#services(entry),
+      services: this.#services(entry, scope),
       steps: [],
       matrix,
       ...(environment !== undefined &&
@@ -276,7 +276,7 @@ class Reader {
       .slice(0, 64);
   }
 
-  #services(entry: GitlabEntry): readonly JobService[] {
+  #services(entry: GitlabEntry, resolved: ReadonlyMap<string, Value>): readonly JobService[] {
     const variables = this.#variables(entry);
     return (this.#defaulted(entry, 'services')?.items() ?? []).flatMap((item): JobService[] => {
       const image = item.text() ?? item.string('name');
@@ -297,7 +297,7 @@ class Reader {
       return [
         {
           name: item.string('alias') ?? base,
-          image: literal(image),
+          image: expand(image, resolved),
           env: Object.fromEntries([...own, ...more]),
           ports: [],
           place: item.place,
@@ -345,7 +345,7 @@ class Reader {
     }
     const result = readScript(lines.map((line) => line.text).join('\n'), variables, (source) => unknown(source));
     const env = Object.fromEntries(
-      [...this.#variables(entry)].flatMap(([key]) => {
+      [...this.#variables(entry), ...combination].flatMap(([key]) => {
         const text = literalOf(variables.get(key));
         return text === undefined ? [] : [[key, text] as const];
       }),
@@ -362,7 +362,11 @@ class Reader {
         place,
         ...(condition !== undefined && { condition }),
       };
-      for (const fact of factsOfCommand(command, common, env)) {
+      for (const plain of factsOfCommand(command, common, env)) {
+        const fact =
+          plain.kind === 'test' && combination.size > 0
+            ? { ...plain, matrix: combination, services: this.#services(entry, variables) }
+            : plain;
         const key = JSON.stringify({ ...fact, order: 0 });
         if (this.#known.has(key)) continue;
         this.#known.add(key);

@@ -233,6 +233,9 @@ export interface TestFact extends FactBase {
   /** From the root; undefined when it cannot be told. */
   readonly folder?: string;
   readonly env: Readonly<Record<string, string>>;
+  /** The combination of the matrix it runs in, and the job's services as they are there. */
+  readonly matrix?: ReadonlyMap<string, unknown>;
+  readonly services?: readonly JobService[];
 }
 
 export type Fact =

@@ -15,6 +15,7 @@ export function makeDraft(findings: Findings): Draft {
   const environments = draftEnvironments(findings, images, notes, left);
   const tags = draftTags(findings, images, notes);
   const test = draftTests(findings, notes);
+  left.push(...findings.pipelines.flatMap(({ cut }) => cut));
   const scan = draftScan(findings, notes);
   const config: Config = {
     version: 1,

@@ -162,6 +162,8 @@ export interface PipelineFinding {
   };
   readonly deploys: readonly DeployFinding[];
   readonly tests: readonly TestFinding[];
+  /** Tests of a matrix beyond those that are taken. */
+  readonly cut: PipelineFinding['left'];
   /** What slipway.yaml has no words for, and why. */
   readonly left: readonly { readonly what: string; readonly why: string; readonly place: Place }[];
 }

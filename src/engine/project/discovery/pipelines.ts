@@ -22,6 +22,7 @@ import type {
   ServiceFinding,
   TestFinding,
 } from './findings.ts';
+import { cappedTests, combinationOf } from './matrixTests.ts';
 import { asName, environmentOfPath, isRepository, knownEnvironment, resolveFrom } from './paths.ts';
 import { withServiceAddresses } from './serviceAddresses.ts';
 
@@ -152,6 +153,7 @@ class Translator {
       if (diagnostic.code === 'workflow.unresolved')
         this.#left.push({ what: 'A part of the workflow', why: diagnostic.message, place: diagnostic.place });
     }
+    const cut: PipelineFinding['left'][number][] = [];
     return {
       path: this.#path,
       workflow: this.#workflow,
@@ -164,7 +166,14 @@ class Translator {
         },
       }),
       deploys: this.#workflow.facts.flatMap((fact) => (fact.kind === 'deploy' ? (this.#deploy(fact) ?? []) : [])),
-      tests: this.#workflow.facts.flatMap((fact) => (fact.kind === 'test' ? (this.#test(fact) ?? []) : [])),
+      tests: cappedTests(
+        this.#workflow.facts.flatMap((fact) => {
+          const test = fact.kind === 'test' ? this.#test(fact) : undefined;
+          return fact.kind === 'test' && test !== undefined ? [[fact, test] as const] : [];
+        }),
+        cut,
+      ),
+      cut,
       left: this.#left,
     };
   }
@@ -315,8 +324,7 @@ class Translator {
       return undefined;
     }
     const junit = this.#junit(fact);
-    const combinations = this.#job(fact.job)?.matrix.length ?? 1;
-    const services = (this.#job(fact.job)?.services ?? []).flatMap((service): ServiceFinding[] => {
+    const services = (fact.services ?? this.#job(fact.job)?.services ?? []).flatMap((service): ServiceFinding[] => {
       const image = literalOf(service.image);
       // Docker in Docker is for building; all else is there for the tests.
       if (image === undefined || /(^|\/)docker(:|$)/.test(image)) return [];
@@ -331,16 +339,17 @@ class Translator {
         },
       ];
     });
+    const { name, why, certainty } = combinationOf(fact, this.#workflow);
     return {
       ...(junit.length > 0 && { junit }),
-      name: asName(fact.job.split(' / ').at(-1) ?? fact.job),
+      name,
       folder,
       run: [first, ...rest],
       env: withServiceAddresses(fact.env, services),
       services,
       place: fact.place,
-      why: `the CI job "${fact.job}" runs it${combinations > 1 ? `, in ${combinations} combinations of its matrix; this is the first` : ''}`,
-      certainty: 'read',
+      why,
+      certainty,
     };
   }
 
@@ -349,7 +358,8 @@ class Translator {
     const job = this.#job(fact.job);
     const reports = job?.junit ?? job?.steps.flatMap(junitOfStep) ?? [];
     const others = this.#workflow.facts.filter((other) => other.kind === 'test' && other.job === fact.job);
-    if (others.length === 1) return reports;
+    // A matrix repeats one command.
+    if (new Set(others.map(({ place }) => JSON.stringify(place))).size === 1) return reports;
     const text = fact.run.join(' ');
     return reports.filter((report) => text.includes(posix.basename(report)));
   }
