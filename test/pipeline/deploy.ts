@@ -13,6 +13,7 @@ import { podTemplateOf } from '../../src/engine/deploy/objects.ts';
 import type { ObjectRef } from '../../src/engine/events/index.ts';
 import { Secrets } from '../../src/engine/events/secrets.ts';
 import { SlipwayError } from '../../src/engine/problems/index.ts';
+import { findEverything } from '../../src/engine/project/index.ts';
 import type { DeployConfig, EnvironmentConfig } from '../../src/engine/project/model.ts';
 import { deployAccess } from '../../src/engine/run/clusterAccess.ts';
 import { createSystem, type System } from '../../src/engine/system/index.ts';
@@ -185,6 +186,51 @@ test('helm: a values key that no template uses is an error before anything is wr
     'helm.image-unused',
   );
   assert.match(error.message, /`sidecar` of image web has no effect/);
+});
+
+test('helm: an image that the chart puts together from several values is found by reading and set by rendering', async () => {
+  const root = join(work, 'composed');
+  const [host = '', ...path] = repository.split('/');
+  const container = (name: string, image: string) => `        - name: ${name}\n          image: ${image}\n`;
+  const files: Readonly<Record<string, string>> = {
+    'Chart.yaml': 'apiVersion: v2\nname: composed\nversion: 1.0.0\nappVersion: "0.9"\n',
+    'values.yaml': `global: { registry: ${host} }
+web: { image: { repository: ${path.join('/')}, tag: "" }, sha: "" }
+side: { image: { repository: pause, tag: "3" } }
+`,
+    'templates/_helpers.tpl': `{{- define "composed.image" -}}
+{{- $tag := .Values.web.image.tag | default .Chart.AppVersion -}}
+{{- if .Values.web.sha -}}
+{{- printf "%s/%s:%s@%s" .Values.global.registry .Values.web.image.repository $tag .Values.web.sha -}}
+{{- else -}}
+{{- printf "%s/%s:%s" .Values.global.registry .Values.web.image.repository $tag -}}
+{{- end -}}
+{{- end -}}
+`,
+    'templates/web.yaml': `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web }
+spec:
+  selector: { matchLabels: { app: web } }
+  template:
+    metadata: { labels: { app: web } }
+    spec:
+      containers:
+${container('web', '{{ include "composed.image" . | quote }}')}${container('side', '"{{ .Values.global.registry }}/{{ .Values.side.image.repository }}:{{ .Values.side.image.tag }}"')}`,
+  };
+  for (const [file, text] of Object.entries(files)) {
+    mkdirSync(join(root, file, '..'), { recursive: true });
+    writeFileSync(join(root, file), text);
+  }
+  const found = (await findEverything(system, root)).charts[0]?.images ?? [];
+  const key = found.find((each) => each.repository === repository)?.key ?? '';
+  assert.equal(key, '{global.registry}/{web.image.repository}:{web.image.tag}@{web.sha}');
+  const deploy: DeployConfig = { ...helm({}, key), chart: root, kind: 'helm', set: {} } as DeployConfig;
+  const { objects } = await deployer('deploy-helm', deploy, '1.1.0').render(signal);
+  assert.deepEqual(
+    listOf(podTemplateOf(objects[0]?.object as KubeObject)?.spec.containers).map(({ image }) => image),
+    [`${repository}:1.1.0@${digests['1.1.0']}`, `${host}/pause:3`],
+  );
 });
 
 test("helm: another tool's objects are refused, with the way that lasts", async () => {

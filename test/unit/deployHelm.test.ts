@@ -126,6 +126,47 @@ describe('values', () => {
     expect(overridesOf({ ...request, pinning: 'digest' })).toEqual({ api: { image: values } });
   });
 
+  test.each<[string, object, object]>([
+    // A registry and folder that fit stay: other images are put together with them.
+    ['{global.registry}/{name}:{tag}', { global: { registry: 'ghcr.io/acme' } }, { name: 'api', tag: '1.2@sha256:ab' }],
+    [
+      '{global.registry}/{name}:{tag}',
+      { global: { registry: 'quay.io' } },
+      { global: { registry: 'ghcr.io' }, name: 'acme/api', tag: '1.2@sha256:ab' },
+    ],
+    ['{r}/{org}/{name}:{tag}', {}, { r: 'ghcr.io', org: 'acme', name: 'api', tag: '1.2@sha256:ab' }],
+    ['ghcr.io/{name}:{tag}@{sha}', {}, { name: 'acme/api', tag: '1.2', sha: 'sha256:ab' }],
+    ['{repo}@{sha}', {}, { repo: 'ghcr.io/acme/api', sha: 'sha256:ab' }],
+    ['{host}{name}:{tag}', { host: 'ghcr.io/' }, { name: '/acme/api', tag: '1.2@sha256:ab' }],
+  ])('an image put together by %s over %j', (key, known, values) => {
+    const request = { known: known as Record<string, unknown>, set: {}, keys: { api: key }, images: [image] };
+    expect(overridesOf({ ...request, pinning: 'digest' })).toEqual(values);
+  });
+
+  test('one tag of several images holds no digest, and only one tag', () => {
+    const other = { ...image, name: 'web', repository: 'ghcr.io/acme/web', digest: 'sha256:cd' };
+    const of = (tag: string) =>
+      overridesOf({
+        known: {},
+        set: {},
+        keys: {
+          api: '{images.repository}/{api.name}:{images.tag}',
+          web: '{images.repository}/{web.name}:{images.tag}',
+        },
+        images: [image, { ...other, tag }],
+        pinning: 'digest',
+      });
+    expect(of('1.2')).toMatchObject({ images: { repository: 'ghcr.io', tag: '1.2' }, api: { name: 'acme/api' } });
+    expect(() => of('1.3')).toThrow(expect.objectContaining({ code: 'helm.shared-tag' }));
+  });
+
+  test("a chart's own text that does not fit the repository, and keys that are none", () => {
+    for (const key of ['quay.io/{name}:{tag}', '{name}', '{name}:{tag']) {
+      const request = { known: {}, set: {}, keys: { api: key }, images: [image], pinning: 'digest' as const };
+      expect(() => overridesOf(request)).toThrow(expect.objectContaining({ code: 'helm.image-keys' }));
+    }
+  });
+
   test('without pinning no digest is left anywhere, not even one of the values file', () => {
     const known = { image: { repository: '', tag: '', digest: 'sha256:old' } };
     const values = overridesOf({ known, set: {}, keys: { api: 'image' }, images: [image], pinning: 'tag' });

@@ -56,9 +56,10 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
       'frontend: go test ./... in src/frontend',
     ],
     environments: [
+      'dev helm adservice cartservice currencyservice frontend productcatalogservice shippingservice',
       'kubernetes-manifests kustomize adservice cartservice currencyservice frontend productcatalogservice shippingservice',
       'kustomize kustomize adservice cartservice currencyservice frontend productcatalogservice shippingservice',
-      'dev manifests adservice currencyservice frontend productcatalogservice shippingservice cartservice',
+      'dev-manifests manifests adservice currencyservice frontend productcatalogservice shippingservice cartservice',
     ],
     said: [
       'Image of src/cartservice/src/Dockerfile.debug is left out',

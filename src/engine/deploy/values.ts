@@ -3,6 +3,7 @@
 
 import { type Fields, isFields } from '../cluster/index.ts';
 import { SlipwayError } from '../problems/index.ts';
+import { isImageKeys, parseImageKeys } from '../project/imageKeys.ts';
 import { type ImageToDeploy, referenceOf } from './images.ts';
 
 /** How the digest reaches the chart. `tag` leaves it out, for charts that put the tag where `@` may not stand. */
@@ -115,12 +116,24 @@ export interface ValuesRequest {
 /** The values document that goes on top of the person's own files. */
 export function overridesOf(request: ValuesRequest): Fields {
   let values: Fields = {};
+  const tagKeys = request.images.flatMap(({ name }) => {
+    const keys = parseImageKeys(request.keys[name] ?? '');
+    return typeof keys === 'string' || keys.tag === undefined ? [] : [keys.tag];
+  });
   for (const [path, text] of Object.entries(request.set)) {
     values = setValue(values, parseValuePath(path), typedValue(text), request.known);
   }
   for (const image of request.images) {
     const key = request.keys[image.name];
     if (key === undefined) continue;
+    if (isImageKeys(key)) {
+      for (const [each, value] of Object.entries(composedOf(key, image, request, tagKeys))) {
+        const before = getIn(values, parseValuePath(each));
+        if (before !== undefined && before !== value && tagKeys.includes(each)) throw sharedTag(each, image);
+        values = setValue(values, parseValuePath(each), value, request.known);
+      }
+      continue;
+    }
     const path = parseValuePath(key);
     const known = getIn(request.known, path);
     if (!isFields(known)) {
@@ -134,6 +147,69 @@ export function overridesOf(request: ValuesRequest): Fields {
   }
   return values;
 }
+
+/**
+ * What goes into each value of an image that a chart puts together. A registry or folder that the values name already and that
+ * fits stays as it is: other images of the chart may be put together with it. Throws SlipwayError `config` where the chart's
+ * own text does not fit the repository.
+ */
+function composedOf(
+  text: string,
+  image: ImageToDeploy,
+  { known, pinning }: ValuesRequest,
+  tagKeys: readonly string[],
+): Record<string, string> {
+  const keys = parseImageKeys(text);
+  const wrong = (message: string): SlipwayError =>
+    new SlipwayError({
+      reason: 'config',
+      code: 'helm.image-keys',
+      message,
+      fix: `Correct \`deploy.helm.images.${image.name}\`, or the repository of the image.`,
+    });
+  if (typeof keys === 'string') throw wrong(`${keys}.`);
+  const out: Record<string, string> = {};
+  let rest = image.repository;
+  const later = [...keys.repository];
+  for (let part = later.shift(); part !== undefined; part = later.shift()) {
+    if ('text' in part) {
+      if (!rest.startsWith(part.text))
+        throw wrong(`The chart writes "${part.text}" into ${text}, which does not fit ${image.repository}.`);
+      rest = rest.slice(part.text.length);
+      continue;
+    }
+    const following = later.filter((each) => 'key' in each).length;
+    const before = getIn(known, parseValuePath(part.key));
+    const there = typeof before === 'string' ? before.replace(/\/$/, '') : '';
+    if (following === 0) {
+      const end = later[0] !== undefined && 'text' in later[0] ? rest.length - later[0].text.length : rest.length;
+      out[part.key] = rest.slice(0, end);
+      rest = rest.slice(end);
+    } else if (there !== '' && rest.startsWith(`${there}/`)) rest = rest.slice(there.length);
+    else {
+      const parts = rest.split('/');
+      const count = out[part.key] === undefined && part === keys.repository[0] ? 1 : parts.length - following;
+      out[part.key] = parts.slice(0, count).join('/');
+      rest = rest.slice((out[part.key] ?? '').length);
+    }
+  }
+  const { tag, digest } = keys;
+  const pinned = pinning === 'digest' ? image.digest : undefined;
+  // One tag for several images cannot hold the digest of each.
+  const isShared = tagKeys.filter((key) => key === tag).length > 1;
+  const isPinnedByTag = digest === undefined && pinned !== undefined && !isShared;
+  if (tag !== undefined) out[tag] = isPinnedByTag ? `${image.tag}@${pinned}` : image.tag;
+  if (digest !== undefined) out[digest] = pinned ?? '';
+  return out;
+}
+
+const sharedTag = (key: string, image: ImageToDeploy): SlipwayError =>
+  new SlipwayError({
+    reason: 'config',
+    code: 'helm.shared-tag',
+    message: `The chart has one tag (${key}) for several images, and ${image.name} has another one than those before it.`,
+    fix: 'Give the images of this environment the same tag, without {image} in it.',
+  });
 
 const withoutDigest = ({ digest: _, ...image }: ImageToDeploy): ImageToDeploy => image;
 

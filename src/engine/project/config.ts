@@ -1,6 +1,7 @@
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import type { Diagnostic, Place } from '../problems/index.ts';
 import { type PlacedYaml, readYaml } from '../yaml/index.ts';
+import { isImageKeys, parseImageKeys } from './imageKeys.ts';
 import { cellEnv, cellName, cellsOf, fill } from './matrix.ts';
 import type {
   DeployConfig,
@@ -292,7 +293,12 @@ class ConfigReader {
     const list = (value: string | readonly string[] | undefined) =>
       typeof value === 'string' ? [value] : (value ?? []);
     if (helm !== undefined) {
-      for (const key of Object.keys(helm.images ?? {})) this.#checkImage(key, all, [...path, 'helm', 'images', key]);
+      for (const [key, keys] of Object.entries(helm.images ?? {})) {
+        const at = [...path, 'helm', 'images', key];
+        this.#checkImage(key, all, at);
+        const read = isImageKeys(keys) ? parseImageKeys(keys) : undefined;
+        if (typeof read === 'string') this.#report('config.image-keys', `${read}.`, at, 'Correct the values keys.');
+      }
       return {
         kind: 'helm',
         chart: /^(oci|https?):\/\//.test(helm.chart) ? helm.chart : this.#path(helm.chart),

@@ -11,6 +11,7 @@ import {
   readPrintedBake,
 } from './discovery/bakeFile.ts';
 import { isChartFile, readChart } from './discovery/chart.ts';
+import type { ChartText } from './discovery/chartTemplates.ts';
 import { isComposeFile, readCompose } from './discovery/compose.ts';
 import { isDockerfile, readDockerfile } from './discovery/dockerfile.ts';
 import { makeDraft } from './discovery/draft.ts';
@@ -41,6 +42,7 @@ import type { Project } from './model.ts';
 /** Larger YAML files are generated; nobody writes a deployment in a megabyte. */
 const LARGEST_BYTES = 1_000_000;
 const MOST_YAML_FILES = 3_000;
+const MOST_TEMPLATES = 200;
 /** Files that workflows take in, which take in others. */
 const MOST_NESTED = 8;
 /** Files read at the same time. */
@@ -285,7 +287,18 @@ class Finder {
       values === undefined ? undefined : { text: values, file: this.#absolute(valuesPath) },
       this.#paths,
       (each) => this.#absolute(each),
+      await this.#templates(folderOf(path)),
     );
+  }
+
+  async #templates(chart: RelativePath): Promise<readonly ChartText[]> {
+    const texts: ChartText[] = [];
+    const isTemplate = (path: RelativePath) => isBelow(path, posix.join(chart, 'templates')) && /\.(ya?ml|tpl)$/.test(path);
+    for (const path of this.#paths.filter(isTemplate).slice(0, MOST_TEMPLATES)) {
+      const text = await this.#read(path);
+      if (text !== undefined) texts.push({ path, text, file: this.#absolute(path) });
+    }
+    return texts;
   }
 
   async #objects(chartFolders: readonly RelativePath[]): Promise<readonly ObjectFinding[]> {

@@ -114,15 +114,20 @@ async function placesOf(
     });
   }
   const charts = findings.charts.flatMap((chart) =>
-    chart.images
-      .filter((each) => each.repository === repository)
-      .map(({ key, shape }) => ({
-        kind: 'values' as const,
-        file: chart.folder === '.' ? 'values.yaml' : `${chart.folder}/values.yaml`,
-        repository,
-        key,
-        shape,
-      })),
+    chart.images.flatMap(({ key, shape, ...each }) =>
+      // A marker stands behind one value.
+      each.repository !== repository || shape === 'composed'
+        ? []
+        : [
+            {
+              kind: 'values' as const,
+              file: chart.folder === '.' ? 'values.yaml' : `${chart.folder}/values.yaml`,
+              repository,
+              key,
+              shape,
+            },
+          ],
+    ),
   );
   if (charts.length > 0) return charts;
   const files = new Set(

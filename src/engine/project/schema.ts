@@ -243,7 +243,9 @@ const helm = v.strictObject({
   images: v.optional(
     v.pipe(
       v.record(v.string(), text),
-      v.description('Image name → values key that carries it, for example api: api.image.'),
+      v.description(
+        'Image name → values key that carries it, for example api: api.image; or the keys that the chart puts it together from: api: "{global.registry}/{api.repository}:{api.tag}".',
+      ),
     ),
   ),
   historyMax: v.optional(

@@ -7,6 +7,8 @@ import type { ChartFinding, DeployFinding, Findings, ObjectFinding, RelativePath
 import { ImageUse, mismatch } from './imageUse.ts';
 import { asName, environmentOfPath, isBelow, knownEnvironment, repositoryOf, resolveFrom } from './paths.ts';
 
+const MOST_UNMAPPED = 5;
+
 type Environments = NonNullable<Config['environments']>;
 type Environment = Environments[string];
 
@@ -242,8 +244,16 @@ class Drafter {
     );
   }
 
+  /** Templates whose image no value carries: it may be one of this project that a deploy could not set. */
+  #leaveUnmapped(chart: ChartFinding): void {
+    for (const { written, why, place } of chart.unmapped.slice(0, MOST_UNMAPPED))
+      this.#left.push({ what: `The image ${written.replace(/^["']|["']$/g, '')} of chart ${chart.name}`, why, place });
+  }
+
   #chart(chart: ChartFinding): readonly Candidate[] {
     const { images, notes } = this.#use.chartImages(chart);
+    if (!chart.isLibrary && this.#isWanted(chart.folder) && Object.keys(images).length < this.#images.length)
+      this.#leaveUnmapped(chart);
     if (chart.isLibrary || Object.keys(images).length === 0 || !this.#isWanted(chart.folder)) return [];
     if (this.#leaveOwned(`Chart ${chart.folder}`, chart.folder)) return [];
     const deploys = this.#deploys.filter((deploy) => deploy.tool === 'helm' && deploy.path === chart.folder);

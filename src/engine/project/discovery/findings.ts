@@ -72,6 +72,8 @@ export interface ChartFinding {
   readonly place: Place;
   /** Where images are in values.yaml. */
   readonly images: readonly ValuesImage[];
+  /** Images of templates that no value carries, or none that could be told. */
+  readonly unmapped: readonly { readonly written: string; readonly why: string; readonly place: Place }[];
   /** Values files by environment; those in the chart's folder or beside it. */
   readonly values: readonly { readonly environment: string; readonly path: RelativePath; readonly place: Place }[];
 }
@@ -81,7 +83,8 @@ export interface ValuesImage {
   readonly key: string;
   readonly repository: string;
   readonly tag?: string;
-  readonly shape: 'map' | 'text';
+  /** `composed`: the key is several, as the templates put them together; see `imageKeys`. */
+  readonly shape: 'map' | 'text' | 'composed';
   readonly place: Place;
 }
 

@@ -21,7 +21,7 @@ export class ImageUse {
       free.delete(value);
       images[image.name] = value.key;
       notes.push({
-        text: `${value.key} in values.yaml carries ${value.repository}, taken as image "${image.name}"`,
+        text: `${value.shape === 'composed' ? `the templates put the image together from ${value.key}, which` : `${value.key} in values.yaml`} carries ${value.repository}, taken as image "${image.name}"`,
         place: value.place,
         certainty,
         ...(certainty === 'guess' && {
