@@ -293,7 +293,8 @@ class Finder {
 
   async #templates(chart: RelativePath): Promise<readonly ChartText[]> {
     const texts: ChartText[] = [];
-    const isTemplate = (path: RelativePath) => isBelow(path, posix.join(chart, 'templates')) && /\.(ya?ml|tpl)$/.test(path);
+    const isTemplate = (path: RelativePath) =>
+      isBelow(path, posix.join(chart, 'templates')) && /\.(ya?ml|tpl)$/.test(path);
     for (const path of this.#paths.filter(isTemplate).slice(0, MOST_TEMPLATES)) {
       const text = await this.#read(path);
       if (text !== undefined) texts.push({ path, text, file: this.#absolute(path) });
