@@ -78,8 +78,8 @@ export function addOperationCommands(program: Command, context: () => CliContext
           cli.exitWith(await operations.terminal(placeOf(flags), request, terminal, cli.signal));
         } finally {
           if (isTty) stdin.setRawMode(false);
-          // Otherwise the program would wait for input that nobody reads.
-          stdin.unref();
+          // Otherwise the program would wait for input that nobody reads. A file has nothing to let go of.
+          (stdin as Partial<typeof stdin>).unref?.();
         }
       },
     );

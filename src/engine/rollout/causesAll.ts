@@ -8,6 +8,7 @@ import { imageFindings } from './causesImage.ts';
 import { probeFindings } from './causesProbe.ts';
 import { schedulingFindings } from './causesScheduling.ts';
 import { startFindings } from './causesStart.ts';
+import { withChanges } from './changedSince.ts';
 
 /** Findings for the workload, worst first within each detector. */
 export function findCauses(scene: Scene, containers: readonly ContainerScene[]): readonly Finding[] {
@@ -22,5 +23,10 @@ export function findCauses(scene: Scene, containers: readonly ContainerScene[]):
     );
   }
   findings.push(...probeFindings(scene, containers));
-  return findings;
+  return findings.map((finding) => {
+    const container = containers.find(
+      ({ pod, name }) => pod.metadata.uid === finding.pod && name === finding.container,
+    );
+    return container === undefined ? finding : withChanges(scene, container, finding);
+  });
 }

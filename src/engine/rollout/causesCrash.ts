@@ -267,7 +267,7 @@ function words(
   return {
     code: 'crash',
     message: `Container ${container.name} failed ${times} with ${exitMeaning(last.code)}${quote}`,
-    fix: 'Read the log lines in the evidence; compare environment and image with the last good version.',
+    fix: 'Read the log lines in the evidence.',
     evidence,
   };
 }
