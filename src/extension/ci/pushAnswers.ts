@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import type { System } from '../../engine/system/index.ts';
 import { Emitter, Owner } from '../events.ts';
 import type { EngineLoader } from '../run/engineLoader.ts';
+import { lensTitle } from '../words.ts';
 
 type Editor = Awaited<ReturnType<Awaited<ReturnType<EngineLoader['module']>>['loadWorkflowEditor']>>;
 type Check = Awaited<ReturnType<Editor['checkWorkflows']>>;
@@ -76,7 +77,7 @@ export class PushAnswers extends Owner implements vscode.CodeLensProvider, vscod
     const { answer, question } = found;
     return [
       new vscode.CodeLens(rangeOf(answer, document), {
-        title: words(answer, refOf(question)),
+        title: lensTitle(words(answer, refOf(question))),
         tooltip: vscode.l10n.t('Ask for another branch, tag or files'),
         command: 'slipway.ci.askPush',
         arguments: [{ root: rootOfWorkflow(document.uri.fsPath) }],

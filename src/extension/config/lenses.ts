@@ -1,6 +1,6 @@
 import * as vscode from 'vscode';
 import { Owner } from '../events.ts';
-import { age, conditionOf } from '../words.ts';
+import { age, conditionOf, lensTitle } from '../words.ts';
 import type { Root, Workspace } from '../workspace.ts';
 import { type ConfigDocuments, toRange } from './documents.ts';
 import { imageFacts, imageLine } from './runFacts.ts';
@@ -123,4 +123,4 @@ export function imageLenses(root: Root, image: string, range: vscode.Range, now:
 }
 
 const lens = (range: vscode.Range, title: string, tooltip: string, command: string, argument: unknown) =>
-  new vscode.CodeLens(range, { title, tooltip, command, arguments: [argument] });
+  new vscode.CodeLens(range, { title: lensTitle(title), tooltip, command, arguments: [argument] });

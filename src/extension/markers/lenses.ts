@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { LinkedMarker, MarkerState, UpdaterTarget } from '../../engine/markers/index.ts';
 import { Owner } from '../events.ts';
+import { lensTitle } from '../words.ts';
 import { type GitOpsModel, isOfInterest } from './model.ts';
 import type { Repository } from './repository.ts';
 import type { MarkerTarget, PolicyTarget, UpdaterCommandTarget } from './targets.ts';
@@ -70,10 +71,13 @@ function markerLenses(
   const range = new vscode.Range(at, document.positionAt(linked.marker.value.end));
   const target: MarkerTarget = { uri: document.uri.toString(), address: markers.addressOf(linked.marker) };
   const lens = (command: string, title: string, tooltip: string): vscode.CodeLens =>
-    new vscode.CodeLens(range, { command, title, tooltip, arguments: [target] });
+    new vscode.CodeLens(range, { command, title: lensTitle(title), tooltip, arguments: [target] });
   if (!repository.isReady && state.kind === 'no-policy') {
     return [
-      new vscode.CodeLens(range, { command: '', title: '$(loading~spin) reading the policies of this repository' }),
+      new vscode.CodeLens(range, {
+        command: '',
+        title: lensTitle('$(loading~spin) reading the policies of this repository'),
+      }),
     ];
   }
   const title = markerTitle(markers, linked, state, now);
@@ -117,7 +121,7 @@ function objectLenses(repository: Repository, file: string, now: number): vscode
       return [
         new vscode.CodeLens(range, {
           command: 'slipway.fetchTags',
-          title: `${words} · Fetch tags`,
+          title: lensTitle(`${words} · Fetch tags`),
           tooltip: `Ask the registry for the tags of ${object.image}`,
           arguments: [argument],
         }),
@@ -132,7 +136,7 @@ function objectLenses(repository: Repository, file: string, now: number): vscode
     const lenses = [
       new vscode.CodeLens(range, {
         command: 'slipway.explainTag',
-        title: policyWords(state, now),
+        title: lensTitle(policyWords(state, now)),
         arguments: [target],
       }),
     ];
@@ -163,7 +167,12 @@ function updaterLenses(repository: Repository, target: UpdaterTarget, now: numbe
     alias: image.alias,
   };
   const lens = (command: string, title: string, tooltip?: string): vscode.CodeLens =>
-    new vscode.CodeLens(range, { command, title, ...(tooltip !== undefined && { tooltip }), arguments: [argument] });
+    new vscode.CodeLens(range, {
+      command,
+      title: lensTitle(title),
+      ...(tooltip !== undefined && { tooltip }),
+      arguments: [argument],
+    });
   const list = tags.of(image.image);
   const here = current?.tag ?? 'no tag in Git';
   if (list === undefined) {

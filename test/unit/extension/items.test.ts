@@ -3,7 +3,7 @@ import type { RunView } from '../../../src/engine/main.ts';
 import { project } from '../../../src/engine/run/projection.ts';
 import { runItem } from '../../../src/extension/runs/runItems.ts';
 import { environmentItem, stepItem } from '../../../src/extension/views/pipelineItems.ts';
-import { age, causeOf, conditionOf, duration, firstSentence } from '../../../src/extension/words.ts';
+import { age, causeOf, conditionOf, duration, firstSentence, lensTitle } from '../../../src/extension/words.ts';
 import {
   gatedRun,
   rolledBackRun,
@@ -48,6 +48,14 @@ describe('words', () => {
       'registry.example/api:1.4.2 does not exist',
     );
   });
+});
+
+it.each([
+  ['$(package) Build & scan api', '$(package)\u00a0Build & scan api'],
+  ['$(loading~spin) reading', '$(loading~spin)\u00a0reading'],
+  ['succeeded · 5 min ago', 'succeeded · 5 min ago'],
+])('a lens keeps the space behind its icon: %s', (title, shown) => {
+  expect(lensTitle(title)).toBe(shown);
 });
 
 describe('environment row', () => {
