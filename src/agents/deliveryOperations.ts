@@ -231,6 +231,15 @@ export const argocdSync = operation({
   }),
   output: applicationView,
   confirmation: async ({ environment, application: name, revision, prune }, context) => {
+    const known = (await context.engine.project()).environments.find((one) => one.name === environment);
+    if (known !== undefined && known.deploy.kind !== 'argocd' && name === undefined) {
+      throw new SlipwayError({
+        reason: 'usage',
+        code: 'argocd.environment',
+        message: `The environment ${environment} does not deploy with Argo CD, but by ${known.deploy.kind}.`,
+        fix: 'Name the application, or an environment with Argo CD; project lists them.',
+      });
+    }
     const confirmation = await asked(`Sync ${name ?? environment} with Argo CD`, environment, context);
     return {
       ...confirmation,

@@ -3,7 +3,16 @@ import type { RunId, RunView } from '../engine/main.ts';
 import { SlipwayError } from '../engine/problems/index.ts';
 import { type AgentContext, type Confirmation, operation } from './operation.ts';
 import { viewOf } from './readOperations.ts';
-import { environmentName, planInput, runId, runOf, runOutput, toRequest, waitSeconds } from './shapes.ts';
+import {
+  environmentName,
+  type PlanInput,
+  planInput,
+  runId,
+  runOf,
+  runOutput,
+  toRequest,
+  waitSeconds,
+} from './shapes.ts';
 
 export const run = operation({
   name: 'run',
@@ -16,11 +25,7 @@ export const run = operation({
   confirmation: async (input, context) => {
     const { plan } = await context.engine.plan(toRequest(input));
     const steps = plan.steps.filter(({ decision }) => decision.action === 'run').map(({ title }) => title);
-    const title =
-      input.environment === undefined
-        ? 'Run the pipeline up to publish'
-        : `Run the pipeline and deploy to ${input.environment}`;
-    const confirmation = await asked(title, input.environment, context);
+    const confirmation = await asked(titleOf(input), input.environment, context);
     return {
       ...confirmation,
       details: [
@@ -39,6 +44,15 @@ export const run = operation({
   },
 });
 
+/** No more and no less than what was asked for. */
+export function titleOf({ environment, until, only, tag }: PlanInput): string {
+  const where = environment === undefined ? '' : ` for ${environment}`;
+  if (only !== undefined) return `Run ${only.join(', ')}${where} and nothing else`;
+  if (environment !== undefined && (until === undefined || until === 'deploy' || until === 'smoke'))
+    return tag === undefined ? `Run the pipeline and deploy to ${environment}` : `Deploy ${tag} to ${environment}`;
+  return `Run the pipeline up to ${until ?? 'publish'}${where}`;
+}
+
 export const resume = operation({
   name: 'resume',
   title: 'Resume a run',
@@ -48,6 +62,14 @@ export const resume = operation({
   output: runOutput,
   confirmation: async (input, context) => {
     const view = await viewOf(input.run, context);
+    if (view.state === 'succeeded') {
+      throw new SlipwayError({
+        reason: 'usage',
+        code: 'resume.succeeded',
+        message: `Run ${view.id} has succeeded; there is nothing to go on with.`,
+        fix: 'run starts a new one.',
+      });
+    }
     return asked(`Resume run ${view.id}`, view.environment ?? undefined, context);
   },
   run: async (input, context) =>

@@ -146,11 +146,12 @@ export const bump = operation({
   }),
   confirmation: async (input, context) => {
     const bumps = await previews(input, context);
+    const lines = bumps.flatMap(({ file, changes }) =>
+      changes.map((change) => `${file}: ${change.setter} ${change.old} → ${change.new}`),
+    );
     return {
       title: 'Change image tags in files of the workspace',
-      details: bumps.flatMap(({ file, changes }) =>
-        changes.map((change) => `${file}: ${change.setter} ${change.old} → ${change.new}`),
-      ),
+      details: lines.length > 0 ? lines : ['No marker would change now.'],
     };
   },
   run: async (input, context) => {

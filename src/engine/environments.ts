@@ -37,7 +37,7 @@ export function environmentOf(project: Project, name: string): EnvironmentConfig
     reason: 'usage',
     code: 'environment.unknown',
     message: `There is no environment ${name}; there is ${known || 'none'}.`,
-    fix: 'Name one of them with --env.',
+    fix: 'Name one of them.',
   });
 }
 

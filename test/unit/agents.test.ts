@@ -9,6 +9,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { Consent } from '../../src/agents/consent.ts';
 import { ActiveRuns, operations, toolName } from '../../src/agents/index.ts';
 import { serveMcp } from '../../src/agents/mcp.ts';
+import { titleOf } from '../../src/agents/runOperations.ts';
 import { createSystem, Engine, type RunEvent, type RunView } from '../../src/engine/main.ts';
 import { CancelledError } from '../../src/engine/problems/index.ts';
 import { project } from '../../src/engine/run/index.ts';
@@ -292,6 +293,19 @@ describe('the manifest', () => {
   it('declares the same tools for VS Code (npm run schema writes them)', () => {
     const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
     expect(manifest.contributes.languageModelTools).toEqual(JSON.parse(JSON.stringify(languageModelTools())));
+  });
+});
+
+describe('what a person is asked before a run', () => {
+  it.each([
+    [{}, 'Run the pipeline up to publish'],
+    [{ until: 'build' }, 'Run the pipeline up to build'],
+    [{ environment: 'dev' }, 'Run the pipeline and deploy to dev'],
+    [{ environment: 'dev', until: 'scan' }, 'Run the pipeline up to scan for dev'],
+    [{ environment: 'dev', tag: '1.4.0' }, 'Deploy 1.4.0 to dev'],
+    [{ environment: 'dev', only: ['smoke'] }, 'Run smoke for dev and nothing else'],
+  ] as const)('%j', (input, title) => {
+    expect(titleOf(input)).toBe(title);
   });
 });
 
