@@ -4,7 +4,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildBundle } from '../bundle.ts';
 import { trusted, withEditor } from './editor.ts';
-import { gatedRun, rolledBackRun, succeededRun, writeRun } from './samples/runs.ts';
+import { withPalette } from './palette.ts';
+import { writeDiagnosis } from './samples/diagnosis.ts';
+import { gatedRun, rolledBackRun, runningRun, type SampleRun, succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
 import { eventually } from './suite.ts';
 import { themes } from './themes/index.ts';
@@ -32,6 +34,14 @@ const pictures: readonly Picture[] = [
     },
   },
   {
+    name: 'diagnosis',
+    about: 'Its diagnosis: known troubles recognised, logs before a restart, events, pods, history and nodes',
+    take: async (window) => {
+      await window.webview().getByRole('tab', { name: 'Diagnosis' }).click();
+      await window.webview().getByRole('heading', { name: 'Recognised' }).waitFor();
+    },
+  },
+  {
     name: 'history',
     about: 'The Runs view: every run with cause, time and who started it; findings of the gate in Problems',
     take: async (window, workspace) => {
@@ -52,7 +62,41 @@ const pictures: readonly Picture[] = [
       );
     },
   },
+  {
+    name: 'running',
+    about: 'A run in the middle of its rollout, and slipway.yaml with its lenses beside it',
+    take: async (window, workspace) => {
+      const now = new Date(Date.now() - 27_000).toISOString();
+      writeRun(workspace, runningRun(idAt(now, 'a1b2c3'), now));
+      await window.command('View: Close All Editors');
+      await window.command('View: Close Panel');
+      await window.openFile('slipway.yaml');
+      await window.command('View: Split Editor Right');
+      await window.section('Runs').click();
+      await window.section('Pipelines').click();
+      await window.row('Roll out on dev').click();
+      await window.webview().getByText('The readiness probe of api answers 503.').waitFor();
+      await window.page.locator('.codelens-decoration', { hasText: 'Run' }).first().waitFor();
+    },
+  },
+  {
+    name: 'interrupted',
+    about: 'A run whose process died: status bar, row and page offer to go on with it',
+    take: async (window, workspace) => {
+      const now = minutesAgo(0);
+      writeRun(workspace, ofDeadProcess(runningRun(idAt(now, 'dead01'), now)));
+      await window.command('View: Close All Editors');
+      await window.row('Roll out on dev').click();
+      await window.webview().getByText('has ended without a word', { exact: false }).waitFor();
+    },
+  },
 ];
+
+/** No process has a number beyond the kernel's most, 4194304. */
+const ofDeadProcess = (run: SampleRun): SampleRun => ({
+  ...run,
+  events: run.events.map((event) => (event.type === 'run.started' ? { ...event, pid: 4_194_305 } : event)),
+});
 
 /** The icon font of the page comes after its first paint. */
 async function iconsOf(window: EditorWindow): Promise<void> {
@@ -72,6 +116,7 @@ try {
     const [first, second] = [minutesAgo(95), minutesAgo(4)];
     writeRun(workspace.path, succeededRun(idAt(first, '11aa22'), first));
     writeRun(workspace.path, rolledBackRun(idAt(second, '77be01'), second));
+    writeDiagnosis(workspace.path, idAt(second, '77be01'));
     const settings = { ...trusted, 'workbench.colorTheme': theme.label };
     await withEditor({ browser, settings, remove: workspace.remove }, async ({ open }) => {
       const window = await open({ open: workspace.path, size });
@@ -81,7 +126,7 @@ try {
         await iconsOf(window);
         await window.page.mouse.move(720, 5);
         const path = join(folder, `${name}-${theme.name}.png`);
-        await window.page.screenshot({ path, animations: 'disabled', caret: 'hide' });
+        writeFileSync(path, withPalette(await window.page.screenshot({ animations: 'disabled', caret: 'hide' })));
         console.log(path);
       }
       await window.close();

@@ -8,6 +8,7 @@ import {
   type ToView,
 } from '../../src/extension/rollout/protocol.ts';
 import { causeOf, conditionOf } from '../../src/extension/words.ts';
+import { buildParts } from './buildParts.ts';
 import { images, scans, smoke, workloads } from './details.ts';
 import { diagnosis } from './diagnosis.ts';
 import { header } from './header.ts';
@@ -313,7 +314,9 @@ export class RolloutPage extends LitElement {
       this.log === undefined
         ? 'reading'
         : lines.length === 0
-          ? 'nothing written'
+          ? step.vertexes.length > 0
+            ? 'nothing written, its parts'
+            : 'nothing written'
           : `${lines.length.toLocaleString('en')} ${lines.length === 1 ? 'line' : 'lines'}${this.log.dropped > 0 ? `, ${this.log.dropped.toLocaleString('en')} earlier left out` : ''}`;
     return html`<section class="section log" aria-labelledby="title-log">
       <div class="section-head">
@@ -325,7 +328,9 @@ export class RolloutPage extends LitElement {
       ${step.message === undefined || step.failure !== undefined ? nothing : html`<p class="log-about">${step.message}</p>`}
       ${
         lines.length === 0
-          ? nothing
+          ? this.log === undefined
+            ? nothing
+            : buildParts(step)
           : html`<slipway-log
               aria-label="Lines"
               .lines=${lines}

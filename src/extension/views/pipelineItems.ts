@@ -176,7 +176,8 @@ export function stepItem(step: StepView, run: RunView, isLive: boolean, now: num
             ? [...time, ...progress, ...short]
             : [condition, ...time, ...short];
   return {
-    label: step.title,
+    // Every container has linux; the column is narrow.
+    label: step.title.replace(/ for linux\//, ' for '),
     description: words.join(' · '),
     ...stepIcons[condition],
     tooltip: [
