@@ -36,6 +36,11 @@ test('findings: no tag, the layer is ours with its line, SARIF beside the report
     readFileSync(join(newest(), found.reports.find((path) => path.endsWith('.sarif')) ?? ''), 'utf8'),
   );
   assert.equal(sarif.version, '2.1.0');
+  const [scanned] = sarif.runs;
+  const rules = scanned.tool.driver.rules.map(({ id }: { readonly id: string }) => id);
+  assert.ok(
+    scanned.results.length > 0 && scanned.results.every((one: { ruleId: string }) => rules.includes(one.ruleId)),
+  );
   assert.ok(existsSync(join(newest(), 'reports/scan-app-linux-amd64.json')));
 });
 
@@ -135,6 +140,59 @@ test('configuration: reported on request, a gate when asked for', async () => {
   assert.equal(await isPublished(tag), false);
 });
 
+test('configuration of a chart: rendered with the values of the environment, told at its line, accepted by path until a day', async () => {
+  const chart = join(root, 'charts/web');
+  mkdirSync(join(chart, 'templates'), { recursive: true });
+  writeFileSync(join(chart, 'Chart.yaml'), 'apiVersion: v2\nname: web\nversion: 0.1.0\n');
+  writeFileSync(join(chart, 'values.yaml'), 'privileged: false\nimage: nothing\n');
+  writeFileSync(join(chart, 'dev.yaml'), 'privileged: true\n');
+  const template = readFileSync(join(root, 'k8s/app.yaml'), 'utf8')
+    .replace(/image: "[^"]*"/, 'image: {{ .Values.image | quote }}')
+    .replace('quote }} }]', 'quote }}, securityContext: { privileged: {{ .Values.privileged }} } }]');
+  assert.match(template, /privileged: \{\{/);
+  writeFileSync(join(chart, 'templates/app.yaml'), template);
+  const deployed = (values: string) =>
+    `${config(', config: gate')}environments:
+  dev: { namespace: ${project.mark}, deploy: { helm: { chart: charts/web${values}, images: { app: image } } } }
+`;
+  change('chart', `${good}USER 1000\n`, deployed(', values: charts/web/dev.yaml'));
+  // Up to the tags: the gate is before any cluster.
+  const push = () => slipway({}, 'run', '--env', 'dev', '--until', 'publish');
+  const refused = push();
+  assert.equal(refused.code, 1, refused.out);
+  assert.match(refused.out, /charts\/web: \d+ HIGH or CRITICAL misconfigurations?, so no tag was published/);
+  assert.match(refused.out, /HIGH KSV-0017 templates\/app\.yaml: .*privileged/);
+  const told = events().flatMap((event) => (event.type === 'diagnostic' ? [event.diagnostic] : []));
+  assert.equal(told.find(({ code }) => code === 'trivy.KSV-0017')?.place.file, join(chart, 'templates/app.yaml'));
+  const ids = [...new Set([...refused.out.matchAll(/^ {2}\| (?:HIGH|CRITICAL) (\S+)/gm)].map(([, id]) => id))];
+  const accept = (...ends: readonly (readonly [path: string, until: string])[]) => {
+    const entries = ends.flatMap(([path, until]) =>
+      ids.map((id) => `  - { id: ${id}, paths: ["${path}"], statement: a tool of the node, expired_at: ${until} }`),
+    );
+    writeFileSync(join(root, '.trivyignore.yaml'), `misconfigurations:\n${entries.join('\n')}\n`);
+  };
+  accept(['charts/web/templates/*', '2999-01-01']);
+  const accepted = push();
+  assert.equal(accepted.code, 0, accepted.out);
+  accept(['charts/other/**', '2999-01-01'], ['charts/web/templates/*', '2020-01-01']);
+  const ended = push();
+  assert.equal(ended.code, 1, 'one for another chart is none for this, and one that has ended is none');
+  assert.match(ended.out, /ignore\.expired: The exception for KSV-0017 ended on 2020-01-01/);
+  rmSync(join(root, '.trivyignore.yaml'));
+});
+
+test('a finding in a stage that the built one starts from is ours, at its line there', async () => {
+  const [from = '', ...copies] = bad.trim().split('\n');
+  change(
+    'stages',
+    `${from} AS deps\n${copies.join('\n')}\nFROM deps AS app\nCOPY slipway.yaml /again.yaml\nFROM app AS debug\nCOPY slipway.yaml /third.yaml\n`,
+    config().replace('platforms: [linux/amd64]', 'platforms: [linux/amd64], target: app'),
+  );
+  assert.equal(slipway({}, 'run').code, 1);
+  const own = result().gating.filter(({ package: name }) => name === 'PyYAML');
+  assert.ok(own.length > 0 && own.every(({ origin, dockerfileLine }) => origin === 'own' && dockerfileLine === 2));
+});
+
 const withGrype = (more = '') => config(`, engine: grype${more}`);
 
 test('Grype, clean: published; a severity that counts and has no fix stops it, unless ignoreUnfixed is set', async () => {
@@ -214,6 +272,7 @@ test('Grype, not scanned, stale and failed are told apart', async () => {
   assert.equal(none.code, 3, none.out);
   assert.equal(result().outcome, 'failed');
   assert.match(none.out, /Grype has no usable vulnerability database: .*does not exist/);
+  assert.equal(existsSync(join(newest(), 'reports/scan-app-linux-amd64.sarif')), false, 'no empty report is left');
   assert.equal(await isPublished(tag), false);
 });
 

@@ -52,7 +52,11 @@ export async function runGrype(
   });
   const text = await system.files.readText(target.reportFile);
   // 2: a threshold set in the environment was reached. The gate is ours, and the report is whole.
-  if (result.code !== 0 && !(result.code === 2 && text !== undefined)) throw grypeFailure(result, target);
+  if (result.code !== 0 && !(result.code === 2 && text !== undefined)) {
+    // It leaves them empty, and who collects reports would stumble over that.
+    for (const file of [target.reportFile, packagesFile, `${base}.sarif`]) await system.files.remove(file);
+    throw grypeFailure(result, target);
+  }
   const packages = packagesIn((await system.files.readText(packagesFile)) ?? '');
   await system.files.remove(packagesFile);
   return readGrypeReport(text ?? '', packages);
