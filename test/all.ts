@@ -59,6 +59,7 @@ const suites: readonly Suite[] = [
   pipeline('locks', 'locks'),
   pipeline('faults', 'rolloutFaults'),
   pipeline('gate', 'gate', 'grype'),
+  pipeline('stages', 'stages'),
   pipeline('signing', 'signing', 'cosign'),
   pipeline('builders', 'builders', 'builders'),
   pipeline('setups', 'setups'),

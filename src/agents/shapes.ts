@@ -3,6 +3,7 @@ import { isAbsolute, relative } from 'node:path';
 import * as v from 'valibot';
 import type { PlanRequest, RunView } from '../engine/main.ts';
 import type { Failure, Place } from '../engine/problems/index.ts';
+import { failedStep } from '../engine/run/projection.ts';
 
 const described = <S extends v.GenericSchema>(schema: S, text: string) => v.pipe(schema, v.description(text));
 const text = v.pipe(v.string(), v.minLength(1));
@@ -185,7 +186,7 @@ function nextOf(state: string, view: RunView): string | undefined {
     case 'interrupted':
       return 'Its process is gone: resume goes on with it.';
     case 'failed': {
-      const failed = view.steps.find((step) => step.state === 'failed');
+      const failed = failedStep(view);
       const log = failed === undefined ? '' : `logs with step "${failed.id}" shows its output. `;
       return view.environment === null ? log || undefined : `${log}diagnose collects the state of the cluster.`;
     }

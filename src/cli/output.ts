@@ -1,9 +1,9 @@
 import { styleText } from 'node:util';
 import { createLogUpdate } from 'log-update';
 import type { RunEvent } from '../engine/events/index.ts';
-import { project, type RunView, type StepView } from '../engine/run/index.ts';
+import { failedStep, project, type RunView, type StepView } from '../engine/run/index.ts';
 import { MOST_PROBLEMS, ProblemLines } from './problemLines.ts';
-import { duration, eventLine, failureLines, markOf, shortDigest } from './words.ts';
+import { duration, eventLine, failureLines, markOf, shortDigest, testCounts } from './words.ts';
 
 /** Where a run is told to: a terminal that redraws, plain lines, or JSON lines. */
 export interface RunOutput {
@@ -149,7 +149,7 @@ function note(view: RunView, step: StepView): string {
     const cached = step.vertexes.filter((vertex) => vertex.state === 'cached').length;
     if (cached > 0) return `${cached} of ${step.vertexes.length} cached`;
   }
-  return step.message ?? '';
+  return step.message ?? testCounts(step.outputs) ?? '';
 }
 
 /** What a person wants to know at the end: images with digests, what runs where, the URL, or why not. */
@@ -171,7 +171,7 @@ function summary(view: RunView, style: (style: Style, text: string) => string): 
   for (const check of view.smoke)
     lines.push(`${check.isOk ? style('green', '✓') : style('red', '✗')} ${check.check}: ${check.message}`);
   if (view.failure !== undefined) {
-    const failed = view.steps.find((step) => step.state === 'failed');
+    const failed = failedStep(view);
     const [first = '', ...rest] = failureLines(view.failure);
     const title = failed?.title ?? 'The run';
     lines.push(style('red', `✗ ${first.startsWith(title) ? '' : `${title}: `}${first}`), ...rest);

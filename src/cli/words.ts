@@ -1,4 +1,4 @@
-import type { EventBody } from '../engine/events/index.ts';
+import type { EventBody, Outputs } from '../engine/events/index.ts';
 import type { Failure, Place } from '../engine/problems/index.ts';
 import type { StepView } from '../engine/run/index.ts';
 
@@ -40,6 +40,17 @@ const MARKS: Readonly<Record<StepView['state'], string>> = {
 /** A sign for the state; never the only carrier of it, the line says it in words as well. */
 export const markOf = (state: StepView['state']): string => MARKS[state];
 
+/** What the reports of a test say: `12 passed, 1 skipped`. */
+export function testCounts(outputs: Outputs | undefined): string | undefined {
+  if (typeof outputs?.passed !== 'number') return undefined;
+  const counts = ['passed', 'failed', 'skipped'].map((name) => [outputs[name], name] as const);
+  return (
+    counts
+      .flatMap(([count, name]) => (typeof count === 'number' && count > 0 ? [`${count} ${name}`] : []))
+      .join(', ') || 'no tests'
+  );
+}
+
 /** One plain line for an event, or undefined for those that only views need. */
 export function eventLine(
   event: EventBody & { readonly step?: string },
@@ -52,7 +63,7 @@ export function eventLine(
     case 'step.finished': {
       const how = { succeeded: 'done', failed: 'FAILED', cancelled: 'cancelled', skipped: 'skipped' }[event.outcome];
       const time = event.outcome === 'skipped' || event.durationMs === 0 ? '' : ` in ${duration(event.durationMs)}`;
-      const why = event.failure === undefined ? event.message : event.failure.message;
+      const why = event.failure === undefined ? (event.message ?? testCounts(event.outputs)) : event.failure.message;
       return `${step}: ${how}${time}${why === undefined ? '' : ` (${why})`}`;
     }
     case 'scan.result':

@@ -6,7 +6,15 @@ import type { Outputs, RunEvent } from '../../src/engine/events/index.ts';
 import { Secrets } from '../../src/engine/events/secrets.ts';
 import type { Plan, PlannedStep, StepContext, StepKind } from '../../src/engine/plan/step.ts';
 import { SlipwayError } from '../../src/engine/problems/index.ts';
-import { eventsFile, executeRun, followRuns, project, readEvents, readRecords } from '../../src/engine/run/index.ts';
+import {
+  eventsFile,
+  executeRun,
+  failedStep,
+  followRuns,
+  project,
+  readEvents,
+  readRecords,
+} from '../../src/engine/run/index.ts';
 import { takeLock } from '../../src/engine/run/lock.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
 
@@ -72,6 +80,34 @@ describe('executeRun', () => {
       key: 'key-a',
       outputs: { value: 1 },
     });
+  });
+
+  it('is failed by the step that may not fail, not by an optional one before it', async () => {
+    const optional = command('snyk', [], { isOptional: true });
+    const view = await start([optional, command('approve', ['command:snyk'])], async (name) => {
+      throw new SlipwayError({ reason: 'test', code: 'command.failed', message: `${name} says no`, fix: 'x' });
+    });
+    expect(view.steps.map(({ state }) => state)).toEqual(['failed', 'failed']);
+    expect(failedStep(view)?.id).toBe('command:approve');
+    expect(failedStep({ steps: view.steps })?.id).toBe('command:snyk');
+  });
+
+  it('has the end of a step in its journal before the beginning of what waits for it', async () => {
+    // What a leaves is still being noted when b ends, and the executor looks for what may start.
+    const noted = Promise.withResolvers<void>();
+    const writeAtomic: typeof system.files.writeAtomic = async (path, content) => {
+      if (path.includes('command.a')) await noted.promise;
+      return system.files.writeAtomic(path, content);
+    };
+    const order: string[] = [];
+    await start([command('a'), command('b'), command('after', ['command:a'])], async () => ({}), {
+      system: { ...system, files: { ...system.files, writeAtomic } },
+      onEvent: ({ type, step }) => {
+        order.push(`${type} ${step}`);
+        if (type === 'step.finished' && step === 'command:b') setImmediate(() => setImmediate(noted.resolve));
+      },
+    });
+    expect(order.indexOf('step.finished command:a')).toBeLessThan(order.indexOf('step.started command:after'));
   });
 
   it('stops at the first failure, cancels what runs beside it and starts nothing after it', async () => {

@@ -1,7 +1,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { CauseView } from '../../src/engine/events/index.ts';
 import type { Failure } from '../../src/engine/problems/index.ts';
-import type { RunView } from '../../src/engine/run/projection.ts';
+import { failedStep, type RunView } from '../../src/engine/run/projection.ts';
 import type { RolloutState } from '../../src/extension/rollout/protocol.ts';
 import { achievementOf, activityOf, conditionOf, duration } from '../../src/extension/words.ts';
 import { capital, clock, conditionMark, icon, link, offerButton, plural, type Send } from './parts.ts';
@@ -79,7 +79,7 @@ function succeeded(run: RunView, send: Send): TemplateResult {
 
 function failed({ run, fixes, isLive }: RolloutState, send: Send, showLog: (step: string) => void): TemplateResult {
   const condition = conditionOf(run, isLive);
-  const step = run.steps.find(({ state }) => state === 'failed');
+  const step = failedStep(run);
   const cause = run.verdict?.state === 'failed' ? run.verdict.causes[0] : undefined;
   const failure: Failure | undefined = step?.failure ?? run.failure;
   const message = cause?.message ?? failure?.message ?? 'The run failed without naming a cause.';

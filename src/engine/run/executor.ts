@@ -294,7 +294,6 @@ class Execution {
         await this.#lease;
       }
       const outputs = await kind.run(step.spec, context);
-      this.#finished.set(step.id, outputs);
       await writeRecord(system.files, plan.root, {
         step: step.id,
         // A step without a key never counts as unchanged; its outputs serve later runs of single stages.
@@ -305,6 +304,8 @@ class Execution {
         finishedAt: new Date(system.clock.now()).toISOString(),
       });
       emit({ type: 'step.finished', outcome: 'succeeded', durationMs: elapsed(), outputs });
+      // Last, as what waits for it may be started by the end of another step: never before the journal has this end.
+      this.#finished.set(step.id, outputs);
     } catch (error) {
       if (isCancelled(error) || (this.#stop.signal.aborted && this.#options.signal.aborted)) {
         emit({ type: 'step.finished', outcome: 'cancelled', durationMs: elapsed() });

@@ -14,5 +14,5 @@ export {
 } from './journal.ts';
 export { isRunLive } from './lock.ts';
 export { type EnvironmentMetrics, type Metrics, metricsOf } from './metrics.ts';
-export { project, type RunView, type StepView } from './projection.ts';
+export { failedStep, project, type RunView, type StepView } from './projection.ts';
 export { readRecords, type StepRecord } from './records.ts';

@@ -83,6 +83,17 @@ export function project(events: readonly RunEvent[], from?: RunView): RunView | 
   return view;
 }
 
+/**
+ * The step that the run failed by: not an optional one that failed on the way, nor one that was pulled down with it. While
+ * the run goes on, the first that has failed.
+ */
+export function failedStep(view: Pick<RunView, 'steps' | 'failure'>): StepView | undefined {
+  const failed = view.steps.filter(({ state }) => state === 'failed');
+  const { failure } = view;
+  const isIt = (step: StepView) => step.failure?.message === failure?.message && step.failure?.code === failure?.code;
+  return (failure === undefined ? undefined : failed.find(isIt)) ?? failed[0];
+}
+
 function begin(event: Extract<RunEvent, { readonly type: 'run.started' }>): RunView {
   return {
     id: event.run,
