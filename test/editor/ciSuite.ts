@@ -254,7 +254,7 @@ export const ciSuite: Suite = {
         assert.match(asked(), / (200|304)$/);
       });
 
-      // The storage of a VS Code in the browser lasts as long as its page: that a desktop's outlives a restart is not seen here.
+      // That it outlives a restart of the window is seen in the suite gitea.
       await report.test('keeps the token in no file and no log', async () => {
         assert.deepEqual([...filesWith(join(server.data, 'data'), TOKEN), ...filesWith(workspace.path, TOKEN)], []);
         assert.ok(!server.output().includes(TOKEN));

@@ -115,6 +115,30 @@ deploy:
       '.gitlab-ci.yml',
     ],
     [
+      'ci.password-argument',
+      `build:
+  stage: build
+  script:
+    - docker login -u "$CI_REGISTRY_USER" -p $CI_REGISTRY_PASSWORD "$CI_REGISTRY"
+    - docker build -t "$CI_REGISTRY_IMAGE:$CI_COMMIT_SHA" .
+`,
+      [
+        `    - printf '%s' "$CI_REGISTRY_PASSWORD" | docker login -u "$CI_REGISTRY_USER" --password-stdin "$CI_REGISTRY"\n`,
+      ],
+      '.gitlab-ci.yml',
+    ],
+    [
+      'ci.password-argument',
+      `on: push
+jobs:
+  a:
+    runs-on: x
+    steps:
+      - run: docker login --username a --password "\${{ secrets.TOKEN }}" ghcr.io
+`,
+      [`      - run: printf '%s' "\${{ secrets.TOKEN }}" | docker login --username a --password-stdin ghcr.io\n`],
+    ],
+    [
       'ci.gate-after-push',
       `on: push
 jobs:
@@ -178,10 +202,11 @@ jobs:
       - uses: aquasecurity/trivy-action@v0.36.0
         with: { image-ref: 'ghcr.io/a/c:1', exit-code: '1' }
       - run: helm upgrade --install b . --set image.tag=latest
+      - run: docker login -u a -p "$TOKEN" ghcr.io && docker push ghcr.io/a/b:1
 `,
     });
     const found = await lintWorkspace(system, root);
-    for (const code of ['ci.gate-after-push', 'ci.moving-tag-deployed'])
+    for (const code of ['ci.gate-after-push', 'ci.moving-tag-deployed', 'ci.password-argument'])
       expect(found.filter((finding) => finding.code === code).flatMap(({ fixes }) => fixes)).toEqual([]);
   });
 });

@@ -34,9 +34,29 @@ export function workflowFixes(diagnostic: Diagnostic, workflow: Workflow, text: 
         gateEdits(diagnostic, workflow, lines),
         'The image is built twice; the second time comes out of the cache of the first.',
       );
+    case 'ci.password-argument':
+      return made('Give the password on the standard input', passwordEdit(range.start.line, lines));
     default:
       return [];
   }
+}
+
+/**
+ * `docker login … -p "$TOKEN" …` as a pipe. A builtin of the shell writes it, so that it is in no argument of a process. Only where
+ * the command stands alone in its line and the password is a variable.
+ */
+function passwordEdit(line: number, lines: readonly string[]): readonly TextEdit[] | undefined {
+  const text = lines[line]?.replace(/\r$/, '') ?? '';
+  const [, before, tool, between, password, after] =
+    /^(\s*(?:-\s+)?(?:run:\s+)?)((?:docker|podman|buildah)\s+login)\s+(.*?)(?:-p|--password)[ =]("?\$(?:\w+|\{\w+\}|\{\{[^}"]*\}\})"?)(.*)$/.exec(
+      text,
+    ) ?? [];
+  if (before === undefined || tool === undefined || password === undefined) return undefined;
+  const rest = `${between}--password-stdin${after}`;
+  if (/[|;&\\#]/.test(rest.replaceAll(/\$\{\{[^}]*\}\}/g, ''))) return undefined;
+  const quoted = password.startsWith('"') ? password : `"${password}"`;
+  const start = offsetOf(lines, line);
+  return [{ start, end: start + text.length, text: `${before}printf '%s' ${quoted} | ${tool} ${rest}` }];
 }
 
 const offsetOf = (lines: readonly string[], line: number): number =>
