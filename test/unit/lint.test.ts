@@ -1,7 +1,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { askPush, fixedFiles, lintWorkspace, loopAnswers, readWorkspace } from '../../src/engine/lint/index.ts';
+import {
+  askPush,
+  fixedFiles,
+  lintWorkspace,
+  loopAnswers,
+  type PushQuestion,
+  readWorkspace,
+} from '../../src/engine/lint/index.ts';
 import { createSystem } from '../../src/engine/system/index.ts';
 import { judgeRule } from '../../src/engine/workflows/index.ts';
 import { workspace } from './workspaces.ts';
@@ -225,6 +232,26 @@ describe('would this push start it', () => {
     const [answer] = await askPush(system, root, { files: changed, ref });
     expect(answer?.reason).toMatch(reason);
     expect(answer?.runs).toBe(runs);
+  });
+
+  it('says that an open pull or merge request may start it all the same', async () => {
+    const root = workspace({
+      [GITHUB]: github('on: { push: { branches: [main] }, pull_request: {} }'),
+      [GITLAB]: gitlab('  rules: [{ if: $CI_PIPELINE_SOURCE == "merge_request_event" }]\n'),
+      '.git/refs/remotes/origin/HEAD': 'ref: refs/remotes/origin/main\n',
+    });
+    const ask = async (ref: PushQuestion['ref'], message = 'm') =>
+      (await askPush(system, root, { files: ['a'], ref, message })).map(({ runs, reason }) => `${runs} ${reason}`);
+    expect(await ask({ branch: 'feature' })).toEqual([
+      'no The branch feature does not match. With an open pull request from this branch it may start by pull_request.',
+      'no No job is left after the rules. With an open merge request of this branch it may start for that.',
+    ]);
+    for (const said of [
+      ...(await ask({ branch: 'main' })),
+      ...(await ask({ tag: 'v1' })),
+      ...(await ask({ branch: 'x' }, 'm [skip ci]')),
+    ])
+      expect(said).not.toContain('request');
   });
 
   it('takes no diff where the hosts take none', async () => {

@@ -37,7 +37,29 @@ export async function askPush(system: System, root: string, question: PushQuesti
 
 /** In the order of the workspace's pipelines. */
 export const answerPush = (files: WorkspaceFiles, question: PushQuestion): readonly PushAnswer[] =>
-  files.findings.pipelines.map((pipeline) => answer(files, pipeline, question));
+  files.findings.pipelines.map((pipeline) => {
+    const said = answer(files, pipeline, question);
+    const other = said.runs === 'no' ? byRequest(files, pipeline.workflow, question) : undefined;
+    return other === undefined ? said : { ...said, reason: `${said.reason} ${other}` };
+  });
+
+/** A push to the branch of an open pull or merge request is an event of that, too. Whether there is one is in no file. */
+function byRequest(
+  { defaultBranch }: WorkspaceFiles,
+  { host, triggers, rules, jobs }: WorkspaceFiles['findings']['pipelines'][number]['workflow'],
+  { ref, message }: PushQuestion,
+): string | undefined {
+  if ('tag' in ref || ref.branch === (defaultBranch ?? 'main')) return undefined;
+  if (message !== undefined && skipMarker(message, host) !== undefined) return undefined;
+  if (host === 'gitlab') {
+    const conditions = [rules ?? [], ...jobs.map((job) => job.rules ?? [])].flat().map((rule) => rule.if ?? '');
+    return conditions.some((text) => /merge_request_event|CI_MERGE_REQUEST/.test(text))
+      ? 'With an open merge request of this branch it may start for that.'
+      : undefined;
+  }
+  const event = triggers.find((trigger) => /^pull_request(_target)?$/.test(trigger.event))?.event;
+  return event === undefined ? undefined : `With an open pull request from this branch it may start by ${event}.`;
+}
 
 function answer(
   { texts, defaultBranch, findings }: WorkspaceFiles,
