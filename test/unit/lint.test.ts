@@ -243,8 +243,8 @@ describe('would this push start it', () => {
     const ask = async (ref: PushQuestion['ref'], message = 'm') =>
       (await askPush(system, root, { files: ['a'], ref, message })).map(({ runs, reason }) => `${runs} ${reason}`);
     expect(await ask({ branch: 'feature' })).toEqual([
-      'no The branch feature does not match. With an open pull request from this branch it may start by pull_request.',
-      'no No job is left after the rules. With an open merge request of this branch it may start for that.',
+      'no The branch feature does not match. With an open pull request from this branch it may start.',
+      'no No job is left after the rules. With an open merge request of this branch it may start.',
     ]);
     for (const said of [
       ...(await ask({ branch: 'main' })),

@@ -15,11 +15,11 @@ export const EXPECTED: Readonly<
     },
     pushes: {
       'docs/a.md on v3.4': [
-        '.github/workflows/binaries.yaml no: It does not start on pushes, only on pull_request.',
+        '.github/workflows/binaries.yaml no: It does not start on pushes, only on pull_request. With an open pull request from this branch it may start.',
         '.github/workflows/edge.yaml yes: The branch v3.4 matches.',
       ],
       'main.go on vendor/x': [
-        '.github/workflows/binaries.yaml no: It does not start on pushes, only on pull_request.',
+        '.github/workflows/binaries.yaml no: It does not start on pushes, only on pull_request. With an open pull request from this branch it may start.',
         '.github/workflows/edge.yaml no: The branch vendor/x does not match.',
       ],
       ' on refs/tags/v3.4.0': [
@@ -50,11 +50,11 @@ export const EXPECTED: Readonly<
     },
     pushes: {
       'a.go on release/v1.25': [
-        '.github/workflows/dryrun.yml no: It does not start on pushes, only on pull_request.',
+        '.github/workflows/dryrun.yml no: It does not start on pushes, only on pull_request. With an open pull request from this branch it may start.',
         '.github/workflows/nightly.yml yes: The branch release/v1.25 matches.',
       ],
       'a.go on release/v1/x': [
-        '.github/workflows/dryrun.yml no: It does not start on pushes, only on pull_request.',
+        '.github/workflows/dryrun.yml no: It does not start on pushes, only on pull_request. With an open pull request from this branch it may start.',
         '.github/workflows/nightly.yml no: The branch release/v1/x does not match.',
       ],
     },
@@ -240,7 +240,9 @@ export const EXPECTED: Readonly<
         'notify yes: The job has no rules.',
         'ee-only no: The rules of its include or pipeline: no rule matches.',
       ],
-      'qa/a.rb on feature': ['.gitlab-ci.yml no: By its workflow:rules, no rule matches.'],
+      'qa/a.rb on feature': [
+        '.gitlab-ci.yml no: By its workflow:rules, no rule matches. With an open merge request of this branch it may start.',
+      ],
       ' on refs/tags/v1': [
         '.gitlab-ci.yml yes: It runs review, review / deploy, notify; build-qa-image as-if-foss to be started by hand; $CI_SERVER_FQDN/acme/components/scan@2.0 is not read and may add or change jobs.',
         'build-qa-image no: Rule 1 says never.',

@@ -54,11 +54,12 @@ function byRequest(
   if (host === 'gitlab') {
     const conditions = [rules ?? [], ...jobs.map((job) => job.rules ?? [])].flat().map((rule) => rule.if ?? '');
     return conditions.some((text) => /merge_request_event|CI_MERGE_REQUEST/.test(text))
-      ? 'With an open merge request of this branch it may start for that.'
+      ? 'With an open merge request of this branch it may start.'
       : undefined;
   }
-  const event = triggers.find((trigger) => /^pull_request(_target)?$/.test(trigger.event))?.event;
-  return event === undefined ? undefined : `With an open pull request from this branch it may start by ${event}.`;
+  return triggers.some(({ event }) => /^pull_request(_target)?$/.test(event))
+    ? 'With an open pull request from this branch it may start.'
+    : undefined;
 }
 
 function answer(
