@@ -4,7 +4,14 @@ export { type Credential, findCredential } from './credentials.ts';
 export { type GateResult, gate } from './gate.ts';
 export { type Manifest, platformsOf } from './manifest.ts';
 export { describeImage, type ImageFacts } from './publishStep.ts';
-export { formatReference, isHelperTag, normalPlatform, parseReference, type Reference } from './reference.ts';
+export {
+  credentialKey,
+  formatReference,
+  isHelperTag,
+  normalPlatform,
+  parseReference,
+  type Reference,
+} from './reference.ts';
 export { Registry, registryOf } from './registry.ts';
 export { SBOM_FORMATS, sbomsOf, taggedSboms } from './sboms.ts';
 export { describeTags, newestByName, type TagView } from './tags.ts';

@@ -1,7 +1,7 @@
 import type Docker from 'dockerode';
 import type { Emit } from '../events/index.ts';
 import type { Secrets } from '../events/secrets.ts';
-import { type Credential, findCredential, parseReference } from '../images/index.ts';
+import { type Credential, credentialKey, findCredential, parseReference } from '../images/index.ts';
 import { isCancelled, SlipwayError } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 
@@ -31,7 +31,8 @@ export async function pullIfMissing(
   const { system, secrets, emit, signal } = options;
   emit({ type: 'step.progress', message: `pulling ${image}` });
   const { registry } = parseReference(image);
-  const authconfig = authOf(await findCredential(system, registry, secrets), registry);
+  // The containerd image store leaves credentials for another host out, and knows Docker Hub by the name of its index.
+  const authconfig = authOf(await findCredential(system, registry, secrets), credentialKey(registry));
   try {
     const stream = await docker.pull(image, { abortSignal: signal, ...(authconfig !== undefined && { authconfig }) });
     await new Promise<void>((resolve, reject) =>
