@@ -1,9 +1,9 @@
 // The gate on the real Trivy and Grype: its five outcomes, accepted findings and their end, what is new, whose layer it is,
 // SARIF, configuration; and tests in containers.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { openImageProject } from './support/imageProject.ts';
@@ -122,6 +122,38 @@ test('a Trivy that was replaced by malware is not run on anything', async () => 
       .split('\n')
       .every((line) => line.startsWith('version')),
   );
+});
+
+test('what a later step lacks for certain ends the run while the build works', async () => {
+  const tools = join(work, 'few-tools');
+  mkdirSync(tools);
+  for (const name of ['docker', 'git', 'helm']) {
+    symlinkSync(execFileSync('which', [name], { env, encoding: 'utf8' }).trim(), join(tools, name));
+  }
+  change(
+    'slow',
+    `${good}RUN sleep 311\n`,
+    `${config()}environments: { dev: { deploy: { manifests: { paths: k8s, images: [app] } } } }\n`,
+  );
+  const ends = (more: NodeJS.ProcessEnv, failed: string) => {
+    const { code, out } = slipway(more, 'run', '--env', 'dev');
+    assert.equal(code, 3, out);
+    const outcomes = new Map(
+      events().flatMap((each) => (each.type === 'step.finished' ? [[each.step, each.outcome]] : [])),
+    );
+    assert.equal(outcomes.get('build:app'), 'cancelled', out);
+    assert.equal(outcomes.get(failed), 'failed', out);
+    return out;
+  };
+  assert.match(ends({ PATH: `${tools}:/usr/bin:/bin` }, 'scan:app:linux/amd64'), /trivy was not found on PATH/);
+  assert.match(
+    ends({ KUBECONFIG: join(work, 'nowhere') }, 'check:dev'),
+    /KUBECONFIG names \S+nowhere, which does not exist/,
+  );
+  for (const end = Date.now() + 60_000; spawnSync('pgrep', ['-x', '-f', 'sleep 311']).status === 0; ) {
+    assert.ok(Date.now() < end, 'BuildKit has ended the command');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 });
 
 test('configuration: reported on request, a gate when asked for', async () => {

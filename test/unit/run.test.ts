@@ -130,6 +130,44 @@ describe('executeRun', () => {
     expect(view.steps.map((step) => step.state)).toEqual(['failed', 'cancelled', 'cancelled']);
   });
 
+  describe('a later step that is sure to fail', () => {
+    const untilStopped = (signal: AbortSignal): Promise<Outputs> =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')));
+      });
+    const startWith = (before: 'build' | 'command', error: SlipwayError) => {
+      const person = new AbortController();
+      const fail = () => {
+        if (error.reason === 'cluster') setImmediate(() => person.abort());
+        return Promise.reject(error);
+      };
+      const first = { ...command('first'), id: 'first', kind: before };
+      const steps = [first, { ...command('scan', ['first']), id: 'scan', kind: 'scan' as const }];
+      const kind = (run: StepKind['run'], prepare?: StepKind['prepare']): StepKind =>
+        ({ kind: before, run, ...(prepare !== undefined && { prepare }) }) as StepKind;
+      return start(steps, async () => ({}), {
+        signal: before === 'build' ? person.signal : new AbortController().signal,
+        kinds: new Map([
+          [before, kind((_spec, { signal }) => (before === 'command' ? Promise.resolve({}) : untilStopped(signal)))],
+          ['scan', kind(() => Promise.resolve({ ran: true }), fail)],
+        ]),
+      });
+    };
+    const missing = new SlipwayError({ reason: 'tool-missing', message: 'trivy was not found on PATH.' });
+
+    it('ends the run while those before it work', async () => {
+      const view = await startWith('build', missing);
+      expect(view).toMatchObject({ state: 'failed', failure: { reason: 'tool-missing' } });
+      expect(view.steps.map(({ id, state }) => `${id} ${state}`)).toEqual(['first cancelled', 'scan failed']);
+    });
+
+    it('is not sure when a command before it may mend that, and not when time may', async () => {
+      expect(await startWith('command', missing)).toMatchObject({ state: 'succeeded' });
+      const view = await startWith('build', new SlipwayError({ reason: 'cluster', message: 'not reachable' }));
+      expect(view, 'it is the person who ends the build here').toMatchObject({ state: 'cancelled' });
+    });
+  });
+
   it('ends as cancelled with exit code 130 when the person cancels', async () => {
     const cancel = new AbortController();
     const events: RunEvent[] = [];

@@ -2,10 +2,12 @@ import { join } from 'node:path';
 import type { ObjectRef } from '../events/index.ts';
 import { registryOf } from '../images/index.ts';
 import type { PublishOutputs, StepKind } from '../plan/step.ts';
+import { requireTool } from '../system/index.ts';
 import type { Answer } from './answers.ts';
 import { checkSboms } from './checkSboms.ts';
 import { checkSignatures } from './checkSignatures.ts';
 import { createDeployer } from './createDeployer.ts';
+import { buildCommand } from './kustomize.ts';
 import { failureOf, preflight } from './preflight.ts';
 import { type OpenCluster, type OpenRegistry, requestOf } from './stepRequest.ts';
 
@@ -18,6 +20,15 @@ export interface CheckStepOptions {
 export function checkStep({ open, registry }: CheckStepOptions): StepKind<'check'> {
   return {
     kind: 'check',
+
+    /** What no cluster has to be asked for: while the images are built it is known that nothing could be deployed. */
+    async prepare({ environment }, context) {
+      await open(environment, context);
+      if (environment.deploy.kind === 'helm') requireTool('helm', context.system.env, context.system.platform);
+      if (environment.deploy.kind === 'kustomize') buildCommand(context.system, '.');
+      return undefined;
+    },
+
     async run(spec, context) {
       const { system, secrets, signal, emit } = context;
       const access = await open(spec.environment, context);

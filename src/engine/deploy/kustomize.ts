@@ -71,8 +71,14 @@ export async function loadKustomization(
   }
 }
 
-/** `kustomize` where there is one, as it is the newer of the two; else the one inside kubectl. */
-function buildCommand(system: System, folder: string): { readonly file: string; readonly args: readonly string[] } {
+/**
+ * `kustomize` where there is one, as it is the newer of the two; else the one inside kubectl. Throws SlipwayError
+ * `tool-missing` where there is neither.
+ */
+export function buildCommand(
+  system: System,
+  folder: string,
+): { readonly file: string; readonly args: readonly string[] } {
   // The overlay lies outside the person's folder, so what it refers to is "outside the root" in kustomize's eyes.
   const args = ['--load-restrictor', 'LoadRestrictionsNone', folder];
   if (findTool('kustomize', system.env) !== undefined) return { file: 'kustomize', args: ['build', ...args] };

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { SlipwayError } from '../problems/index.ts';
 import type { ScanConfig } from '../project/model.ts';
-import type { ProcessResult, System } from '../system/index.ts';
+import { type ProcessResult, requireTool, type System } from '../system/index.ts';
 import { runGrype, STALE_DATABASE } from './grype.ts';
 import { readTrivyReport, type ScanReport } from './report.ts';
 import { scanFailure } from './scanFailure.ts';
@@ -11,8 +11,9 @@ import { trivyDatabase, trivyVersion } from './trivyVersion.ts';
 
 export { STALE_DATABASE };
 
-/** Asks the scanner for its version while other steps run. */
+/** Asks the scanner for its version while other steps run. Throws SlipwayError when it is missing, or refused. */
 export async function prepareScanner(system: System, scan: ScanConfig, signal: AbortSignal): Promise<undefined> {
+  requireTool(scan.engine, system.env, system.platform);
   if (scan.engine === 'trivy') await trivyVersion(system, signal);
 }
 

@@ -14,6 +14,7 @@ import type { System } from '../system/index.ts';
 import type { HeldLease } from './clusterLease.ts';
 import { JournalWriter, newRunId, prepareFolder } from './journal.ts';
 import { takeLock } from './lock.ts';
+import { opening } from './opening.ts';
 import { project, type RunView } from './projection.ts';
 import { writeRecord } from './records.ts';
 
@@ -86,12 +87,17 @@ const DIAGNOSE_FIRST_MS = 1_000;
 /** Steps that write to a cluster. */
 const WRITING: ReadonlySet<string> = new Set(['deploy', 'rollback']);
 
+/** Why a step that has not begun is known to fail: no time and no other step will mend it, as it will a server that is down. */
+const isCertain = ({ reason, code }: SlipwayError): boolean =>
+  ['tool-missing', 'config', 'refused'].includes(reason) || code?.startsWith('kubeconfig.') === true;
+
 class Execution {
   readonly #options: RunOptions;
   readonly #journal: JournalWriter;
   readonly #before: RunView | undefined;
   readonly #finished = new Map<StepId, Outputs>();
   readonly #running = new Map<StepId, Promise<void>>();
+  readonly #waiting = new Set<PlannedStep>();
   /** Aborts the steps that run when one has failed; the person's own cancel aborts it as well. */
   readonly #stop = new AbortController();
   #lease: Promise<HeldLease | undefined> | undefined;
@@ -112,9 +118,12 @@ class Execution {
     const onAbort = () => this.#stop.abort();
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
-    this.#journal.append(this.#opening());
+    this.#journal.append(opening(this.#options, this.#before));
+    this.#sortSteps();
+    const running = this.#runSteps();
+    // After the first steps have begun: what is loaded for later ones must not make them wait.
     this.#prepare();
-    await this.#runSteps();
+    await running;
     let isRolledBack = false;
     let cancelled = signal.aborted;
     if (this.#failure !== undefined && !cancelled) {
@@ -175,7 +184,7 @@ class Execution {
     }
   }
 
-  /** Never waited for: what fails here fails again, with its words, in the step itself. */
+  /** Never waited for: what fails here fails again, with its words, in the step itself, unless it is certain now. */
   #prepare(): void {
     const { plan, kinds, system, secrets } = this.#options;
     const context = { system, secrets, signal: this.#stop.signal, folder: this.#journal.folder };
@@ -188,8 +197,34 @@ class Execution {
     );
     for (const [kind, step] of firsts) {
       const preparing = kinds.get(kind)?.prepare?.(step.spec, context);
-      if (preparing !== undefined) this.#prepared.push(preparing.catch(() => undefined));
+      if (preparing === undefined) continue;
+      this.#prepared.push(
+        preparing.catch((error: unknown) => {
+          this.#failAhead(step, error);
+          return undefined;
+        }),
+      );
     }
+  }
+
+  /** Ends the run now that a later step is sure to fail, and not after the minutes that those before it take. */
+  #failAhead(step: PlannedStep, error: unknown): void {
+    if (!SlipwayError.is(error) || !isCertain(error) || step.isOptional === true) return;
+    if (this.#stop.signal.aborted || this.#followsCommand(step) || !this.#waiting.delete(step)) return;
+    const failure = toFailure(error);
+    this.#journal.append({ type: 'step.started', key: step.key, attempt: 1 }, step.id);
+    this.#journal.append({ type: 'step.finished', outcome: 'failed', durationMs: 0, failure }, step.id);
+    this.#failure = { step, failure };
+    this.#stop.abort();
+  }
+
+  /** A command of the person's own may install the tool, or write the kubeconfig, that is missing now. */
+  #followsCommand(step: PlannedStep): boolean {
+    const { steps } = this.#options.plan;
+    return step.needs.some((need) => {
+      const before = steps.find(({ id }) => id === need);
+      return before !== undefined && (before.kind === 'command' || this.#followsCommand(before));
+    });
   }
 
   async #cleanUp(): Promise<void> {
@@ -197,50 +232,23 @@ class Execution {
     await Promise.allSettled([...ends.map((end) => end?.()), ...this.#loose]);
   }
 
-  #opening(): EventBody {
-    const { plan, system, startedBy, resume } = this.#options;
-    if (resume !== undefined) {
-      const after = this.#before?.steps.findLast((step) => step.state !== 'waiting')?.id ?? 'the start';
-      return { type: 'run.resumed', pid: system.pid, host: system.host, after };
-    }
-    return {
-      type: 'run.started',
-      environment: plan.environment?.name ?? null,
-      root: plan.root,
-      startedBy,
-      pid: system.pid,
-      host: system.host,
-      steps: plan.steps.map(({ id, kind, title, needs, spec }) => ({
-        id,
-        kind,
-        title,
-        needs,
-        ...('image' in spec && spec.image !== undefined && { image: spec.image.name }),
-        ...('platform' in spec && { platform: spec.platform }),
-        ...('environment' in spec && { environment: spec.environment.name }),
-      })),
-      ...(plan.commit !== undefined && { commit: plan.commit }),
-      ...(plan.branch !== undefined && { branch: plan.branch }),
-      isDirty: plan.isDirty,
-      ...(plan.tags[0] !== undefined && { tag: plan.tags[0] }),
-    };
-  }
-
-  async #runSteps(): Promise<void> {
-    const { plan } = this.#options;
-    const parallel = this.#options.parallel ?? 4;
-    const waiting = new Set<PlannedStep>();
-    for (const step of plan.steps) {
+  /** What an earlier try of this run has finished, and what is left. */
+  #sortSteps(): void {
+    for (const step of this.#options.plan.steps) {
       const earlier = this.#before?.steps.find((other) => other.id === step.id);
       if (earlier?.outputs !== undefined && (earlier.state === 'succeeded' || earlier.state === 'skipped')) {
         this.#finished.set(step.id, earlier.outputs);
-      } else waiting.add(step);
+      } else this.#waiting.add(step);
     }
+  }
+
+  async #runSteps(): Promise<void> {
+    const parallel = this.#options.parallel ?? 4;
     while (!this.#stop.signal.aborted) {
-      for (const step of waiting) {
+      for (const step of this.#waiting) {
         if (this.#running.size >= parallel) break;
         if (!step.needs.every((need) => this.#finished.has(need))) continue;
-        waiting.delete(step);
+        this.#waiting.delete(step);
         this.#running.set(
           step.id,
           this.#runStep(step).finally(() => this.#running.delete(step.id)),
@@ -255,7 +263,9 @@ class Execution {
       : this.#failure === undefined
         ? 'a step it needs did not finish'
         : `${this.#failure.step.title} failed`;
-    for (const step of waiting) {
+    const rest = [...this.#waiting];
+    this.#waiting.clear();
+    for (const step of rest) {
       this.#journal.append(
         { type: 'step.finished', outcome: 'cancelled', durationMs: 0, message: `Not started: ${why}.` },
         step.id,

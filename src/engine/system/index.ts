@@ -10,7 +10,7 @@ export type { AppendFile, FileChange, Files } from './files.ts';
 export type { ProcessRequest, ProcessResult } from './processes.ts';
 export { Processes } from './processes.ts';
 export { isTreeAlive, killTree } from './processTree.ts';
-export { findTool, howToInstall } from './tools.ts';
+export { findTool, howToInstall, requireTool } from './tools.ts';
 
 export interface System {
   readonly processes: Processes;

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { StringDecoder } from 'node:string_decoder';
 import { CancelledError, SlipwayError } from '../problems/index.ts';
 import { isTreeAlive, killTree } from './processTree.ts';
-import { findTool, howToInstall, mergeEnv } from './tools.ts';
+import { findTool, mergeEnv, missingTool } from './tools.ts';
 
 export interface ProcessRequest {
   /** A program name looked up on PATH, or a path. Never a command line. */
@@ -69,7 +69,7 @@ export class Processes {
     if (this.#isDisposed || request.signal?.aborted) throw new CancelledError();
     const env = mergeEnv(this.#env, request.env ?? {});
     const file = findTool(request.file, env);
-    if (file === undefined) throw missing(request.file);
+    if (file === undefined) throw missingTool(request.file);
 
     const started = Date.now();
     const child = spawn(file, [...request.args], {
@@ -134,7 +134,7 @@ export class Processes {
         settle();
         reject(
           (error as NodeJS.ErrnoException).code === 'ENOENT'
-            ? missing(request.file)
+            ? missingTool(request.file)
             : new SlipwayError(
                 { reason: 'tool-failed', message: `${request.file} could not be started: ${error.message}` },
                 { cause: error },
@@ -214,15 +214,6 @@ class Tail {
     this.#text += text;
     if (this.#text.length > this.#keep * 1.25) this.#text = this.#text.slice(-this.#keep);
   }
-}
-
-function missing(file: string): SlipwayError {
-  return new SlipwayError({
-    reason: 'tool-missing',
-    code: `tool.${file}`,
-    message: `${file} was not found on PATH.`,
-    fix: howToInstall(file),
-  });
 }
 
 export function toolFailed(request: ProcessRequest, result: ProcessResult): SlipwayError {

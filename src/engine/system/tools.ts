@@ -1,5 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { extname, isAbsolute, join, win32 } from 'node:path';
+import { SlipwayError } from '../problems/index.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -27,6 +28,19 @@ export function findTool(name: string, env: Env, platform = process.platform): s
   }
   return undefined;
 }
+
+/** Throws SlipwayError `tool-missing` with where to get it, when a program is not on PATH. */
+export function requireTool(name: string, env: Env, platform = process.platform): void {
+  if (findTool(name, env, platform) === undefined) throw missingTool(name);
+}
+
+export const missingTool = (name: string): SlipwayError =>
+  new SlipwayError({
+    reason: 'tool-missing',
+    code: `tool.${name}`,
+    message: `${name} was not found on PATH.`,
+    fix: howToInstall(name),
+  });
 
 const INSTALL: Readonly<Record<string, string>> = {
   cosign: 'https://docs.sigstore.dev/cosign/system_config/installation/',
