@@ -1,73 +1,27 @@
-// One case of the public case format and whether the engine agrees with it. The kind of case is known by its shape.
+// Whether the engine agrees with a case.
 
 import { parseConstraint, satisfies } from '../../src/engine/gitops/constraint.ts';
 import { applyPolicies } from '../../src/engine/gitops/edit.ts';
-import { type PolicyRules, selectTag } from '../../src/engine/gitops/policy.ts';
+import { selectTag } from '../../src/engine/gitops/policy.ts';
 import { type ImageRef, splitReference } from '../../src/engine/gitops/reference.ts';
 import { parseVersion } from '../../src/engine/gitops/version.ts';
 import { SlipwayError } from '../../src/engine/problems/index.ts';
-
-export interface ConstraintCase {
-  readonly id?: string | number;
-  readonly constraint: string;
-  readonly version?: string;
-  readonly matches?: boolean;
-  readonly tagValid?: boolean;
-  readonly error?: boolean;
-}
-
-export interface PolicyCase extends PolicyRules {
-  readonly name: string;
-  readonly tags: readonly string[];
-  readonly latest?: string;
-  readonly latestAnyOf?: readonly string[];
-  readonly error?: boolean;
-}
-
-export interface MarkerCase {
-  readonly name: string;
-  readonly file?: string;
-  readonly automationNamespace?: string;
-  readonly input: string;
-  /** `namespace:name` → `name:tag[@digest]`, or empty for a policy without a latest reference. */
-  readonly policies: Readonly<Record<string, string>>;
-  readonly expected?: string;
-  readonly changed?: boolean;
-  readonly skipped?: string;
-  readonly error?: boolean;
-}
+import type { Case, ConstraintCase, MarkerCase, PolicyCase } from './cases.ts';
 
 export interface Mismatch {
   readonly expected: string;
   readonly actual: string;
 }
 
-type Case = Readonly<Record<string, unknown>>;
-
-export function kindOf(item: Case): 'constraint' | 'policy' | 'marker' | undefined {
-  if (typeof item.constraint === 'string') return 'constraint';
-  if (Array.isArray(item.tags)) return 'policy';
-  return typeof item.input === 'string' ? 'marker' : undefined;
-}
-
-export function nameOf(item: Case): string {
-  const name = item.name ?? item.id;
-  return kindOf(item) === 'constraint'
-    ? `${name ?? ''} ${JSON.stringify(item.constraint)} ${JSON.stringify(item.version ?? null)}`
-    : String(name);
-}
-
 /** Undefined when the engine agrees. */
 export function check(item: Case): Mismatch | undefined {
-  switch (kindOf(item)) {
+  switch (item.kind) {
     case 'constraint':
-      return checkConstraint(item as unknown as ConstraintCase);
+      return checkConstraint(item);
     case 'policy':
-      return checkPolicy(item as unknown as PolicyCase);
+      return checkPolicy(item);
     case 'marker':
-      return checkMarker(item as unknown as MarkerCase);
-    default:
-      return { expected: 'a case with "constraint", "tags" or "input"', actual: JSON.stringify(item) };
+      return checkMarker(item);
   }
 }
 
@@ -88,7 +42,7 @@ function checkConstraint(item: ConstraintCase): Mismatch | undefined {
 }
 
 function checkPolicy(item: PolicyCase): Mismatch | undefined {
-  const selection = selectTag(item, item.tags);
+  const selection = selectTag(item.rules, item.tags);
   const actual = selection.error === undefined ? (selection.latest ?? '') : `error (${selection.error.code})`;
   if (item.error === true) return selection.error === undefined ? { expected: 'error', actual } : undefined;
   if (item.latestAnyOf !== undefined) {
@@ -125,7 +79,7 @@ function checkMarker(item: MarkerCase): Mismatch | undefined {
   return item.expected === undefined ? undefined : differ(item.expected, result.text);
 }
 
-export function policiesOf(item: MarkerCase): ReadonlyMap<string, ImageRef | undefined> {
+function policiesOf(item: MarkerCase): ReadonlyMap<string, ImageRef | undefined> {
   return new Map(
     Object.entries(item.policies).map(([key, text]) => {
       if (text === '') return [key, undefined];

@@ -1,10 +1,13 @@
 // `npm run conformance -- FILE|DIR…`: runs case files (JSON arrays; constraints, policies and markers are told apart by
-// their shape) against src/engine/gitops. The last line is `N passed, N failed`; any failure makes the exit code 1.
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+// their fields) against src/engine/gitops. The last line is `N passed, N failed`; any failure makes the exit code 1, and so
+// does a file that is no case file. Without arguments all files of `cases` are run.
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { check, kindOf, nameOf } from './answer.ts';
+import { check } from './answer.ts';
+import { type Case, CaseFileError, type PlacedCase, readCases } from './cases.ts';
 
-const given = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
+const given = process.argv.slice(2);
+const option = given.find((argument) => argument.startsWith('-'));
 const roots = given.length > 0 ? given : [join(import.meta.dirname, 'cases')];
 
 function filesIn(path: string): readonly string[] {
@@ -18,53 +21,55 @@ function filesIn(path: string): readonly string[] {
 let passed = 0;
 let failed = 0;
 
-function fail(file: string, name: string, text: string): void {
+function fail(place: string, what: string, text = ''): void {
   failed += 1;
-  console.log(`FAIL ${file}: ${name}\n${text}`);
+  console.log(`FAIL ${place}: ${what}${text === '' ? '' : `\n${text}`}`);
 }
 
 const indent = (text: string): string => text.replaceAll(/^/gm, '    ');
 
-for (const root of roots) {
-  let files: readonly string[];
+function runCase(place: string, item: Case): void {
   try {
-    files = filesIn(root);
+    const mismatch = check(item);
+    if (mismatch === undefined) passed += 1;
+    else fail(place, item.name, `  expected:\n${indent(mismatch.expected)}\n  actual:\n${indent(mismatch.actual)}`);
   } catch (error) {
-    fail(root, 'cannot be read', indent(String(error)));
-    continue;
-  }
-  if (files.length === 0) fail(root, 'has no .json file', '');
-  for (const file of files) {
-    let cases: unknown;
-    try {
-      cases = JSON.parse(readFileSync(file, 'utf8'));
-    } catch (error) {
-      fail(file, 'is not JSON', indent(String(error)));
-      continue;
-    }
-    const list: readonly unknown[] = Array.isArray(cases) ? cases : [cases];
-    const counts = { constraint: 0, policy: 0, marker: 0 };
-    for (const item of list) {
-      if (typeof item !== 'object' || item === null) {
-        fail(file, 'holds something that is no case', indent(JSON.stringify(item)));
-        continue;
-      }
-      const entry = item as Readonly<Record<string, unknown>>;
-      const kind = kindOf(entry);
-      if (kind !== undefined) counts[kind] += 1;
-      try {
-        const mismatch = check(entry);
-        if (mismatch === undefined) passed += 1;
-        else
-          fail(file, nameOf(entry), `  expected:\n${indent(mismatch.expected)}\n  actual:\n${indent(mismatch.actual)}`);
-      } catch (error) {
-        fail(file, nameOf(entry), indent(error instanceof Error ? (error.stack ?? error.message) : String(error)));
-      }
-    }
-    const parts = Object.entries(counts).filter(([, count]) => count > 0);
-    console.log(`${file}: ${parts.map(([kind, count]) => `${count} ${kind} cases`).join(', ') || 'no cases'}`);
+    fail(place, item.name, indent(error instanceof Error ? (error.stack ?? error.message) : String(error)));
   }
 }
 
-console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed > 0 ? 1 : 0;
+function runFile(file: string): void {
+  let cases: readonly PlacedCase[];
+  try {
+    cases = readCases(file);
+  } catch (error) {
+    if (!(error instanceof CaseFileError)) throw error;
+    fail(file, error.message);
+    return;
+  }
+  for (const { line, found } of cases) {
+    const place = `${file}:${line}`;
+    if (found.kind === 'fault') fail(place, `${found.name}: ${found.reason}`);
+    else runCase(place, found);
+  }
+  const counts = Map.groupBy(cases, ({ found }) => (found.kind === 'fault' ? 'unreadable' : found.kind));
+  console.log(`${file}: ${[...counts].map(([kind, list]) => `${list.length} ${kind} cases`).join(', ')}`);
+}
+
+if (option !== undefined) {
+  console.error(`Unknown option ${option}. Usage: npm run conformance -- FILE|DIR…`);
+  process.exitCode = 2;
+} else {
+  for (const root of roots) {
+    let files: readonly string[] = [];
+    try {
+      files = filesIn(root);
+      if (files.length === 0) fail(root, 'has no .json file');
+    } catch (error) {
+      fail(root, `cannot be read: ${error instanceof Error ? error.message : error}`);
+    }
+    for (const file of files) runFile(file);
+  }
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed > 0 ? 1 : 0;
+}
