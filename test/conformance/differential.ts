@@ -275,7 +275,8 @@ function plainOf(node: Node): unknown {
       };
     case 'scalar': {
       const tag = tagOf(node.tag);
-      const isText = node.style !== 'plain' || tag === '!!str' || node.value === '' || !isAmbiguousPlain(node.value);
+      const isText =
+        node.style !== 'plain' || tag === '!!str' || ['', '-'].includes(node.value) || !isAmbiguousPlain(node.value);
       if (tag !== undefined && !tag.startsWith('!!')) return `${tag} ${node.value}`;
       const value = node.value.replaceAll(/\s+/g, ' ').trim();
       return `${isText ? 'text' : 'other'} ${value}${tag === undefined || ['!!str', '!!merge'].includes(tag) ? '' : ` ${tag}`}`;

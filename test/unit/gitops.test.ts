@@ -1,16 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { parseConstraint, whyNot } from '../../src/engine/gitops/constraint.ts';
 import { parseGoFloat } from '../../src/engine/gitops/number.ts';
-import {
-  CompiledPolicy,
-  compareBytes,
-  compareRules,
-  compilePolicy,
-  selectTag,
-} from '../../src/engine/gitops/policy.ts';
+import { CompiledPolicy, compareRules, compilePolicy, selectTag } from '../../src/engine/gitops/policy.ts';
 import { isAmbiguousPlain } from '../../src/engine/gitops/quoting.ts';
 import { whyInvalidReference } from '../../src/engine/gitops/reference.ts';
-import { compilePattern, expand, parseTemplate } from '../../src/engine/gitops/regexp.ts';
+import { compilePattern, expander, parseTemplate } from '../../src/engine/gitops/regexp.ts';
+import { compareBytes } from '../../src/engine/gitops/selection.ts';
 import { compareVersions, parseVersion, type Version } from '../../src/engine/gitops/version.ts';
 
 const version = (text: string): Version => {
@@ -79,7 +74,7 @@ describe('Go regular expressions', () => {
   it('lets a group name occur twice and takes the one that matched', () => {
     const pattern = compilePattern('(?P<v>[0-9]+)|(?P<v>[a-z]+)');
     if ('error' in pattern) throw new Error(pattern.error);
-    expect(expand(parseTemplate('<$v>'), pattern.groups('abc') ?? [], pattern.names)).toBe('<abc>');
+    expect(expander(parseTemplate('<$v>'), pattern.names)(pattern.groups('abc') ?? [])).toBe('<abc>');
   });
 
   it.each([
@@ -91,7 +86,7 @@ describe('Go regular expressions', () => {
   ])('expands %s', (template, result) => {
     const pattern = compilePattern('^(.)-(.)$');
     if ('error' in pattern) throw new Error(pattern.error);
-    expect(expand(parseTemplate(template), pattern.groups('a-b') ?? [], pattern.names)).toBe(result);
+    expect(expander(parseTemplate(template), pattern.names)(pattern.groups('a-b') ?? [])).toBe(result);
   });
 });
 

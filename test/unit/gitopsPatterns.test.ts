@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { RE2JS } from 're2js';
 import { describe, expect, it } from 'vitest';
-import { compareBytes, selectTag } from '../../src/engine/gitops/policy.ts';
+import { selectTag } from '../../src/engine/gitops/policy.ts';
 import { compilePattern } from '../../src/engine/gitops/regexp.ts';
 import { nativePattern } from '../../src/engine/gitops/regexpNative.ts';
+import { compareBytes } from '../../src/engine/gitops/selection.ts';
 import { randomPattern, randomTexts } from '../fuzz/patterns.ts';
 
 describe('Go patterns as RegExp', () => {

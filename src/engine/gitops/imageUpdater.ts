@@ -5,8 +5,9 @@
 import { type Constraint, parseConstraint, satisfies, whyNot } from './constraint.ts';
 import type { Node } from './goyaml/composer.ts';
 import type { ApplicationObject, ImageUpdaterObject } from './objects.ts';
-import { compareBytes, type TagReason } from './policy.ts';
+import type { TagReason } from './policy.ts';
 import { compilePattern } from './regexp.ts';
+import { compareBytes } from './selection.ts';
 import { compareVersions, parseLooseVersion, type Version } from './version.ts';
 import { isTrueAt, mapAt, nodeAt, textAt, textsAt } from './yaml.ts';
 

@@ -86,9 +86,7 @@ export {
   compareRules,
   compilePolicy,
   defaultExclusionList,
-  type PolicyError,
   type PolicyRules,
-  type Selection,
   selectTag,
   type TagReason,
 } from './policy.ts';
@@ -109,6 +107,7 @@ export {
 export { formatReference, type ImageRef, splitReference, whyInvalidReference } from './reference.ts';
 export { markerEdits, repairMarker } from './repair.ts';
 export { type FileEdit, type Recipe, type RollbackRequest, rollbackRecipes, whoUndoes } from './rollback.ts';
+export type { PolicyError, Selection } from './selection.ts';
 export type { MarkerPart, Setter } from './setter.ts';
 export { compareVersions, parseVersion, type Version } from './version.ts';
 export {

@@ -15,9 +15,10 @@ import {
   readObjects,
   selectsLabels,
 } from './objects.ts';
-import { CompiledPolicy, compilePolicy, defaultExclusionList, type PolicyError, type PolicyRules } from './policy.ts';
+import { CompiledPolicy, compilePolicy, defaultExclusionList, type PolicyRules } from './policy.ts';
 import { Lines } from './positions.ts';
 import { formatReference, whyInvalidReference } from './reference.ts';
+import type { PolicyError } from './selection.ts';
 import { mapAt, readYamlObjects, textAt } from './yaml.ts';
 
 interface Entry {

@@ -59,7 +59,10 @@ function endingOf(source: string): Pattern['test'] | undefined {
 function isTagLike(text: string): boolean {
   const { length } = text;
   if (length > longestNative) return false;
-  for (let at = 0; at < length; at += 1) if (text.charCodeAt(at) > 127) return false;
+  for (let at = 0; at < length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code > 127 || code === 10) return false;
+  }
   return true;
 }
 
@@ -148,16 +151,26 @@ export function parseTemplate(text: string): Template {
   return parts;
 }
 
-/** The template with the groups of one match put in; unknown, out-of-range and unmatched groups are empty. */
-export function expand(template: Template, groups: readonly (string | undefined)[], names: Pattern['names']): string {
-  let text = '';
-  for (const part of template) {
-    if (typeof part === 'string') text += part;
-    else if ('group' in part) text += groups[part.group] ?? '';
-    else {
-      const group = names.findIndex((name, index) => name === part.name && groups[index] !== undefined);
-      if (group !== -1) text += groups[group] ?? '';
+/** Puts the groups of one match into a template. */
+export type Expand = (groups: readonly (string | undefined)[]) => string;
+
+/** The template for one pattern; unknown, out-of-range and unmatched groups are empty. */
+export function expander(template: Template, names: Pattern['names']): Expand {
+  // A name may belong to several groups, of which the first that matched counts.
+  const parts = template.map((part) => {
+    if (typeof part === 'string') return part;
+    if ('group' in part) return [part.group];
+    return names.flatMap((name, index) => (name === part.name ? [index] : []));
+  });
+  const [first] = parts;
+  const only = parts.length === 1 && typeof first === 'object' && first.length === 1 ? first[0] : undefined;
+  if (only !== undefined) return (groups) => groups[only] ?? '';
+  return (groups) => {
+    let text = '';
+    for (const part of parts) {
+      if (typeof part === 'string') text += part;
+      else text += groups[part.find((group) => groups[group] !== undefined) ?? -1] ?? '';
     }
-  }
-  return text;
+    return text;
+  };
 }

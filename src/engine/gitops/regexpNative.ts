@@ -9,7 +9,7 @@
  * character alone decides, which is so when the first characters of all ways on are disjoint. The choices where it does
  * not are counted, and inside a repetition there may be none.
  */
-import { type AsciiSet, type Expression, parseExpression } from './regexpSyntax.ts';
+import { type AsciiSet, type Expression, everything, parseExpression } from './regexpSyntax.ts';
 
 /** Tags have 128 characters at most; what a longer text costs is not promised. */
 export const longestNative = 256;
@@ -18,12 +18,16 @@ const mostOpenEnds = 2;
 /** Alternatives that start alike, outside of repetitions: each may double the work. */
 const mostForks = 6;
 
-/** A RegExp that answers as RE2 for texts of at most {@link longestNative} ASCII characters; undefined where that is not certain. */
+/**
+ * A RegExp that answers as RE2 for texts of at most {@link longestNative} ASCII characters without line breaks; undefined
+ * where that is not certain.
+ */
 export function nativePattern(source: string): RegExp | undefined {
   const expression = parseExpression(source);
   if (expression === undefined || !isSameInJavaScript(expression) || !isBounded(expression)) return undefined;
   try {
-    return new RegExp(write(expression));
+    const source = write(expression);
+    return new RegExp(startsAnywhere(expression) ? `^(?:${source})` : source);
   } catch {
     return undefined;
   }
@@ -125,8 +129,32 @@ interface Cost {
   insideRepeats: number;
 }
 
+/**
+ * Whether the expression starts with `.*`: what matches somewhere then matches from the start of the text, as long as there
+ * is no line break in it.
+ */
+function startsAnywhere(expression: Expression): boolean {
+  switch (expression.kind) {
+    case 'sequence':
+      return expression.items[0] !== undefined && startsAnywhere(expression.items[0]);
+    case 'choice':
+      return expression.items.every(startsAnywhere);
+    case 'capture':
+      return startsAnywhere(expression.body);
+    case 'repeat': {
+      const { body, min, max } = expression;
+      return (
+        min === 0 && max === Number.POSITIVE_INFINITY && body.kind === 'set' && (body.set | (1n << 10n)) === everything
+      );
+    }
+    default:
+      return false;
+  }
+}
+
 function isBounded(expression: Expression): boolean {
-  const cost: Cost = { openEnds: isAnchored(expression) ? 0 : 1, forks: 0, insideRepeats: 0 };
+  const isFixed = isAnchored(expression) || startsAnywhere(expression);
+  const cost: Cost = { openEnds: isFixed ? 0 : 1, forks: 0, insideRepeats: 0 };
   count(expression, 0n, 'outside', cost);
   return cost.insideRepeats === 0 && cost.openEnds <= mostOpenEnds && cost.forks <= mostForks;
 }

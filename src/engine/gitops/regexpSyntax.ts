@@ -47,7 +47,7 @@ export function parseExpression(source: string): Expression | undefined {
   }
 }
 
-const everything: AsciiSet = (1n << 128n) - 1n;
+export const everything: AsciiSet = (1n << 128n) - 1n;
 
 const bit = (code: number): AsciiSet => (code < 128 ? 1n << BigInt(code) : 0n);
 

@@ -13,15 +13,9 @@ import {
   type ImageRepositoryObject,
   readObjects,
 } from './objects.ts';
-import {
-  CompiledPolicy,
-  compilePolicy,
-  defaultExclusionList,
-  type PolicyRules,
-  type Selection,
-  selectTag,
-} from './policy.ts';
+import { CompiledPolicy, compilePolicy, defaultExclusionList, type PolicyRules, selectTag } from './policy.ts';
 import { compilePattern, parseTemplate } from './regexp.ts';
+import type { Selection } from './selection.ts';
 import { parseVersion } from './version.ts';
 import { removeKey, setValue } from './yaml.ts';
 

@@ -10,7 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
+	"syscall"
 
 	reflectorv1 "github.com/fluxcd/image-reflector-controller/api/v1"
 	"github.com/fluxcd/image-reflector-controller/internal/policy"
@@ -28,9 +28,10 @@ type question struct {
 }
 
 type answer struct {
-	Error        string   `json:"error,omitempty"`
-	Latest       []string `json:"latest,omitempty"`
-	Microseconds int64    `json:"microseconds"`
+	Error  string   `json:"error,omitempty"`
+	Latest []string `json:"latest,omitempty"`
+	// Processor time of the cheapest run.
+	Microseconds int64 `json:"microseconds"`
 	// Per text start and end of every group, nothing without a match.
 	Groups [][]int `json:"groups,omitempty"`
 }
@@ -79,6 +80,15 @@ func scan(q question) ([]string, error) {
 	return tags, nil
 }
 
+// processorTime counts what this process has used, in microseconds: other work on the machine does not show in it.
+func processorTime() int64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		panic(err)
+	}
+	return (usage.Utime.Nano() + usage.Stime.Nano()) / 1000
+}
+
 func run(q question) answer {
 	sorted, err := scan(q)
 	if err != nil {
@@ -86,9 +96,12 @@ func run(q question) answer {
 	}
 	a := answer{}
 	for range max(q.Runs, 1) {
-		start := time.Now()
+		start := processorTime()
 		latest, err := selectTag(q, sorted)
-		a.Microseconds = time.Since(start).Microseconds()
+		took := processorTime() - start
+		if a.Microseconds == 0 || took < a.Microseconds {
+			a.Microseconds = took
+		}
 		if err != nil {
 			return answer{Error: err.Error(), Microseconds: a.Microseconds}
 		}
