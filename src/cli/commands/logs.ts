@@ -95,7 +95,9 @@ async function stepLog(cli: CliContext, step: string, id: string | undefined): P
       fix: `It has: ${view.steps.map((other) => other.id).join(', ')}.`,
     });
   }
-  for (const event of await readLog(cli.system.files, cli.root, run, step)) {
+  const events = await readLog(cli.system.files, cli.root, run, step);
+  if (events.length === 0 && !cli.isJson) process.stderr.write(`${step} of run ${run} wrote nothing.\n`);
+  for (const event of events) {
     if (cli.isJson) cli.print(JSON.stringify(event));
     else if (event.type === 'log') cli.print(event.text.replace(/\n$/, ''));
   }
