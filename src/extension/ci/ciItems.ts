@@ -7,8 +7,8 @@ import { age, duration } from '../words.ts';
 const ICONS: Readonly<Record<CiState, Pick<Item, 'icon' | 'color'>>> = {
   queued: { icon: 'clock', color: 'testing.iconQueued' },
   waiting: { icon: 'debug-pause', color: 'testing.iconQueued' },
-  running: { icon: 'sync~spin', color: 'testing.iconQueued' },
-  succeeded: { icon: 'pass', color: 'testing.iconPassed' },
+  running: { icon: 'sync~spin', color: 'charts.blue' },
+  succeeded: { icon: 'pass', color: 'charts.green' },
   warning: { icon: 'warning', color: 'list.warningForeground' },
   failed: { icon: 'error', color: 'testing.iconFailed' },
   'timed-out': { icon: 'watch', color: 'testing.iconFailed' },

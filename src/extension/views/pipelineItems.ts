@@ -29,9 +29,10 @@ export interface Item {
   readonly spoken: string;
 }
 
+/** Green and blue of charts: those of test icons can hardly be seen in light themes. */
 export const runIcons: Readonly<Record<RunCondition, Pick<Item, 'icon' | 'color'>>> = {
-  running: { icon: 'sync~spin', color: 'testing.iconQueued' },
-  succeeded: { icon: 'pass', color: 'testing.iconPassed' },
+  running: { icon: 'sync~spin', color: 'charts.blue' },
+  succeeded: { icon: 'pass', color: 'charts.green' },
   failed: { icon: 'error', color: 'testing.iconFailed' },
   'rolled back': { icon: 'discard', color: 'testing.iconFailed' },
   unknown: { icon: 'question', color: 'testing.iconQueued' },
@@ -41,8 +42,8 @@ export const runIcons: Readonly<Record<RunCondition, Pick<Item, 'icon' | 'color'
 
 const stepIcons: Readonly<Record<StepCondition, Pick<Item, 'icon' | 'color'>>> = {
   waiting: { icon: 'circle-outline', color: 'testing.iconUnset' },
-  running: { icon: 'sync~spin', color: 'testing.iconQueued' },
-  succeeded: { icon: 'pass', color: 'testing.iconPassed' },
+  running: { icon: 'sync~spin', color: 'charts.blue' },
+  succeeded: { icon: 'pass', color: 'charts.green' },
   failed: { icon: 'error', color: 'testing.iconFailed' },
   cancelled: { icon: 'circle-slash', color: 'testing.iconSkipped' },
   skipped: { icon: 'debug-step-over', color: 'testing.iconSkipped' },

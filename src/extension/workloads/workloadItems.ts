@@ -8,8 +8,8 @@ import { age, firstSentence } from '../words.ts';
 import type { Standing } from './workloadStore.ts';
 
 const stateIcons: Readonly<Record<LiveWorkloadView['state'], Pick<Item, 'icon' | 'color'>>> = {
-  ready: { icon: 'pass', color: 'testing.iconPassed' },
-  progressing: { icon: 'sync~spin', color: 'testing.iconQueued' },
+  ready: { icon: 'pass', color: 'charts.green' },
+  progressing: { icon: 'sync~spin', color: 'charts.blue' },
   failed: { icon: 'error', color: 'testing.iconFailed' },
   paused: { icon: 'debug-pause', color: 'testing.iconQueued' },
   unknown: { icon: 'question', color: 'testing.iconUnset' },
@@ -137,7 +137,7 @@ export function podItem(pod: PodView, now: number): Item {
       ? stateIcons.ready
       : isBad
         ? stateIcons.failed
-        : { icon: 'circle-outline', color: 'testing.iconQueued' }),
+        : { icon: 'circle-outline', color: 'charts.blue' }),
     tooltip: [
       `**Pod ${pod.name}**: ${state}`,
       ...(pod.message === undefined ? [] : [pod.message]),
