@@ -133,11 +133,7 @@ export function podItem(pod: PodView, now: number): Item {
   return {
     label: pod.name,
     description: words.join(' · '),
-    ...(pod.isReady
-      ? stateIcons.ready
-      : isBad
-        ? stateIcons.failed
-        : { icon: 'circle-outline', color: 'charts.blue' }),
+    ...(pod.isReady ? stateIcons.ready : isBad ? stateIcons.failed : { icon: 'circle-outline', color: 'charts.blue' }),
     tooltip: [
       `**Pod ${pod.name}**: ${state}`,
       ...(pod.message === undefined ? [] : [pod.message]),
