@@ -122,6 +122,20 @@ export const giteaSuite: Suite = {
         eventually(what, rows, (list) => list.some((row) => shown.test(row)), limitMs);
       const rowOf = (label: string) => pane.locator('.monaco-list-row', { hasText: label }).first();
 
+      /** A row that is drawn anew takes no click: until it says that it is open. */
+      const expand = (label: string) =>
+        eventually(
+          `${label} expanded`,
+          async () => {
+            const isOpen = async () => (await rowOf(label).getAttribute('aria-expanded')) === 'true';
+            if (await isOpen()) return true;
+            const twistie = rowOf(label).locator('.monaco-tl-twistie');
+            await twistie.click({ timeout: 3_000 }).catch(() => {});
+            return isOpen();
+          },
+          (isOpen) => isOpen,
+        );
+
       await report.test('a host without a known name is asked what it is, when the person says so', async () => {
         await window.activity('Slipway');
         await window.row('app').waitFor();
@@ -137,7 +151,7 @@ export const giteaSuite: Suite = {
         await rowOf('Sign In to').click();
         await window.answer('Token for', token);
         await until('the run', /Run 1, First version, queued/);
-        await rowOf('#1 First version').click();
+        await expand('#1 First version');
         await until('why it waits', /Job pipeline, queued.*no runner with ubuntu-latest has taken it/);
         await window.screenshot('gitea-queued');
       });
@@ -223,7 +237,7 @@ export const giteaSuite: Suite = {
       });
 
       await report.test('from the commit of a run to its image and the environment where it is live', async () => {
-        await rowOf('Images and environments of').click();
+        await expand('Images and environments of');
         await until('the image', new RegExp(`Image app, ${host}/${user}/app:${tag}, in the registry`));
         await window.command('Slipway: Deploy…');
         await window.pick('This commit');
@@ -233,14 +247,14 @@ export const giteaSuite: Suite = {
 
       await report.test('a workflow is started with its input, fails, and says where', async () => {
         await window.command('Slipway: Start CI Workflow');
-        await window.pick('by-hand.yml');
+        await window.pick('by hand');
         await window.answer('Branch or tag');
         await window.answer('greeting: what to say', 'hello');
         await until('the run', /Run 2, .*queued/);
         assert.deepEqual(await runner.work(1), ['RESULT_FAILURE']);
-        await rowOf('#2 ').click();
+        await expand('#2 ');
         await until('its end with the cause', /Run 2, .*failed: greet/);
-        await rowOf('greet').locator('.monaco-tl-twistie').click();
+        await expand('greet');
         await until('the step that failed', /Step Judge, failed/);
         await until('the step before', /Step Greet, succeeded/);
         await window.command('Problems: Focus on Problems View');

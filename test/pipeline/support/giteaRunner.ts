@@ -2,7 +2,7 @@
 // the `run` steps of a job on this machine; of actions it knows those that the generated workflow uses.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { parse } from 'yaml';
@@ -173,15 +173,17 @@ export class GiteaRunner {
     await line(`uses ${step.uses}`);
     if (/\/upload-artifact@/.test(step.uses ?? '')) {
       const [name, path] = [String(step.with?.name ?? 'artifact'), String(step.with?.path ?? '')];
-      const files = path
-        .trim()
-        .split(/\s*\n\s*/)
-        .flatMap((pattern) => globSync(pattern, { cwd: folder }));
+      // A folder means all that is in it.
+      const within = (found: string): readonly string[] =>
+        statSync(join(folder, found)).isFile()
+          ? [found]
+          : readdirSync(join(folder, found)).flatMap((name) => within(join(found, name)));
+      const patterns = path.trim().split(/\s*\n\s*/);
+      const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: folder })).flatMap(within);
       await line(`With the provided path, there will be ${files.length} files uploaded`);
       if (files.length === 0) return 0;
       const root = files.length === 1 ? dirname(files[0] ?? '') : commonFolder(files);
-      const entries = files.filter((file) => statSync(join(folder, file)).isFile());
-      const zip = entries.map((file) => ({
+      const zip = files.map((file) => ({
         name: relative(root, file),
         text: readFileSync(join(folder, file), 'utf8'),
       }));
