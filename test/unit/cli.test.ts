@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Command, Option } from 'commander';
@@ -191,5 +191,16 @@ describe('mistakes on the command line', () => {
       type: 'error',
       failure: { reason: 'usage', fix: 'Name one with --env: dev, prod.' },
     });
+  });
+});
+
+describe('the program people install', () => {
+  it('knows the oldest Node that the package wants', () => {
+    const { engines } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      readonly engines: { readonly node: string };
+    };
+    const [, major, minor] =
+      /OLDEST = \{ major: (\d+), minor: (\d+) \}/.exec(readFileSync('src/cli/main.ts', 'utf8')) ?? [];
+    expect(`>=${major}.${minor}`).toBe(engines.node);
   });
 });
