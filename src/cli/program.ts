@@ -65,21 +65,28 @@ export async function main(argv: readonly string[]): Promise<number> {
       },
     };
   };
+  program.commandsGroup('Pipeline:');
   addRunCommands(program, context);
   addStageCommands(program, context);
   addPlanCommand(program, context);
+  program.commandsGroup('Environments:');
   addEnvironmentCommands(program, context);
+  program.commandsGroup('Runs and workloads:');
   addHistoryCommands(program, context);
   addOperationCommands(program, context);
+  program.commandsGroup('Images and GitOps:');
   addPolicyCommands(program, context);
   addTagsCommand(program, context);
   addFluxCommands(program, context);
+  addArgoCdCommands(program, context);
+  program.commandsGroup('Repository and CI:');
   addInitCommand(program, context);
   addCiCommands(program, context);
-  addArgoCdCommands(program, context);
   addLintCommand(program, context);
+  program.commandsGroup('For tools:');
   addMcpCommand(program, context, version());
   addCompletionCommand(program, context);
+  program.helpCommand('help [command]', 'The same for one command.');
   try {
     await program.parseAsync([...own], { from: 'user' });
     return exitCode;
