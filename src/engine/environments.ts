@@ -13,6 +13,7 @@ import type { Secrets } from './events/secrets.ts';
 import type { DeployedImage, Plan } from './plan/step.ts';
 import { SlipwayError } from './problems/index.ts';
 import type { EnvironmentConfig, Project, RollbackWay } from './project/model.ts';
+import { refuseErrors } from './refuseErrors.ts';
 import type { LiveState } from './rollout/index.ts';
 import type { System } from './system/index.ts';
 
@@ -29,9 +30,12 @@ export interface CheckResult {
   readonly unchecked: readonly string[];
 }
 
+/** Throws SlipwayError `usage` naming those there are, or `config` where slipway.yaml has mistakes. */
 export function environmentOf(project: Project, name: string): EnvironmentConfig {
   const found = project.environments.find((environment) => environment.name === name);
   if (found !== undefined) return found;
+  // It may be there and not be read: a mistake in it is what the person has to know.
+  refuseErrors(project);
   const known = project.environments.map((environment) => environment.name).join(', ');
   throw new SlipwayError({
     reason: 'usage',

@@ -1,4 +1,3 @@
-import { basename } from 'node:path';
 import type { FluxActions } from './delivery.ts';
 import type { Diagnosis, ObjectDiff, RevisionView } from './deploy/index.ts';
 import type { Drift } from './drift.ts';
@@ -25,7 +24,7 @@ import type { LintFinding } from './lint/index.ts';
 import type { Operations } from './operate.ts';
 import { makePlan, type PlanFacts, type PlanRequest } from './plan/index.ts';
 import type { Plan } from './plan/step.ts';
-import { type Place, SlipwayError } from './problems/index.ts';
+import { SlipwayError } from './problems/index.ts';
 import {
   bakePrinter,
   type GitFacts,
@@ -35,6 +34,7 @@ import {
   resolveBakes,
 } from './project/index.ts';
 import type { Project, RollbackWay } from './project/model.ts';
+import { refuseErrors } from './refuseErrors.ts';
 import type { LiveState } from './rollout/index.ts';
 import {
   executeRun,
@@ -422,24 +422,6 @@ export function secretsOf(system: System): Secrets {
   }
   return secrets;
 }
-
-function refuseErrors(project: Project): void {
-  const errors = project.diagnostics.filter((diagnostic) => diagnostic.severity === 'error');
-  const first = errors[0];
-  if (first === undefined) return;
-  throw new SlipwayError({
-    reason: 'config',
-    code: first.code,
-    message: errors.length === 1 ? first.message : `${first.message} (and ${errors.length - 1} more)`,
-    place: first.place,
-    ...(first.fix !== undefined && { fix: first.fix }),
-    ...(errors.length > 1 && { evidence: errors.slice(1).map(({ place, message }) => `${lineOf(place)}: ${message}`) }),
-  });
-}
-
-/** As `slipway.yaml:12`; the folder is that of the first mistake. */
-const lineOf = ({ file, range }: Place): string =>
-  `${basename(file)}${range === undefined ? '' : `:${range.start.line + 1}`}`;
 
 /** Markers, policies and tags, loaded when somebody first looks at one: nothing else of the engine needs them. */
 export const loadMarkers = () => import('./markers/index.ts');

@@ -405,6 +405,15 @@ test('a protected environment is not touched unasked, and an unknown one is name
   const unknown = slipway('rollback', '--env', 'prod', '--list');
   assert.equal(unknown.code, 2, said(unknown));
   assert.match(unknown.err, /no environment prod; there is dev, live/);
+  // One that is there and cannot be read for a mistake is not said to be missing.
+  const file = join(root, 'slipway.yaml');
+  const good = readFileSync(file, 'utf8');
+  writeFileSync(file, `${good}  test: { namespace: x, deploy: { manifests: { path: k8s } } }\n`);
+  const broken = slipway('smoke', '--env', 'test');
+  writeFileSync(file, good);
+  assert.equal(broken.code, 2, said(broken));
+  assert.match(broken.err, /slipway\.yaml:\d+/, said(broken));
+  assert.doesNotMatch(broken.err, /no environment/, said(broken));
 });
 
 clean();

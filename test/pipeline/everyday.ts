@@ -251,6 +251,14 @@ test('exec: output, exit code, arguments as they are, a shell that is not there'
   assert.deepEqual([echo.code, echo.stdout, echo.container], [0, words, 'talker']);
   const cli = slipway('exec', 'deploy/talker', '--', 'sh', '-c', 'echo out; echo err >&2; exit 7');
   assert.deepEqual([cli.code, cli.out, cli.err], [7, 'out\n', 'err\n'], said(cli));
+  // As in CI: nothing to read from, which is no pipe.
+  const unread = spawnSync(process.execPath, [main, 'exec', 'talker', '--', 'sh', '-c', 'exit 7'], {
+    cwd: root,
+    env,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  assert.deepEqual([unread.status, unread.stderr], [7, '']);
   const none = slipway('exec', 'deploy/web');
   assert.equal(none.code, 2, said(none));
   assert.match(none.err, /has no shell/);

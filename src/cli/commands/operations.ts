@@ -231,10 +231,10 @@ function statusLines(status: EnvironmentStatus, isVerbose: boolean): readonly st
   return [
     title,
     ...release,
-    ...status.workloads.map(
-      ({ ref, state, message, owners }) =>
-        `  ${(state === 'unknown' ? 'not there' : state).padEnd(11)}  ${ref.kind.toLowerCase()}/${ref.name}  ${message}${owners.length === 0 || !isVerbose ? '' : `  [${owners.join(', ')}]`}`,
-    ),
+    ...status.workloads.flatMap(({ ref, state, message, cause, owners }) => [
+      `  ${(state === 'unknown' ? 'not there' : state).padEnd(11)}  ${ref.kind.toLowerCase()}/${ref.name}  ${message}${owners.length === 0 || !isVerbose ? '' : `  [${owners.join(', ')}]`}`,
+      ...(cause === undefined || cause === message ? [] : [`      ${cause}`]),
+    ]),
     ...status.images
       .filter(({ name }) => name !== undefined || isVerbose)
       .flatMap((image) => imageLines(image, head?.branch ?? 'HEAD')),

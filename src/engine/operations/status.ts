@@ -1,11 +1,10 @@
 // What is live where: digest → tag → commit → how many commits behind, for each environment.
 import { at, type KubeObject, listOf, refOf, textOf } from '../cluster/index.ts';
 import { ownersOf, type RevisionView } from '../deploy/index.ts';
-import type { WorkloadView } from '../events/index.ts';
 import { describeImage, parseReference, type Reference, type Registry } from '../images/index.ts';
 import { type Failure, isCancelled, toFailure } from '../problems/index.ts';
 import type { EnvironmentConfig, Project } from '../project/model.ts';
-import { readLive } from '../rollout/index.ts';
+import { type LiveWorkloadView, readLive } from '../rollout/index.ts';
 import type { Git } from '../system/git.ts';
 import type { Scope } from './find.ts';
 
@@ -48,7 +47,7 @@ export interface EnvironmentStatus {
   readonly deployer: EnvironmentConfig['deploy']['kind'];
   /** The deployer's live revision, where it keeps a history. */
   readonly revision?: RevisionView;
-  readonly workloads: readonly (WorkloadView & { readonly owners: readonly string[] })[];
+  readonly workloads: readonly (LiveWorkloadView & { readonly owners: readonly string[] })[];
   /** The project's own images first. */
   readonly images: readonly LiveImage[];
   /** Where HEAD is, for comparison. */
