@@ -40,7 +40,7 @@ async function tagsOf(
   const lists = await Promise.all(
     images.map(async ({ name, repository }) => {
       try {
-        const tags = await listTags(system, repository, { most: MOST_TAGS, signal });
+        const tags = await listTags(system, repository, { most: MOST_TAGS, look: MOST_TAGS, signal });
         return tags.map(({ tag, digest, revision }) => ({
           image: name,
           repository,

@@ -482,6 +482,72 @@ test('what the builder cannot run is warned of before the build; failures name c
   assert.match(fails('').out, /Dockerfile \S+ is empty/);
 });
 
+test('slipway tags: the newest of 200 by date, whatever their names say, in an image of its own and in a shared repository', async () => {
+  const repository = `${mark}/tags`;
+  const signal = new AbortController().signal;
+  const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+  const descriptor = async (bytes: Uint8Array, type: string) => ({
+    mediaType: type,
+    size: bytes.byteLength,
+    digest: await registry.putBlob(lab.registry, repository, bytes, signal),
+  });
+  // As commits name them: the order of the names says nothing about age.
+  const tags = Array.from({ length: 200 }, (_each, index) => {
+    const sha = ((index * 7_919_017) % 0xfffffff).toString(16).padStart(7, '0');
+    return {
+      tag: `${index % 2 === 0 ? 'api' : 'worker'}-main-${sha}`,
+      created: new Date(Date.UTC(2026, 0, 1, index)).toISOString(),
+    };
+  });
+  const push = async ({ tag, created }: (typeof tags)[number]): Promise<void> => {
+    const config = Buffer.from(
+      JSON.stringify({ created, os: 'linux', architecture: 'amd64', rootfs: { type: 'layers', diff_ids: [] } }),
+    );
+    const manifest = {
+      schemaVersion: 2,
+      mediaType,
+      config: await descriptor(config, 'application/vnd.oci.image.config.v1+json'),
+      layers: [],
+    };
+    await registry.putManifest(
+      lab.registry,
+      repository,
+      tag,
+      { bytes: Buffer.from(JSON.stringify(manifest)), mediaType },
+      signal,
+    );
+  };
+  // The registry writes to a disk that others use, too.
+  for (let start = 0; start < tags.length; start += 20) await Promise.all(tags.slice(start, start + 20).map(push));
+  const root = join(work, 'tags');
+  mkdirSync(root);
+  writeFileSync(
+    join(root, 'slipway.yaml'),
+    [
+      'version: 1',
+      'images:',
+      ...['api', 'worker'].map((name) => `  ${name}: { context: ., repository: ${lab.registry}/${repository} }`),
+    ].join('\n'),
+  );
+  writeFileSync(join(root, 'Dockerfile'), 'FROM scratch\n');
+  const ask = (...args: readonly string[]): readonly string[] => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [cli, '-C', root, '--json', 'tags', ...args], {
+      encoding: 'utf8',
+      env,
+    });
+    assert.equal(status, 0, stderr);
+    return stdout
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { readonly tag: string }).tag);
+  };
+  const newest = tags.map(({ tag }) => tag).toReversed();
+  const named = (name: string) => newest.filter((tag) => tag.startsWith(name));
+  assert.deepEqual(ask(`${lab.registry}/${repository}`, '--limit', '5'), newest.slice(0, 5));
+  assert.deepEqual(ask('api'), named('api').slice(0, 20));
+  assert.deepEqual(ask('worker', '--limit', '1'), named('worker').slice(0, 1));
+});
+
 test('a builder that does not exist is named with what helps', async () => {
   const app = new App('unknown', 'builder: nobody-made-this');
   const { code, out } = app.run();

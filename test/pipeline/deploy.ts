@@ -551,6 +551,38 @@ test("kustomize: the overlay gets our image, and the person's files stay as they
   assert.match(error.message, /missing\.yaml/);
 });
 
+test('kustomize: two images of one repository are told apart by tag or container', async () => {
+  const folder = join(work, 'shared');
+  mkdirSync(folder);
+  const container = (name: string, tag: string) => ({ name, image: `${repository}${tag}` });
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'both' },
+    spec: { containers: [container('one', ':api-0'), container('worker', '')] },
+  };
+  writeFileSync(join(folder, 'both.json'), JSON.stringify(pod));
+  writeFileSync(join(folder, 'kustomization.yaml'), 'resources: [both.json]\n');
+  const of = (name: string, version: string) => ({ ...image(version), name, tag: `${name}-${version}` });
+  const environment: EnvironmentConfig = {
+    name: 'dev',
+    namespace: 'deploy-kustomize',
+    isProtected: false,
+    deploy: { kind: 'kustomize', path: folder, images: ['worker', 'api'], prune: false },
+    rollout: { rollback: true },
+    smoke: [],
+    place: { file: '/slipway.yaml' },
+  };
+  const images = [of('worker', '1.0.0'), of('api', '1.1.0')];
+  const { objects } = await createDeployer({ system, secrets, access, request: { environment, images } }).render(
+    signal,
+  );
+  assert.deepEqual(
+    listOf(podTemplateOf(objects[0]?.object as KubeObject)?.spec.containers).map((one) => one.image),
+    [`${repository}:api-1.1.0@${digests['1.1.0']}`, `${repository}:worker-1.0.0@${digests['1.0.0']}`],
+  );
+});
+
 async function kubectl(...args: string[]): Promise<void> {
   await system.processes.check({ file: 'kubectl', args: ['--context', access.context, ...args] });
 }

@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { KubeObject } from '../../src/engine/cluster/index.ts';
 import { diffObject, quantityOf } from '../../src/engine/deploy/diff.ts';
-import { normalRepository, runsInstead, setImages, splitReference } from '../../src/engine/deploy/images.ts';
+import {
+  normalRepository,
+  refuseSharedRepository,
+  runsInstead,
+  setImages,
+  splitReference,
+} from '../../src/engine/deploy/images.ts';
 import { inNamespace, isClusterScoped, parseObjects } from '../../src/engine/deploy/objects.ts';
 import { inOrder } from '../../src/engine/deploy/order.ts';
 import { obstaclesFor, ownersOf, refuseObstacles } from '../../src/engine/deploy/ownership.ts';
@@ -259,3 +265,36 @@ function captured(work: () => unknown): SlipwayError {
   }
   throw new Error('nothing was thrown');
 }
+
+describe('images of one repository', () => {
+  const of = (name: string, tag = `${name}-1.2`) => ({ name, repository: 'r.example.com/app', tag });
+  const images = [of('api'), of('worker'), of('api-admin')];
+  const pod = (name: string, container: string, image: string) => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name },
+    spec: { containers: [{ name: container, image }] },
+  });
+
+  test.each([
+    ['x', 'main', 'r.example.com/app:api-1.1', 'api-1.2'],
+    ['x', 'main', 'r.example.com/app:worker-1.1@sha256:ab', 'worker-1.2'],
+    ['x', 'main', 'r.example.com/app:api-admin-1.1', 'api-admin-1.2'],
+    ['x', 'main', 'r.example.com/app:1.1_worker', 'worker-1.2'],
+    ['x', 'worker', 'r.example.com/app', 'worker-1.2'],
+    ['shop-api', 'main', 'r.example.com/app:latest', 'api-1.2'],
+  ])('of pod %s, container %s with %s becomes %s', (name, container, image, tag) => {
+    const { objects } = setImages([pod(name, container, image)], images);
+    expect(JSON.stringify(objects)).toContain(`"r.example.com/app:${tag}"`);
+  });
+
+  test('what tells nothing is refused, and so is GitOps, which knows repositories only', () => {
+    expect(() => setImages([pod('x', 'main', 'r.example.com/app:latest')], images)).toThrow(
+      expect.objectContaining({ code: 'image.ambiguous' }),
+    );
+    expect(() => refuseSharedRepository(images, 'Flux')).toThrow(
+      expect.objectContaining({ code: 'image.shared-repository' }),
+    );
+    refuseSharedRepository([of('api')], 'Flux');
+  });
+});

@@ -67,6 +67,26 @@ describe('images', () => {
     expect(project.diagnostics.map((each) => each.message).join()).toContain('goes to r.example.com/a/b like "b"');
   });
 
+  it('images of one repository whose tags differ by a word are told apart by {image}', async () => {
+    const build = (name: string) =>
+      `{ uses: docker/build-push-action@v6, with: { context: ${name}, push: true, tags: "r.example.com/a/b:${name}-\${{ github.sha }}, r.example.com/a/b:latest-${name}" } }`;
+    const { project } = await look({
+      '.github/workflows/w.yml': `on: push\njobs: { build: { steps: [${build('server')}, ${build('worker')}] } }\n`,
+      'server/Dockerfile': DOCKERFILE,
+      'worker/Dockerfile': DOCKERFILE,
+      'chart/Chart.yaml': 'apiVersion: v2\nname: b\nversion: 1.0.0\n',
+      'chart/values.yaml':
+        'jobs: { image: { repository: r.example.com/a/b, tag: worker-1 } }\nserver: { image: { repository: r.example.com/a/b, tag: "" } }\n',
+    });
+    expect(project.images.map(({ name, repository }) => `${name} ${repository}`)).toEqual([
+      'server r.example.com/a/b',
+      'worker r.example.com/a/b',
+    ]);
+    expect(project.tags).toEqual(['{image}-{sha:40}', 'latest-{image}']);
+    expect(project.movingTags).toContain('latest-{image}');
+    expect(project.environments[0]?.deploy).toMatchObject({ images: { server: 'server.image', worker: 'jobs.image' } });
+  });
+
   it('takes the only image of the manifests when it is of the same owner, and no other', async () => {
     const files = (image: string) => ({
       Dockerfile: DOCKERFILE,

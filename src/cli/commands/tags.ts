@@ -1,7 +1,8 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { TagView } from '../../engine/images/tags.ts';
 import type { Project } from '../../engine/main.ts';
 import { isCancelled, toFailure } from '../../engine/problems/index.ts';
+import { namesIn } from '../../engine/project/index.ts';
 import { wholeNumber } from '../arguments.ts';
 import type { CliContext } from '../context.ts';
 
@@ -16,9 +17,12 @@ export function addTagsCommand(program: Command, context: () => CliContext): voi
       '[image]',
       'name of an image in slipway.yaml, or a repository such as ghcr.io/acme/api; default: the newest of each image',
     )
-    .option('-n, --count <number>', 'how many (default: 20 of an image, 1 of each)', wholeNumber)
-    .action(async (image: string | undefined, { count }: { readonly count?: number }) => {
+    .option('-n, --limit <number>', 'how many (default: 20 of an image, 1 of each)', wholeNumber)
+    .addOption(new Option('--count <number>', 'the same as --limit').argParser(wholeNumber).hideHelp())
+    .option('--all', 'every tag, with the dates of all of them')
+    .action(async (image: string | undefined, flags: TagFlags) => {
       const cli = context();
+      const count = flags.all === true ? Number.POSITIVE_INFINITY : (flags.limit ?? flags.count);
       const { listTags } = await import('../../engine/images/tags.ts');
       const project = await cli.engine.project();
       if (image === undefined) {
@@ -26,17 +30,39 @@ export function addTagsCommand(program: Command, context: () => CliContext): voi
         return;
       }
       const repository = project.images.find(({ name }) => name === image)?.repository ?? image;
-      const tags = await listTags(cli.system, repository, { most: count ?? 20, signal: cli.signal });
+      let cut: string | undefined;
+      const tags = await listTags(cli.system, repository, {
+        most: count ?? 20,
+        signal: cli.signal,
+        isWanted: tagsOf(project.images, image),
+        onCut: (looked, all) => {
+          cut = `The newest of the ${looked} tags that are highest by name; ${all - looked} others were not looked at (--all does).`;
+        },
+      });
       for (const tag of tags) cli.print(cli.isJson ? JSON.stringify(tag) : tagLine(tag));
       if (tags.length === 0 && !cli.isJson) cli.print(`${repository} has no tags.`);
+      if (cut !== undefined && !cli.isJson) cli.print(cut);
     });
 }
 
 const tagLine = (tag: TagView): string =>
   `${tag.tag.padEnd(28)}  ${(tag.created ?? 'unknown').slice(0, 19)}  ${tag.digest.slice(0, 19)}  ${tag.platforms.join(',')}${tag.revision === undefined ? '' : `  commit ${tag.revision.slice(0, 7)}`}${tag.isSigned ? '  signed' : ''}${tag.sboms.length === 0 ? '' : `  sbom (${tag.sboms.join(', ')})`}`;
 
-/** Tags of each image that are looked at for the newest: their names alone do not tell their age. */
-const LOOKED_AT = 8;
+interface TagFlags {
+  readonly limit?: number;
+  readonly count?: number;
+  readonly all?: true;
+}
+
+/** Of an image that shares its repository with others: the tags with its name in them. */
+function tagsOf(images: Project['images'], image: string): (tag: string) => boolean {
+  const own = images.find(({ name }) => name === image);
+  const twins = images.filter(({ repository }) => repository === own?.repository).map(({ name }) => name);
+  return twins.length < 2 ? () => true : (tag) => namesIn(tag, twins).includes(image);
+}
+
+/** Tags of each image whose dates are asked for: their names alone do not tell their age. */
+const LOOKED_AT = 60;
 /** Images whose tags are asked for at a time. */
 const AT_ONCE = 4;
 
@@ -47,8 +73,13 @@ async function newestOfEach(cli: CliContext, images: Project['images'], count: n
   for (let start = 0; start < images.length; start += AT_ONCE) {
     const batch = images.slice(start, start + AT_ONCE);
     const found = await Promise.allSettled(
-      batch.map(({ repository }) =>
-        listTags(cli.system, repository, { most: Math.max(count, LOOKED_AT), signal: cli.signal }),
+      batch.map(({ name, repository }) =>
+        listTags(cli.system, repository, {
+          most: count,
+          look: LOOKED_AT,
+          isWanted: tagsOf(images, name),
+          signal: cli.signal,
+        }),
       ),
     );
     for (const [index, answer] of found.entries()) {

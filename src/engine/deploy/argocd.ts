@@ -39,7 +39,14 @@ import type {
   WayBackOptions,
 } from './deployer.ts';
 import { diffObject, type ObjectDiff } from './diff.ts';
-import { type ImageToDeploy, isVersion, referenceOf, runsInstead, setImages } from './images.ts';
+import {
+  type ImageToDeploy,
+  isVersion,
+  referenceOf,
+  refuseSharedRepository,
+  runsInstead,
+  setImages,
+} from './images.ts';
 import { isWatched } from './order.ts';
 import { obstaclesFor, refuseObstacles } from './ownership.ts';
 import { inParallel } from './parallel.ts';
@@ -83,6 +90,7 @@ export class ArgoCdDeployer implements Deployer {
   /** The workloads that run, with the new images: Argo CD renders the rest, and this run changes nothing else. */
   async #render(signal: AbortSignal): Promise<Rendered> {
     const { request } = this.#o;
+    refuseSharedRepository(request.images, 'the way to Argo CD through git');
     const app = await this.#app(signal);
     const live = await this.#workloads(app, signal);
     const set = setImages(live.map(asWritten), request.images);

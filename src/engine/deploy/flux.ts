@@ -38,7 +38,7 @@ import { chooseWay, type GoBack, goBack } from './fluxRollback.ts';
 import { provesToStay } from './fluxStays.ts';
 import { readVerified, writeVerified } from './fluxVerified.ts';
 import { liveTag, textOfRef, versionOf, versionsText } from './fluxVersions.ts';
-import { setImages } from './images.ts';
+import { refuseSharedRepository, setImages } from './images.ts';
 import { obstaclesFor } from './ownership.ts';
 
 export interface FluxDeployerOptions {
@@ -105,6 +105,7 @@ export class FluxDeployer implements Deployer {
         warnings: [],
       };
     }
+    refuseSharedRepository(this.#o.request.images, 'an ImagePolicy');
     const { view, wanted } = await this.#decide(signal);
     const images = wanted.map(({ ref: { name, tag, digest }, image }) => ({
       name: image.name,

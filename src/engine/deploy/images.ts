@@ -1,4 +1,6 @@
 import { type Fields, type KubeObject, textOf } from '../cluster/index.ts';
+import { SlipwayError } from '../problems/index.ts';
+import { namesIn } from '../project/sharedRepository.ts';
 import { containersOf, podTemplateOf } from './objects.ts';
 
 /** An image of the project in the version that is to be deployed. */
@@ -53,7 +55,7 @@ export interface SetImages {
 
 /** Sets every container whose image is of the repository of one of `images` to that image's reference. */
 export function setImages(objects: readonly KubeObject[], images: readonly ImageToDeploy[]): SetImages {
-  const wanted = new Map(images.map((image) => [normalRepository(image.repository), image]));
+  const wanted = Map.groupBy(images, (image) => normalRepository(image.repository));
   const used = new Set<string>();
   const changed = objects.map((object) => {
     const template = podTemplateOf(object);
@@ -65,8 +67,9 @@ export function setImages(objects: readonly KubeObject[], images: readonly Image
       if (!Array.isArray(containers)) continue;
       spec[list] = containers.map((container: Fields) => {
         const reference = textOf(container.image);
-        const image =
+        const candidates =
           reference === undefined ? undefined : wanted.get(normalRepository(splitReference(reference).repository));
+        const image = candidates && meantImage(candidates, reference ?? '', container, object);
         if (image === undefined) return container;
         used.add(image.name);
         isTouched = true;
@@ -80,6 +83,49 @@ export function setImages(objects: readonly KubeObject[], images: readonly Image
     used: images.filter((image) => used.has(image.name)).map((image) => image.name),
     unused: images.filter((image) => !used.has(image.name)).map((image) => image.name),
   };
+}
+
+/**
+ * Which of several images of one repository a container runs: by its tag, else by the name of the container or of its
+ * object. Throws SlipwayError `config` when that does not tell: the wrong program would run under its name.
+ */
+function meantImage(
+  images: readonly ImageToDeploy[],
+  reference: string,
+  container: Fields,
+  object: KubeObject,
+): ImageToDeploy | undefined {
+  const [first, ...others] = images;
+  if (others.length === 0) return first;
+  const names = images.map(({ name }) => name);
+  const { tag } = splitReference(reference);
+  const words = [tag, textOf(container.name), object.metadata.name];
+  for (const word of words) {
+    const found = word === undefined ? [] : namesIn(word, names);
+    if (found.length === 1) return images.find(({ name }) => name === found[0]);
+  }
+  throw new SlipwayError({
+    reason: 'config',
+    code: 'image.ambiguous',
+    message: `Container ${textOf(container.name) ?? '?'} of ${object.kind} ${object.metadata.name} runs ${reference}, and the images ${names.join(', ')} are all of that repository.`,
+    fix: `Say which one it is: write its name into the tag (${first?.repository ?? ''}:${first?.name ?? ''}-…) or name the container after it.`,
+  });
+}
+
+/**
+ * Refuses what a way of deploying cannot tell apart: it finds an image in files by its repository alone. Throws SlipwayError
+ * `config`.
+ */
+export function refuseSharedRepository(images: readonly ImageToDeploy[], way: string): void {
+  for (const [repository, shared] of Map.groupBy(images, (image) => normalRepository(image.repository))) {
+    if (shared.length < 2) continue;
+    throw new SlipwayError({
+      reason: 'config',
+      code: 'image.shared-repository',
+      message: `The images ${shared.map(({ name }) => name).join(' and ')} are both of ${repository}, and ${way} finds an image by its repository alone.`,
+      fix: 'Give each a repository of its own, or deploy by Helm, manifests or Kustomize.',
+    });
+  }
 }
 
 /** A copy of a JSON value in which the value at `path` is another one; maps on the way are made when missing. */

@@ -39,6 +39,8 @@ export async function loadKustomization(
     resources: [relative(folder, path).split(sep).join('/')],
     images: images
       .filter((image) => config.images.includes(image.name))
+      // Kustomize knows images by repository; those of one repository are told apart in the objects it makes.
+      .filter((image, _index, all) => all.filter(({ repository }) => repository === image.repository).length === 1)
       .map((image) => ({
         name: image.repository,
         // With both, kustomize writes `name:tag@digest`.

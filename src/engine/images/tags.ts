@@ -23,17 +23,30 @@ export interface TagView {
 }
 
 /** At most so many look-ups at once: registries throttle by connection. */
-const PARALLEL = 5;
+const PARALLEL = 8;
+/** Tags whose date is asked for, where nothing else is said. */
+const LOOKED_AT = 200;
+/** Docker Hub counts each manifest that is read against the pulls it allows. */
+const LOOKED_AT_ON_HUB = 30;
+
+interface TagsOptions {
+  readonly most: number;
+  /** How many tags' dates are asked for, the highest by name first; Infinity for all. */
+  readonly look?: number;
+  /** Only tags that fit. */
+  readonly isWanted?: (tag: string) => boolean;
+  /** Told when not all were looked at, so that a newer one may be among the others. */
+  readonly onCut?: (looked: number, all: number) => void;
+  readonly signal: AbortSignal;
+  readonly secrets?: Secrets;
+}
 
 /**
- * The tags of a repository with what can be told of them, newest first. Registries list tags by name, so all of them are
- * listed and the last `most` by name order of versions are looked at. Throws SlipwayError `usage` when there is none.
+ * The tags of a repository with what can be told of them, newest first by the date of the image, then by version. Registries
+ * list tags by name, so all of them are listed (page by page), the dates of `look` of them are asked for, two small requests
+ * for each content, and the rest only of the `most` newest. Throws SlipwayError `usage` when there is no such repository.
  */
-export async function listTags(
-  system: System,
-  repository: string,
-  options: { readonly most: number; readonly signal: AbortSignal; readonly secrets?: Secrets },
-): Promise<readonly TagView[]> {
+export async function listTags(system: System, repository: string, options: TagsOptions): Promise<readonly TagView[]> {
   const registry = new Registry(system, options.secrets);
   const reference = parseReference(repository);
   const listed = await registry.tags(reference.registry, reference.repository, options.signal);
@@ -45,9 +58,47 @@ export async function listTags(
       fix: 'Check the name; log in with docker login if it is private.',
     });
   }
-  const wanted = newestByName(listed.filter((tag) => !isHelperTag(tag))).slice(0, options.most);
-  const views = await describeTags(registry, reference, wanted, listed, options.signal);
+  const all = listed.filter((tag) => !isHelperTag(tag) && options.isWanted?.(tag) !== false);
+  const isHub = /(^|\.)docker\.io$/.test(reference.registry);
+  const look = Math.max(options.look ?? (isHub ? LOOKED_AT_ON_HUB : LOOKED_AT), options.most);
+  const looked = newestByName(all).slice(0, look);
+  if (looked.length < all.length) options.onCut?.(looked.length, all.length);
+  const isAll = looked.length <= options.most;
+  const newest = isAll ? looked : await newestByDate(registry, reference, looked, options.signal);
+  const views = await describeTags(registry, reference, newest.slice(0, options.most), listed, options.signal);
   return views.toSorted((a, b) => (b.created ?? '').localeCompare(a.created ?? '') || byVersion.compare(b.tag, a.tag));
+}
+
+/** Each content is looked at once: tags that move name what others name. */
+async function newestByDate(
+  registry: Registry,
+  reference: Reference,
+  tags: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const dates = new Map<string, Promise<string>>();
+  const dated = new Map<string, string>();
+  const waiting = [...tags];
+  const dateOf = (digest: string): Promise<string> =>
+    describeImage(registry, reference, digest, signal).then(
+      ({ created }) => created ?? '',
+      () => '',
+    );
+  await Promise.all(
+    Array.from({ length: PARALLEL }, async () => {
+      for (let tag = waiting.shift(); tag !== undefined; tag = waiting.shift()) {
+        const digest = await registry.digestOf({ ...reference, tag }, signal);
+        if (digest === undefined) continue;
+        const date = dates.get(digest) ?? dateOf(digest);
+        dates.set(digest, date);
+        dated.set(tag, await date);
+      }
+    }),
+  );
+  signal.throwIfAborted();
+  return [...dated]
+    .toSorted(([a, one], [b, other]) => other.localeCompare(one) || byVersion.compare(b, a))
+    .map(([tag]) => tag);
 }
 
 const byVersion = new Intl.Collator('en', { numeric: true });

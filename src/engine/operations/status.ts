@@ -3,6 +3,7 @@ import { at, type KubeObject, listOf, refOf, textOf } from '../cluster/index.ts'
 import { ownersOf, type RevisionView } from '../deploy/index.ts';
 import { describeImage, parseReference, type Reference, type Registry } from '../images/index.ts';
 import { type Failure, isCancelled, toFailure } from '../problems/index.ts';
+import { namesIn } from '../project/index.ts';
 import type { EnvironmentConfig, Project } from '../project/model.ts';
 import { type LiveWorkloadView, readLive } from '../rollout/index.ts';
 import type { Git } from '../system/git.ts';
@@ -133,7 +134,10 @@ function imagesOf(
       if (pod !== undefined) known.pods.add(pod);
       return;
     }
-    const name = project.images.find((image) => sameRepository(image.repository, parsed))?.name;
+    const names = project.images.filter((image) => sameRepository(image.repository, parsed)).map((image) => image.name);
+    // Images of one repository are told apart by the tag, else by the container.
+    const told = names.length < 2 ? names : [parsed.tag ?? '', container].flatMap((word) => namesIn(word, names));
+    const [name] = told;
     const content = digest ?? parsed.digest;
     found.set(key, {
       image: {

@@ -18,5 +18,6 @@ export { type CompletionItem, complete } from './language/complete.ts';
 export { definitionAt } from './language/definition.ts';
 export { describeSpot, type OutlineItem, outlineOf, type Spot, spotAt } from './language/outline.ts';
 export { checkConfig, loadProject } from './load.ts';
+export { namesIn } from './sharedRepository.ts';
 export { readTarget } from './smokeTargets.ts';
 export { suggest } from './suggest.ts';

@@ -69,12 +69,28 @@ function draftTags(findings: Findings, images: readonly DraftImage[], notes: Not
   const tags = [...seen.keys()].sort((a, b) => rankOf(a) - rankOf(b));
   const place = seen.values().next().value ?? { file: findings.root };
   notes.push({ path: ['tags'], text: 'the tags that the CI workflow pushes', place, certainty: 'read' });
-  if (!tags.some((tag) => rankOf(tag) === 1)) {
-    // A version alone gives nothing to deploy on a branch; a moving tag must not be deployed at all.
-    tags.splice(tags.filter((tag) => rankOf(tag) === 0).length, 0, '{branch}-{sha}');
+  const shared = images.filter((image) =>
+    images.some((other) => other !== image && other.repository === image.repository),
+  );
+  const isShared = shared.length > 0;
+  if (isShared) {
+    // A tag without the name would be that of several images.
+    for (const [index, tag] of tags.entries()) if (!tag.includes('{image}')) tags[index] = `{image}-${tag}`;
+    tags.splice(0, tags.length, ...new Set(tags));
     notes.push({
       path: ['tags'],
-      text: 'the workflow has no tag that names one commit for good, so "{branch}-{sha}" was added',
+      text: `${shared.map(({ name }) => `"${name}"`).join(' and ')} are in one repository: the tag tells them apart`,
+      place,
+      certainty: 'read',
+    });
+  }
+  if (!tags.some((tag) => rankOf(tag) === 1)) {
+    // A version alone gives nothing to deploy on a branch; a moving tag must not be deployed at all.
+    const added = isShared ? '{image}-{branch}-{sha}' : '{branch}-{sha}';
+    tags.splice(tags.filter((tag) => rankOf(tag) === 0).length, 0, added);
+    notes.push({
+      path: ['tags'],
+      text: `the workflow has no tag that names one commit for good, so "${added}" was added`,
       place,
       certainty: 'guess',
       fix: 'Deploy tags that never move.',

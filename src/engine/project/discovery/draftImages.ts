@@ -40,15 +40,20 @@ export function draftImages(findings: Findings, notes: Note[], left: Draft['left
     return { ...group, name };
   });
   const byRepository = new Map<string, string>();
+  const marked = sharedTags(named);
   return named.flatMap((group) => {
     const own: Note[] = [];
-    const image = draftImage(group, named.length, findings, used, own);
+    const mark = marked.get(group);
+    const image = {
+      ...draftImage(mark === undefined ? group : { ...group, name: mark.name }, named.length, findings, used, own),
+      ...mark,
+    };
     const other = byRepository.get(image.repository);
-    if (other !== undefined) {
+    if (other !== undefined && mark === undefined) {
       // Under the same tags one would replace the other.
       left.push({
         what: `Image "${image.name}"`,
-        why: `it goes to ${image.repository} like "${other}", and slipway.yaml tells images apart by repository, not by tag`,
+        why: `it goes to ${image.repository} like "${other}", and their tags do not tell them apart as "{image}-{sha}" would`,
         place: image.place,
       });
       return [];
@@ -65,6 +70,43 @@ export function draftImages(findings: Findings, notes: Note[], left: Draft['left
     return [image];
   });
 }
+
+/**
+ * Groups that CI pushes to one repository under tags that differ by one word, `api-{sha}` and `worker-{sha}`: that word is the
+ * image's name, and `{image}` stands for it in the tags of both.
+ */
+function sharedTags<G extends Group>(
+  groups: readonly G[],
+): ReadonlyMap<G, { readonly name: string; readonly tags: DraftImage['tags'] }> {
+  const found = new Map<G, { readonly name: string; readonly tags: DraftImage['tags'] }>();
+  const tagsOf = ({ builds }: G) => builds.flatMap(({ tags }) => tags);
+  for (const twins of Map.groupBy(groups, ({ builds: [best] }) => best?.repository).values()) {
+    const lists = twins.map((group) => tagsOf(group).map(({ template }) => template.split(/(?<=[-._])|(?=[-._])/)));
+    const [first = []] = lists;
+    if (twins.length < 2 || first.length === 0 || lists.some(({ length }) => length !== first.length)) continue;
+    const words = lists.map(() => new Set<string>());
+    for (const index of first.keys()) {
+      const parts = lists.map((list) => list[index] ?? []);
+      const at = (offset: number) => new Set(parts.map((part) => part.at(offset)));
+      let [start, end] = [0, 0];
+      while (at(start).size === 1 && start < (parts[0]?.length ?? 0)) start += 1;
+      while (at(-1 - end).size === 1 && parts.every(({ length }) => length - end > start)) end += 1;
+      for (const [which, part] of parts.entries()) words[which]?.add(part.slice(start, part.length - end).join(''));
+    }
+    const names = words.map((set) => (set.size === 1 ? [...set][0] : undefined));
+    if (names.some((name) => name === undefined || !/^[a-z0-9]+([-._][a-z0-9]+)*$/.test(name))) continue;
+    if (new Set(names).size < names.length) continue;
+    for (const [which, group] of twins.entries()) {
+      const name = names[which] ?? '';
+      const tags = tagsOf(group).map((tag) => ({ ...tag, template: withMark(tag.template, name) }));
+      found.set(group, { name, tags });
+    }
+  }
+  return found;
+}
+
+const withMark = (template: string, name: string): string =>
+  template.replace(new RegExp(`(^|[-._])${name.replaceAll('.', '\\.')}($|[-._])`), '$1{image}$2');
 
 /** `ghcr.io/acme/shop-api` and `acme/shop_api` are what `api` is called somewhere. */
 const isNamed = (repository: string, name: string, project: string): boolean =>

@@ -1,4 +1,5 @@
 import type { Place } from '../../problems/index.ts';
+import { namesIn } from '../sharedRepository.ts';
 import type { DraftImage, Note } from './draftModel.ts';
 import type { ChartFinding, Findings, KustomizationFinding, ObjectFinding } from './findings.ts';
 import { lastPart, repositoryOf } from './paths.ts';
@@ -30,14 +31,20 @@ export class ImageUse {
       });
     };
     for (const image of this.#images) {
-      const value = [...free].find((each) => each.repository === image.repository);
+      const values = [...free].filter((each) => each.repository === image.repository);
+      const twins = this.#images.filter(({ repository }) => repository === image.repository).map(({ name }) => name);
+      // Of one repository: the value says which by its tag or its key.
+      const isMeant = (value: ChartFinding['images'][number]): boolean =>
+        [value.tag ?? '', ...value.key.split('.')].some((word) => namesIn(word, twins).includes(image.name));
+      const value = twins.length > 1 ? values.find(isMeant) : values[0];
       if (value !== undefined) take(image, value, 'read');
     }
     for (const image of this.#images) {
       if (image.name in images) continue;
       const value = [...free].find(
         (each) =>
-          lastPart(each.repository) === lastPart(image.repository) ||
+          (lastPart(each.repository) === lastPart(image.repository) &&
+            !this.#images.some((other) => other !== image && other.repository === image.repository)) ||
           lastPart(each.repository) === image.name ||
           each.key.split('.').at(-2) === image.name,
       );
