@@ -1,3 +1,4 @@
+import type { KubeObject } from './cluster/index.ts';
 import type { ObjectRef } from './events/index.ts';
 import type { Secrets } from './events/secrets.ts';
 import {
@@ -90,12 +91,11 @@ export class FluxActions {
     options: { readonly signal: AbortSignal; readonly onProgress?: (object: ObjectRef, message: string) => void },
   ): Promise<readonly Reconciled[]> {
     const { access, snapshot, environment } = await this.#open(place, options.signal);
-    const flux = environment?.deploy.kind === 'flux' ? environment.deploy : undefined;
     const names = place.names ?? [];
     const start =
       names.length > 0
-        ? names.map((name) => chooseObject(snapshot.objects, name))
-        : (flux?.policies ?? []).map((policy) => chooseObject(snapshot.objects, `policy/${policy}`));
+        ? names.map((name) => chooseObject(snapshot.objects, name, chainOf(snapshot, environment)))
+        : policiesOf(environment).map((policy) => chooseObject(snapshot.objects, policy));
     const isWhole = place.isWhole === true || names.length === 0;
     if (start.length === 0) {
       throw new SlipwayError({
@@ -120,8 +120,8 @@ export class FluxActions {
     place: FluxPlace & { readonly name: string; readonly why: string },
     signal: AbortSignal,
   ): Promise<{ readonly object: ObjectRef; readonly outcome: 'suspended' | 'already' }> {
-    const { access, snapshot } = await this.#open(place, signal);
-    const object = refIn(snapshot, place.name);
+    const { access, snapshot, environment } = await this.#open(place, signal);
+    const object = refIn(snapshot, place.name, environment);
     const outcome = await suspend(object, { why: place.why, by: this.#who() }, this.#with(access, signal));
     return { object, outcome };
   }
@@ -131,8 +131,8 @@ export class FluxActions {
     place: FluxPlace & { readonly name: string },
     signal: AbortSignal,
   ): Promise<{ readonly object: ObjectRef; readonly reminder?: Reminder }> {
-    const { access, snapshot } = await this.#open(place, signal);
-    const object = refIn(snapshot, place.name);
+    const { access, snapshot, environment } = await this.#open(place, signal);
+    const object = refIn(snapshot, place.name, environment);
     const reminder = await resume(object, this.#with(access, signal));
     return { object, ...(reminder !== undefined && { reminder }) };
   }
@@ -183,8 +183,25 @@ export class FluxActions {
   }
 }
 
-function refIn(snapshot: FluxSnapshot, name: string): ObjectRef {
-  const { apiVersion, kind, metadata } = chooseObject(snapshot.objects, name);
+/** The policies of an environment, in the words of {@link chooseObject}. */
+const policiesOf = (environment: EnvironmentConfig | undefined): readonly string[] =>
+  environment?.deploy.kind === 'flux' ? environment.deploy.policies.map((policy) => `policy/${policy}`) : [];
+
+/** What an environment's policies feed and are fed by; nothing when one of them cannot be told. */
+function chainOf({ objects }: FluxSnapshot, environment: EnvironmentConfig | undefined): readonly KubeObject[] {
+  try {
+    return chainAround(
+      objects,
+      policiesOf(environment).map((policy) => chooseObject(objects, policy)),
+    );
+  } catch (error) {
+    if (!SlipwayError.is(error)) throw error;
+    return [];
+  }
+}
+
+function refIn(snapshot: FluxSnapshot, name: string, environment: EnvironmentConfig | undefined): ObjectRef {
+  const { apiVersion, kind, metadata } = chooseObject(snapshot.objects, name, chainOf(snapshot, environment));
   return {
     apiVersion,
     kind,

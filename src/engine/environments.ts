@@ -40,8 +40,8 @@ export function environmentOf(project: Project, name: string): EnvironmentConfig
   throw new SlipwayError({
     reason: 'usage',
     code: 'environment.unknown',
-    message: `There is no environment ${name}; there is ${known || 'none'}.`,
-    fix: 'Name one of them.',
+    message: `There is no environment ${name}${known === '' ? ', nor any other' : `; there is ${known}`}.`,
+    fix: known === '' ? 'Define it under "environments" in slipway.yaml.' : 'Name one of them.',
   });
 }
 

@@ -125,18 +125,10 @@ async function runs(environment = 'home'): Promise<{ readonly view: RunView; rea
   });
   return { view, events };
 }
-async function rollsBack(how?: RollbackWay, to?: string) {
-  const events: RunEvent[] = [];
-  const view = await new Engine({ system, root: app }).rollBack({
-    environment: 'home',
-    startedBy: 'test',
-    signal,
-    onEvent: (event) => events.push(event),
-    ...(how !== undefined && { how }),
-    ...(to !== undefined && { to }),
-  });
-  return { view, events };
-}
+/** As a person in a terminal. */
+const rollsBack = (how: RollbackWay, to: string): Result =>
+  slipway('rollback', '--env', 'home', '--how', how, '--to', to);
+const all = ({ out, err }: Result): string => out + err;
 const lines = (events: readonly RunEvent[]): string =>
   events.flatMap((event) => (event.type === 'log' ? [event.text] : [])).join('\n');
 const explained = ({ view, events }: { readonly view: RunView; readonly events: readonly RunEvent[] }): string =>
@@ -377,10 +369,45 @@ test('rollback by command, pin: the ways are shown, it stays, and can be taken o
   ]);
   const shown = slipway('rollback', '--env', 'home', '--to', before, '--ways');
   assert.match(shown.out, /revert: .* does NOT stay[\s\S]*image-automation-controller writes .* again/);
-  const refused = await rollsBack('revert', before);
-  assert.equal(refused.view.failure?.code, 'flux.bounces', explained(refused));
-  const back = await rollsBack('pin', before);
-  assert.equal(back.view.state, 'succeeded', explained(back));
+  const refused = rollsBack('revert', before);
+  assert.equal(refused.code, 2, all(refused));
+  assert.match(all(refused), /A revert alone does not stay: home writes \S+ again/);
+  const back = rollsBack('pin', before);
+  assert.equal(back.code, 0, all(back));
+  // What each controller does next is told before it is waited for.
+  assert.match(slipway('logs', 'rollback:home').out, /next: image-reflector-controller selects/);
+  assert.equal(latestTag(), before);
+  await staysAt(before);
+  goOn();
+  good = next;
+});
+
+/** What the command says on a terminal on which a person types an answer to its question. */
+function onTerminal(question: string, answer: string, ...args: readonly string[]): Promise<Result> {
+  const quoted = [process.execPath, cli, '-C', app, ...args].map((word) => `'${word}'`).join(' ');
+  return new Promise((resolve) => {
+    const child = spawn('script', ['-qec', quoted, '/dev/null'], { env, stdio: ['pipe', 'pipe', 'inherit'] });
+    let out = '';
+    let isAnswered = false;
+    child.stdout.on('data', (bytes: Buffer) => {
+      out += bytes.toString('utf8');
+      if (isAnswered || !out.includes(question)) return;
+      isAnswered = true;
+      child.stdin.write(`${answer}\n`);
+    });
+    child.on('close', (code) => resolve({ code, out, err: '' }));
+  });
+}
+
+test('rollback on a terminal: the person is asked, chooses exclude, and it stays', async () => {
+  const before = good;
+  const next = nextVersion();
+  const deployed = await runs();
+  assert.equal(deployed.view.state, 'succeeded', explained(deployed));
+  const back = await onTerminal('Which way?', 'exclude', 'rollback', '--env', 'home', '--to', before);
+  assert.equal(back.code, 0, back.out);
+  assert.match(back.out, /exclude: Exclude \S+ from the policy's range . stays/);
+  assert.match(back.out, /revert: .* does NOT stay/);
   assert.equal(latestTag(), before);
   await staysAt(before);
   goOn();
@@ -393,8 +420,8 @@ test('rollback by command, suspend: it stays, with a note for whoever resumes', 
   nextVersion();
   const deployed = await runs();
   assert.equal(deployed.view.state, 'succeeded', explained(deployed));
-  const back = await rollsBack('suspend', before);
-  assert.equal(back.view.state, 'succeeded', explained(back));
+  const back = rollsBack('suspend', before);
+  assert.equal(back.code, 0, all(back));
   await staysAt(before);
   suspendedAt = before;
   const status = slipway('flux', 'status', '--env', 'home');
@@ -443,9 +470,9 @@ test('without an active automation the run writes git itself: one line, nothing 
   git(app, ['reset', '-q', '--hard']);
   await staysAt(next, 1);
   // Nobody writes against it now, so the old tag alone stays as well.
-  const back = await rollsBack('revert', suspendedAt);
-  assert.equal(back.view.state, 'succeeded', explained(back));
-  await staysAt(suspendedAt, 1);
+  const back = rollsBack('revert', suspendedAt);
+  assert.equal(back.code, 0, all(back));
+  await staysAt(suspendedAt);
   goOn();
   good = next;
 });

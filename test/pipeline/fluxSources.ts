@@ -220,8 +220,10 @@ test('OCIRepository: what is wrong, in words', async () => {
 });
 
 test('HelmRepository by http: index, chart and release; what is wrong, in words', async () => {
+  apply(source('HelmRepository', 'http', { url: `http://${address}/charts` }));
+  // A release that comes before the index of its charts is looked at again only half a minute later.
+  kubectl(['wait', 'helmrepository', 'http', '--for=condition=Ready', '--timeout=60s']);
   apply(
-    source('HelmRepository', 'http', { url: `http://${address}/charts` }),
     release('by-http', {
       chart: { spec: { chart: 'note', version: '0.x', sourceRef: { kind: 'HelmRepository', name: 'http' } } },
     }),

@@ -493,6 +493,9 @@ describe('names and order', () => {
     expect(title(chooseObject(objects, 'flux-system/infra'))).toBe('kustomization/flux-system/infra');
     expect(() => chooseObject(objects, 'api')).toThrow(/means 2 objects/);
     expect(() => chooseObject(objects, 'nobody')).toThrow(/no Flux object/);
+    const [ours, theirs] = [object('Kustomization', 'web'), object('Kustomization', 'web', {}, 'other-team')];
+    expect(chooseObject([theirs, ours], 'ks/web', [ours])).toBe(ours);
+    expect(() => chooseObject([theirs, ours], 'ks/web', [theirs, ours])).toThrow(/means 2 objects/);
   });
 
   it('reads revisions, inventories and durations', () => {

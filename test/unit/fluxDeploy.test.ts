@@ -202,6 +202,20 @@ describe('a deploy through Flux, before anything is written', () => {
     expect(await deployer().concerns(signal)).toEqual([]);
   });
 
+  it.each([
+    ['takes', { alphabetical: { order: 'asc' } }, undefined, /takes the tag slipway-staging/],
+    ['fails for', { numerical: { order: 'asc' } }, undefined, /is not a number/],
+    ['does not see', { alphabetical: { order: 'asc' } }, ['^.*\\.sig$', '^slipway-staging$'], undefined],
+  ] as const)('a policy that %s the tag which builds pass through', async (_what, policy, exclusionList, words) => {
+    const changes = {
+      policy: { spec: { policy } },
+      ...(exclusionList !== undefined && { repository: { spec: { exclusionList } } }),
+    };
+    const answers = await deployer({ changes }).concerns(signal);
+    expect(answers.map(({ code }) => code)).toEqual(words === undefined ? [] : ['flux.staging-tag']);
+    if (words !== undefined) expect(answers[0]?.message).toMatch(words);
+  });
+
   it('reminds of a suspended automation in whose place it writes', async () => {
     const annotations = {
       'slipway.dev/suspended-why': '1.0.11 leaks',

@@ -30,6 +30,7 @@ import {
   type PolicyView,
   readView,
   refuseSuspended,
+  stagingTaken,
   type Wanted,
   wantedOf,
   writerFor,
@@ -147,7 +148,7 @@ export class FluxDeployer implements Deployer {
       .filter(({ name }) => names.has(name))
       .flatMap((chain) => chain.links);
     const seen = new Set<string>();
-    return links.flatMap(({ object, cause, step }): readonly Answer[] => {
+    const stuck = links.flatMap(({ object, cause, step }): readonly Answer[] => {
       const key = nameOf(object);
       // What runs badly now is looked at by itself.
       if (cause === undefined || step === 'rolled-out' || seen.has(key)) return [];
@@ -155,6 +156,7 @@ export class FluxDeployer implements Deployer {
       const { code, message, fix, evidence } = cause;
       return [{ certainty: 'suspicious', code, object, message: `${key}: ${message}`, fix, evidence }];
     });
+    return [...stuck, ...policies.flatMap(stagingTaken)];
   }
 
   async diff(signal: AbortSignal): Promise<readonly ObjectDiff[]> {

@@ -1,5 +1,5 @@
 // What a deploy through Flux is made of: which policies carry which image, who writes git, and what brings it to the cluster.
-import { at, type KubeObject, textOf } from '../cluster/index.ts';
+import { at, type KubeObject, refOf, textOf } from '../cluster/index.ts';
 import {
   chooseObject,
   type Delivery,
@@ -13,10 +13,11 @@ import {
   rulesOf,
 } from '../flux/index.ts';
 import { CompiledPolicy, compilePolicy, type ImageRef } from '../gitops/index.ts';
-import { isHelperTag, parseReference, type Registry } from '../images/index.ts';
+import { isHelperTag, parseReference, type Registry, STAGING_TAG } from '../images/index.ts';
 import { SlipwayError } from '../problems/index.ts';
 import type { FluxDeploy } from '../project/model.ts';
 import type { ClusterAccess } from './access.ts';
+import type { Answer } from './answers.ts';
 import type { DeployRequest } from './deployer.ts';
 import { type ImageToDeploy, normalRepository } from './images.ts';
 
@@ -189,6 +190,27 @@ async function choiceOf(
   return latest === tag
     ? { choice: 'same', why: `the policy chooses ${tag}` }
     : { choice: 'other', why: `the policy chooses ${latest ?? 'nothing'} before ${tag}` };
+}
+
+/** The tag that builds pass through before the gate: a policy that takes it would deploy what nobody has scanned. */
+export function stagingTaken({ policy, repository, key }: PolicyView): readonly Answer[] {
+  const compiled = compilePolicy(rulesOf(policy, repository));
+  const judged = compiled instanceof CompiledPolicy ? compiled.judge(STAGING_TAG) : undefined;
+  if (judged === undefined || !['candidate', 'not-a-number'].includes(judged.status)) return [];
+  const name = repository?.metadata.name ?? key;
+  return [
+    {
+      certainty: 'suspicious',
+      code: 'flux.staging-tag',
+      object: refOf(repository ?? policy),
+      message:
+        judged.status === 'candidate'
+          ? `The policy ${key} takes the tag ${STAGING_TAG}, which builds pass through before they are scanned: Flux may deploy it.`
+          : `The tag ${STAGING_TAG}, which builds pass through, is not a number, and one such tag fails the whole policy ${key}.`,
+      fix: `Add "^${STAGING_TAG}$" to spec.exclusionList of ImageRepository ${name} (keep "^.*\\.sig$"), or give the policy filterTags.`,
+      evidence: [],
+    },
+  ];
 }
 
 /**

@@ -27,9 +27,14 @@ const shortNames: Readonly<Record<string, string>> = {
 
 /**
  * `kustomization/apps`, `policy/flux-system/api`, `flux-system/api`, `api`: kind and namespace may be left out while the
- * name is the only one. Throws SlipwayError `usage` for a name that is not there or means several.
+ * name is the only one. Of several the only one in `near` is meant, the chain of the environment at hand: a cluster of many
+ * teams has many objects named `apps`. Throws SlipwayError `usage` for a name that is not there or means several.
  */
-export function chooseObject(objects: readonly KubeObject[], text: string): KubeObject {
+export function chooseObject(
+  objects: readonly KubeObject[],
+  text: string,
+  near: readonly KubeObject[] = [],
+): KubeObject {
   const parts = text.split('/');
   const name = parts.at(-1) ?? '';
   const rest = parts.slice(0, -1);
@@ -41,8 +46,11 @@ export function chooseObject(objects: readonly KubeObject[], text: string): Kube
       (kind === undefined || object.kind === kind) &&
       (namespace === undefined || namespaceOf(object) === namespace),
   );
-  const [only] = found;
-  if (only !== undefined && found.length === 1) return only;
+  const nearby = found.filter((object) => near.includes(object));
+  for (const meant of [found, nearby]) {
+    const [only] = meant;
+    if (only !== undefined && meant.length === 1) return only;
+  }
   const listed = (found.length > 0 ? found : objects).map(title).slice(0, 12).join(', ');
   throw new SlipwayError({
     reason: 'usage',

@@ -5,10 +5,10 @@ import { hashContext } from '../project/index.ts';
 import type { ImageConfig } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import { type Builder, builderOf, contextBuilder } from './builder.ts';
-import { type BuildResult, build, type PushMode, STAGING_TAG } from './buildx.ts';
+import { type BuildResult, build, type PushMode } from './buildx.ts';
 import { emulationWarnings, runsOnTarget } from './emulation.ts';
 import { platformsOf } from './manifest.ts';
-import { normalPlatform, parseReference, type Reference } from './reference.ts';
+import { normalPlatform, parseReference, type Reference, STAGING_TAG } from './reference.ts';
 import { registryOf } from './registry.ts';
 
 /** Builds an image for its platforms and pushes it by digest. A digest that is in the registry already stays there. */

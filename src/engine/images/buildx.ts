@@ -5,6 +5,7 @@ import type { BakeTarget, ImageConfig, Platform } from '../project/model.ts';
 import type { System } from '../system/index.ts';
 import { buildFailure } from './buildFailure.ts';
 import { type BuildWarning, ProgressReader } from './rawjson.ts';
+import { STAGING_TAG } from './reference.ts';
 
 export interface BuildOptions {
   readonly platforms: readonly Platform[];
@@ -25,12 +26,6 @@ export interface BuildOptions {
  * where BuildKit takes an empty value for true as well. A daemon with the old image store pushes only by the second way.
  */
 export type PushMode = 'digest' | 'staging' | 'staging-by-daemon';
-
-/**
- * The docker driver cannot push by digest alone (buildx 0.13 to 0.36). Then one moving tag, which nothing deploys and no
- * list shows, carries the bytes to the registry; from there on only the digest counts.
- */
-export const STAGING_TAG = 'slipway-staging';
 
 export interface BuildResult {
   readonly digest: string;

@@ -11,6 +11,7 @@ export {
   normalPlatform,
   parseReference,
   type Reference,
+  STAGING_TAG,
 } from './reference.ts';
 export { Registry, registryOf } from './registry.ts';
 export { SBOM_FORMATS, sbomsOf, taggedSboms } from './sboms.ts';

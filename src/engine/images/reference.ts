@@ -80,6 +80,12 @@ export function normalPlatform(platform: string): string {
   return variant === undefined ? `${os}/${arch}` : `${os}/${arch}/${variant}`;
 }
 
+/**
+ * The docker driver cannot push by digest alone (buildx 0.13 to 0.36). Then one moving tag, which nothing deploys and no
+ * list shows, carries the bytes to the registry; from there on only the digest counts.
+ */
+export const STAGING_TAG = 'slipway-staging';
+
 /** Tags that registries and tools keep for themselves: signatures, attestations, caches, our own staging. */
 export const isHelperTag = (tag: string): boolean =>
   /^sha256-[0-9a-f]{64}(\.(sig|att|sbom))?$|^slipway-staging$|(^|-)(build)?cache$/.test(tag);
