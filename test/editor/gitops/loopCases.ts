@@ -1,6 +1,6 @@
 // A workflow of each host that the automation's own commits start: a problem with a fix that ends it, applied in the editor.
 import assert from 'node:assert/strict';
-import { type Fleet, loopWorkflows, RULES } from '../samples/fleet.ts';
+import { type Fleet, loopWorkflows, openRules, RULES } from '../samples/fleet.ts';
 import type { Report } from '../suite.ts';
 import type { EditorWindow } from '../window.ts';
 import { goToLine, saveOpen } from './editor.ts';
@@ -28,6 +28,8 @@ export async function loopCases(report: Report, window: EditorWindow, fleet: Fle
     await problem(file).first().waitFor({ state: 'detached' });
   };
 
+  // A suspended automation commits nothing, and starts nothing.
+  openRules(fleet);
   for (const [file, host, comment] of [
     ['.github/workflows/build.yml', 'GitHub', '# ours'],
     ['.gitea/workflows/image.yml', 'Gitea', '# theirs'],

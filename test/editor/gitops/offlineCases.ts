@@ -1,9 +1,9 @@
 // Tags of a registry that cannot be reached: what is known stays, with its age, and the way to it is not closed.
 import assert from 'node:assert/strict';
-import type { Fleet } from '../samples/fleet.ts';
+import { type Fleet, REFUSED } from '../samples/fleet.ts';
 import { eventually, type Report } from '../suite.ts';
 import type { EditorWindow } from '../window.ts';
-import { clickLens, lenses, pickRows, saveOpen } from './editor.ts';
+import { clickLens, goToLine, lenses, pickRows, saveOpen } from './editor.ts';
 
 const FILE = 'offline/app.yaml';
 
@@ -42,4 +42,33 @@ export async function offlineCases(report: Report, window: EditorWindow, fleet: 
     await saveOpen(window, 'app.yaml');
     assert.match(fleet.read(FILE), /offline:1\.1\.0 # /);
   });
+
+  await report.test(
+    'a policy that no marker names is a problem, and its fix puts markers behind the uses of its image',
+    async () => {
+      const app = `image: ${REFUSED}:2.0.0\n`;
+      fleet.write('offline/other.yaml', app);
+      await window.openFile('offline/unused.yaml');
+      await window.command('Problems: Focus on Problems View');
+      const problem = window.page.locator('.markers-panel .monaco-list-row', {
+        hasText: `No marker names the policy ${fleet.namespace}:unused`,
+      });
+      await problem.first().waitFor();
+      await window.page.locator('.editor-instance .view-line').first().click();
+      await goToLine(window, 4);
+      await window.page.keyboard.press('End');
+      await window.page.keyboard.press('Control+.');
+      await window.page
+        .locator('.action-widget .monaco-list-row', { hasText: `Put markers behind the uses of ${REFUSED}` })
+        .first()
+        .click();
+      await problem.first().waitFor({ state: 'detached' });
+      await window.openFile('offline/other.yaml');
+      await saveOpen(window, 'other.yaml');
+      assert.equal(
+        fleet.read('offline/other.yaml'),
+        app.replace('\n', ` # {"$imagepolicy": "${fleet.namespace}:unused"}\n`),
+      );
+    },
+  );
 }

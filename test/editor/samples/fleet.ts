@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { bundledCli } from '../../bundle.ts';
-import { commit, edit, git } from '../../lab/examples.ts';
+import { commit, git } from '../../lab/examples.ts';
 import type { LabEnvironment } from '../../lab/lab.ts';
 import { pushActor } from '../../pipeline/support/actor.ts';
 import { actorPort, deployment } from '../../pipeline/support/deployment.ts';
@@ -109,6 +109,19 @@ spec:
       range: 1.x
 `;
 
+const unused = (namespace: string): string => `apiVersion: image.toolkit.fluxcd.io/v1
+kind: ImagePolicy
+metadata:
+  name: unused
+  namespace: ${namespace}
+spec:
+  imageRepositoryRef:
+    name: offline
+  policy:
+    semver:
+      range: 2.x
+`;
+
 /** Tags as they were two hours ago. */
 const oldTags = (): string =>
   JSON.stringify({
@@ -162,6 +175,7 @@ environments:
     [RULES]: rules(namespace, repository),
     [APP]: manifest.replace('metadata: { name: web }', `metadata: { name: web, namespace: ${namespace} }`),
     'offline/images.yaml': offline(namespace),
+    'offline/unused.yaml': unused(namespace),
     'offline/app.yaml': `image: ${REFUSED}:1.0.0 # {"$imagepolicy": "${namespace}:offline"}\n`,
     '.slipway/tags/offline.json': oldTags(),
   };
@@ -260,7 +274,8 @@ environments:
 /** The rules as they are once every version may go out: Flux chooses the newest. */
 export function openRules(fleet: Fleet): void {
   fleet.pull();
-  edit(fleet.path, RULES, (text) => text.replace(/range: .*/, 'range: 1.x').replace(/^ {2}suspend: true\n/m, ''));
+  const open = fleet.read(RULES).replace(/range: .*/, 'range: 1.x');
+  fleet.write(RULES, open.replace(/^ {2}suspend: true\n/m, ''));
 }
 
 /** Builds and pushes a new tag for every push, on each of three hosts. */

@@ -57,19 +57,6 @@ spec:
     path: ./apps
 `;
 
-const unused = `apiVersion: image.toolkit.fluxcd.io/v1
-kind: ImagePolicy
-metadata:
-  name: unused
-  namespace: flux-system
-spec:
-  imageRepositoryRef:
-    name: web
-  policy:
-    semver:
-      range: 2.x
-`;
-
 /** The line breaks and the byte order mark of a file from Windows. */
 const windows = (text: string): string => `\ufeff${text.replaceAll('\n', '\r\n')}`;
 
@@ -107,7 +94,6 @@ export function gitopsWorkspace(image: string): GitOpsWorkspace {
   const values = `image:\n  repository: ${image} # {"$imagepolicy": "flux-system:web:name"}\n  tag: 1.1.0 # {"$imagepolicy": "flux-system:web:tag"}\n`;
   const files = {
     'clusters/dev/images.yaml': flux(image),
-    'clusters/dev/unused.yaml': unused,
     'apps/web.yaml': web('1.1.0'),
     'apps/values.yaml': values,
     'apps/mistakes.yaml': mistakes(image),
