@@ -39,6 +39,8 @@ export async function rollbackCases(report: Report, window: EditorWindow, fleet:
     assert.equal(fleet.liveTag(), tag);
   };
   const goForward = async () => {
+    // A question that a failed case has left open.
+    await window.page.keyboard.press('Escape');
     openRules(fleet);
     fleet.push('Every version may go out');
     fleet.rounds(1, () => {});
@@ -52,6 +54,12 @@ export async function rollbackCases(report: Report, window: EditorWindow, fleet:
     await pickRows(window, new RegExp(`${how}: `))
       .first()
       .waitFor();
+  };
+  /** By keyboard: what hovers over one row would take the click of the next. */
+  const take = async (how: string) => {
+    await window.quickInput.fill(`${how}: `);
+    await window.page.locator('.quick-input-list .monaco-list-row.focused', { hasText: `${how}: ` }).waitFor();
+    await window.quickInput.press('Enter');
   };
   const rollBack = async (how: string, to: string) => {
     await endsWell(await shown(), async () => {
@@ -107,7 +115,7 @@ export async function rollbackCases(report: Report, window: EditorWindow, fleet:
     assert.match(text, /\+ +range: "?1\.x !=1\.3\.0"?/);
     assert.match(text, /# image-reflector-controller selects 1\.2\.0 for web/);
     await window.screenshot('gitops-way-changes');
-    await endsWell(await shown(), () => pickRows(window, 'exclude: ').first().click());
+    await endsWell(await shown(), () => take('exclude'));
     await staysAt('1.2.0');
     assert.match(fleet.remote(RULES), /range: "?1\.x !=1\.3\.0"?/);
     await window.screenshot('gitops-rolled-back');

@@ -237,7 +237,7 @@ environments:
     },
     pull,
     push: (message) => {
-      commit(path, message);
+      if (git(path, ['status', '--porcelain']) !== '') commit(path, message);
       pull();
       git(path, ['push', '-q', 'origin', 'main']);
     },
