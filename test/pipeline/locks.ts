@@ -126,6 +126,35 @@ test('a Lease whose holder does not renew is taken over; one of a dead process o
   assert.doesNotMatch(own.out, /looking whether that still lives/);
 });
 
+test('a run that is killed while it deploys: another clone takes over at once, and resume does not take its version for ours', async () => {
+  const child = spawn(process.execPath, [cli, '-C', root, 'run', '--env', 'slow', '--tag', '1.1.0'], { env });
+  const gone = new Promise((resolve) => child.once('close', resolve));
+  const renewed = () =>
+    kubectl('-n', `${mark}-slow`, 'get', 'lease', 'slipway-slow', '-o', 'jsonpath={.spec.renewTime}');
+  await until('it watches the new version, with the Lease', () => {
+    return (
+      holder('slow', 'slipway-slow').includes(`_${child.pid}_`) &&
+      /"rollout\.progress"/.test(readFileSync(journal(root), 'utf8'))
+    );
+  });
+  child.kill('SIGKILL');
+  await gone;
+  const left = renewed();
+  assert.notEqual(holder('slow', 'slipway-slow'), '', 'nobody gave it back');
+  const second = await slipway(other, 'run', '--env', 'slow', '--tag', '1.0.0');
+  assert.equal(second.code, 0, second.out);
+  assert.notEqual(renewed(), left);
+  assert.equal(holder('slow', 'slipway-slow'), '', 'given back');
+  const resumed = await slipway(root, 'resume');
+  assert.equal(resumed.code, 1, resumed.out);
+  assert.match(
+    resumed.out,
+    /Deployment slow runs \S+:1\.0\.0\S* now and not \S+:1\.1\.0\S*: somebody else has deployed/,
+  );
+  const image = kubectl('-n', `${mark}-slow`, 'get', 'deploy', 'slow', '-o', 'jsonpath={..image}');
+  assert.match(image, /:1\.0\.0/, 'theirs is left alone');
+});
+
 test('runs for different environments go on side by side', async () => {
   const both = await Promise.all([
     slipway(root, 'run', '--env', 'dev', '--tag', '1.0.0'),
@@ -165,24 +194,56 @@ test('a Helm deploy killed between the write and our note of it is not repeated 
   assert.match(events, /"type":"rollout.verdict"/, 'what was there already was judged all the same');
 });
 
-test('history adds the runs up: deployments, failures, time to restore, causes', async () => {
+test('history adds the runs up as one does by hand: deployments, failures, time to restore, causes', async () => {
   const missing = await slipway(root, 'run', '--env', 'dev', '--tag', '7.7.7');
   assert.equal(missing.code, 1, missing.out);
   const back = await slipway(root, 'rollback', '--env', 'dev');
   assert.equal(back.code, 0, back.out);
+  const yaml = readFileSync(join(root, 'slipway.yaml'), 'utf8');
+  writeFileSync(join(root, 'slipway.yaml'), yaml.replaceAll('replicas: "1" }', 'replicas: "1", env.EXIT: "3" }'));
+  const crashing = await slipway(root, 'run', '--env', 'dev', '--tag', '1.1.0');
+  assert.equal(crashing.code, 1, crashing.out);
+  writeFileSync(join(root, 'slipway.yaml'), yaml);
+
+  // By hand, from the journals alone: 1.0.0, 1.1.0 (taken back by hand), 7.7.7 (never written), 1.1.0 that crashes.
+  const runs = readdirSync(join(root, '.slipway/runs'))
+    .sort()
+    .map((id) => readFileSync(join(root, '.slipway/runs', id, 'events.jsonl'), 'utf8'))
+    .map((text) => text.split('\n').flatMap((line) => (/^\{.*\}$/.test(line) ? [JSON.parse(line) as RunEvent] : [])))
+    .filter(([first]) => first?.type === 'run.started' && first.environment === 'dev');
+  const timeOf = (events: readonly RunEvent[] | undefined, type: RunEvent['type'], step?: string): number =>
+    Date.parse(
+      events?.findLast((event) => event.type === type && (step === undefined || event.step === step))?.time ?? '',
+    );
+  const [, taken, , byHand, crashed] = runs;
+  assert.equal(runs.length, 5);
+  const restoring = [
+    timeOf(byHand, 'run.finished') - timeOf(taken, 'step.started', 'deploy:dev'),
+    crashed?.flatMap((event) => (event.type === 'rollback.finished' ? [event.sinceDeployMs ?? Number.NaN] : []))[0] ??
+      Number.NaN,
+  ];
+
   const { code, out } = await slipway(root, '--json', 'history', '--metrics', '--env', 'dev');
   assert.equal(code, 0, out);
   const metrics = JSON.parse(out);
   assert.equal(metrics.type, 'metrics');
-  assert.equal(metrics.runs.failed, 1, out);
+  // The rollback by hand is a run as well, and a good one.
+  assert.deepEqual([metrics.runs.total, metrics.runs.succeeded, metrics.runs.failed], [5, 3, 2], out);
+  assert.equal(metrics.runs.successRate, 0.6);
   const [dev] = metrics.environments;
-  assert.equal(dev.deployments, 2, 'what the look before the deploy refused was no deployment');
-  assert.equal(dev.failed, 1, 'the version that was taken back by hand');
-  assert.equal(dev.changeFailureRate, 0.5);
-  assert.ok(dev.timeToRestore.medianMs > 0);
-  assert.equal(dev.causes[0].code, 'taken back by hand');
-  const text = await slipway(root, 'history', '-m');
-  assert.match(text.out, /change failure rate {2}50 % \(1 of 2\)/);
+  assert.equal(dev.deployments, 3, 'what the look before the deploy refused was no deployment');
+  assert.equal(dev.perDay, 3, 'the first day counts whole');
+  assert.equal(dev.failed, 2, 'the one that was taken back by hand, and the one that crashed');
+  assert.equal(dev.changeFailureRate, 0.667);
+  assert.equal(dev.timeToRestore.restored, 2);
+  assert.equal(dev.timeToRestore.open, 0);
+  assert.equal(dev.timeToRestore.medianMs, Math.round(restoring.reduce((sum, ms) => sum + ms) / 2));
+  const causes = dev.causes.map(
+    ({ code, count }: { readonly code: string; readonly count: number }) => `${count} ${code}`,
+  );
+  assert.deepEqual(causes.sort(), ['1 crash', '1 taken back by hand']);
+  const text = await slipway(root, 'history', '-m', '--env', 'dev');
+  assert.match(text.out, /change failure rate {2}67 % \(2 of 3\)/);
 });
 
 await run('locks', async () => {

@@ -62,6 +62,16 @@ describe('ProgressReader', () => {
     expect(pretty.reader.text).not.toContain('"vertexes"');
   });
 
+  it('reads what buildx 0.25 wrote, a line for each message', () => {
+    const { events, reader } = read(fixture('run-fails.lines.txt'), 100);
+    const failed = reader.vertexes.find((vertex) => vertex.state === 'failed');
+    expect(failed?.name).toBe('[3/3] RUN echo flooded && exit 7');
+    expect(reader.lastWordsOf(failed?.digest ?? '')).toBe('flooded\n');
+    const log = events.flatMap((event) => (event.type === 'log' ? [`${event.stream} ${event.text}`] : []));
+    expect(log).toEqual(['out grüße\n', 'err oh\n', 'out flooded\n']);
+    expect(reader.text).toMatch(/^WARNING: No output specified[\s\S]*ERROR: failed to build: failed to solve/);
+  });
+
   it('joins log chunks that end inside a character', () => {
     const bytes = Buffer.from('aü');
     const message = (part: Uint8Array) =>
@@ -86,6 +96,7 @@ describe('ProgressReader', () => {
 describe('buildFailure', () => {
   it.each([
     ['run-fails.pretty.txt', 'build.command', 'exit code 7', 2],
+    ['run-fails.lines.txt', 'build.command', 'exit code 7', 2],
     ['copy-fails.pretty.txt', 'build.source', 'no /nothere', 1],
     ['base-missing.pretty.txt', 'build.base-image', 'localhost:5000/base/nothere:12', 0],
   ])('explains %s with its Dockerfile line', (name, code, words, line) => {

@@ -155,6 +155,8 @@ export interface StepContext {
   readonly outputs: <T extends Outputs>(id: StepId) => T;
   /** Hands over work that nothing has to wait for but the end of the run, such as taking containers away; absent, it is waited for. */
   readonly later?: (work: Promise<void>) => void;
+  /** Steps that a resumed run does not do again; time has passed since, and others may have been at work. */
+  readonly kept?: ReadonlySet<StepId>;
   /** Set on resume: the intent that was journalled without an outcome, if any. */
   readonly unfinished?: { readonly effect: string; readonly subject: string };
 }

@@ -96,6 +96,7 @@ class Execution {
   readonly #journal: JournalWriter;
   readonly #before: RunView | undefined;
   readonly #finished = new Map<StepId, Outputs>();
+  readonly #kept = new Set<StepId>();
   readonly #running = new Map<StepId, Promise<void>>();
   readonly #waiting = new Set<PlannedStep>();
   /** Aborts the steps that run when one has failed; the person's own cancel aborts it as well. */
@@ -238,6 +239,7 @@ class Execution {
       const earlier = this.#before?.steps.find((other) => other.id === step.id);
       if (earlier?.outputs !== undefined && (earlier.state === 'succeeded' || earlier.state === 'skipped')) {
         this.#finished.set(step.id, earlier.outputs);
+        this.#kept.add(step.id);
       } else this.#waiting.add(step);
     }
   }
@@ -338,6 +340,7 @@ class Execution {
     return {
       ...this.#sharedContext(step.id, this.#stop.signal),
       step,
+      kept: this.#kept,
       ...(unfinished !== undefined && { unfinished }),
     };
   }
