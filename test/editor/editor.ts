@@ -1,5 +1,6 @@
 // A VS Code for a suite: server and browser, for as long as its work takes.
 import type { Browser } from 'playwright-core';
+import { noteCommands } from './commandUse.ts';
 import { keepEvidence } from './evidence.ts';
 import { type EditorServer, type ServerOptions, startServer } from './server.ts';
 import { EditorWindow, launchBrowser, type WindowOptions } from './window.ts';
@@ -37,6 +38,7 @@ export async function withEditor(options: EditorOptions, work: (editor: Editor) 
     throw error;
   } finally {
     if (given === undefined) await browser?.close();
+    if (server !== undefined) noteCommands(server.data);
     await server?.stop();
     await remove?.();
   }

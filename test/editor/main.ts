@@ -7,6 +7,7 @@ import * as esbuild from 'esbuild';
 import { buildBundle } from '../bundle.ts';
 import { actionsSuite } from './actionsSuite.ts';
 import { ciSuite } from './ciSuite.ts';
+import { commandTable, writeCommands } from './commandUse.ts';
 import { giteaSuite } from './giteaSuite.ts';
 import { gitopsSuite } from './gitopsSuite.ts';
 import { hostSuite } from './hostSuite.ts';
@@ -59,6 +60,11 @@ async function build(): Promise<void> {
 // Servers and browsers are ended when this process exits; a signal alone would end it without a word.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
 
+// `--commands`: what the suites have started when they ran last, and what none of them did.
+if (process.argv.includes('--commands')) {
+  for (const { command, suites: by } of commandTable()) console.log(`${command}: ${by.join(', ') || 'NEVER'}`);
+  process.exit();
+}
 const wanted = process.argv.slice(2);
 const chosen = suites.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
 if (chosen.length === 0) {
@@ -76,6 +82,7 @@ for (const suite of chosen) {
   } catch (error) {
     report.add('suite', error instanceof Error ? (error.stack ?? error.message) : String(error), 0);
   }
+  writeCommands(suite.name);
   passed += report.passed;
   failed += report.failed;
 }

@@ -1,9 +1,10 @@
 // The rollout page inside the real VS Code: what it shows, what its links open, that it survives a reload.
 import assert from 'node:assert/strict';
 import type { Browser } from 'playwright-core';
+import { axeViolations } from './axe.ts';
 import { trusted, withEditor } from './editor.ts';
 import { writeDiagnosis } from './samples/diagnosis.ts';
-import { rolledBackRun, succeededRun, writeRun } from './samples/runs.ts';
+import { rolledBackRun, runningRun, succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
 import { eventually, type Report, type Suite } from './suite.ts';
 import { themeColors, themes } from './themes/index.ts';
@@ -97,6 +98,31 @@ async function behaviour(browser: Browser, report: Report): Promise<void> {
       await window.page.locator('.monaco-workbench').waitFor();
       await page.getByRole('heading', { name: 'Log of Build api' }).waitFor({ timeout: 60_000 });
       assert.match(await page.locator('.pill').innerText(), /Rolled back/);
+    });
+
+    await report.test('axe finds nothing in the webview: failed, what was collected, ready, running', async () => {
+      const isClean = async (what: string) => {
+        const frame = await window.webviewFrame();
+        await frame.evaluate(() => document.fonts.ready);
+        assert.deepEqual(await axeViolations(frame), [], what);
+      };
+      await isClean('failed');
+      await page.getByRole('tab', { name: 'Diagnosis' }).click();
+      await page.getByRole('heading', { name: 'Recognised', exact: true }).waitFor();
+      await isClean('diagnosis');
+      const bars = page.locator('.history [role=option]');
+      await bars.first().click();
+      await page.locator('.pill', { hasText: 'Succeeded' }).waitFor();
+      await isClean('ready');
+      writeRun(workspace.path, runningRun());
+      await eventually(
+        'history',
+        () => bars.count(),
+        (count) => count === 3,
+      );
+      await bars.last().click();
+      await page.locator('.pill', { hasText: 'Running' }).waitFor();
+      await isClean('running');
     });
     await window.close();
   });

@@ -2,10 +2,9 @@
 // scrolls, and that one change draws one row. Figures are printed; `npm run bench -- editor --tree` holds them to the budget.
 import assert from 'node:assert/strict';
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Locator } from 'playwright-core';
 import { environment as labEnvironment } from '../lab/lab.ts';
+import { logOf } from './commandUse.ts';
 import { type EditorOptions, trusted, withEditor } from './editor.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
 import { eventually, type Suite } from './suite.ts';
@@ -60,7 +59,7 @@ export const scaleSuite: Suite = {
     await withEditor(options, async ({ server, open }) => {
       kubectl('create', 'namespace', namespace);
       await Promise.all(parts.map((some) => create(some.map(deployment).join('---\n'), namespace, env)));
-      const window = await open({ open: workspace.path, logLevel: 'debug' });
+      const window = await open({ open: workspace.path });
       const rows = () => window.sectionRows('Workloads');
       const rowOf = (name: string) => window.sectionRow('Workloads', name);
       const times = () =>
@@ -180,15 +179,6 @@ const markOf = (row: Locator): Promise<string> =>
     .evaluate((label) =>
       [label, ...label.querySelectorAll('*')].map((element) => getComputedStyle(element, '::after').content).join(' '),
     );
-
-/** What our output channel holds, of every window of the server. */
-function logOf(data: string): string {
-  const logs = join(data, 'data', 'logs');
-  return readdirSync(logs, { recursive: true, encoding: 'utf8' })
-    .filter((file) => /slipway\.slipway[/\\].*\.log$/.test(file))
-    .map((file) => readFileSync(join(logs, file), 'utf8'))
-    .join('\n');
-}
 
 /** Notes the time of every frame the window draws. */
 async function startFrames(window: EditorWindow): Promise<void> {

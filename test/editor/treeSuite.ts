@@ -4,6 +4,8 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventsFile } from '../../src/engine/run/journal.ts';
 import { trusted, withEditor } from './editor.ts';
+import { keyboardCases } from './keyboardCases.ts';
+import { rowCases } from './rowCases.ts';
 import { rolledBackRun, runningRun, succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
 import { eventually, type Suite } from './suite.ts';
@@ -87,6 +89,9 @@ export const treeSuite: Suite = {
         assert.match(oldest ?? '', /succeeded/);
         await window.screenshot('runs-history');
       });
+
+      await rowCases(report, window, workspace);
+      await keyboardCases(report, window);
 
       await report.test('several folders: each has its project and its runs', async () => {
         const other = sampleWorkspace();

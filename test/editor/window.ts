@@ -5,6 +5,7 @@ import {
   type Browser,
   type BrowserContext,
   chromium,
+  type Frame,
   type FrameLocator,
   type Locator,
   type Page,
@@ -14,6 +15,9 @@ import { keepEvidence, watchPage } from './evidence.ts';
 import { type EditorServer, editorTools } from './server.ts';
 import type { ThemeName } from './themes/index.ts';
 
+/** For what a person would see at once, on a machine that does ten other things. */
+const WAIT_MS = 60_000;
+
 export interface WindowOptions {
   /** Absolute folder, a .code-workspace file, or the address of a folder that is not on a disk. */
   readonly open: string;
@@ -21,8 +25,6 @@ export interface WindowOptions {
   readonly extensionTestsPath?: string;
   /** Called with the exit code when the extension host has run its tests. */
   readonly onTestsEnd?: (code: number) => void;
-  /** Level of our output channel; `info` unless told. */
-  readonly logLevel?: 'debug';
   readonly size?: { readonly width: number; readonly height: number };
   /** Called with the browser's context before the page is loaded. */
   readonly prepare?: (context: BrowserContext) => Promise<void>;
@@ -53,7 +55,8 @@ export function windowUrl(server: EditorServer, options: WindowOptions): string 
       ? []
       : [['extensionDevelopmentPath', remote(options.extensionDevelopmentPath)]]),
     ...(options.extensionTestsPath === undefined ? [] : [['extensionTestsPath', remote(options.extensionTestsPath)]]),
-    ...(options.logLevel === undefined ? [] : [['logLevel', `slipway.slipway=${options.logLevel}`]]),
+    // The commands that were started are in the log then.
+    ['logLevel', 'slipway.slipway=debug'],
     ['skipWelcome', 'true'],
   ];
   const query = new URLSearchParams({
@@ -78,13 +81,15 @@ export class EditorWindow {
     const context = await browser.newContext({ viewport: options.size ?? { width: 1280, height: 800 } });
     await options.prepare?.(context);
     const page = await context.newPage();
+    // Only there to end a hopeless wait.
+    page.setDefaultTimeout(WAIT_MS);
     const window = new EditorWindow(page);
     const { onTestsEnd } = options;
     // The workbench calls this by name when it is there: its own way to tell a test driver of the end.
     if (onTestsEnd !== undefined) await page.exposeFunction('codeAutomationExit', (code: number) => onTestsEnd(code));
     try {
       await page.goto(windowUrl(server, options));
-      await page.locator('.monaco-workbench').waitFor({ timeout: 60_000 });
+      await page.locator('.monaco-workbench').waitFor();
       if (options.open.endsWith('.code-workspace')) await window.#untilFolders();
       return window;
     } catch (error) {
@@ -107,7 +112,7 @@ export class EditorWindow {
       } catch (error) {
         if (attempt === 4) throw error;
         await this.page.reload();
-        await this.page.locator('.monaco-workbench').waitFor({ timeout: 60_000 });
+        await this.page.locator('.monaco-workbench').waitFor();
       }
     }
   }
@@ -117,6 +122,13 @@ export class EditorWindow {
     return this.#console;
   }
 
+  /** As one who closes the tab of a browser: the workbench says goodbye to its server, which ends the extension host at once. */
+  async leave(): Promise<void> {
+    await this.page.goto('about:blank');
+    await this.close();
+  }
+
+  /** Without a goodbye, as a machine that is switched off. */
   async close(): Promise<void> {
     await this.page.context().close();
   }
@@ -206,8 +218,8 @@ export class EditorWindow {
     const action = row.locator(`.action-label[aria-label^="${title}"]`);
     for (let attempt = 0; ; attempt += 1) {
       try {
-        await row.hover({ timeout: 3_000 });
-        await action.click({ timeout: 2_000 });
+        await row.hover({ timeout: 5_000 });
+        await action.click({ timeout: 4_000 });
         return;
       } catch (error) {
         if (attempt === 5) throw error;
@@ -217,17 +229,61 @@ export class EditorWindow {
 
   /** Chooses from the context menu of a row. A menu takes no click in its first moments, so that the opening one is none. */
   async contextMenu(row: Locator, title: string): Promise<void> {
+    await this.#fromMenu(() => row.click({ button: 'right' }), title);
+  }
+
+  async #fromMenu(open: () => Promise<void>, title: string): Promise<void> {
     const item = this.page.locator(`.monaco-menu .action-label[aria-label="${title}"]`);
-    await row.click({ button: 'right' });
-    for (let attempt = 0; ; attempt += 1) {
+    await open();
+    await item.waitFor();
+    // Once it is gone it was taken, whatever the browser of a busy machine had to say of the click.
+    for (let attempt = 0; await item.isVisible(); attempt += 1) {
       try {
         await item.click({ timeout: 3_000 });
-        await item.waitFor({ state: 'hidden', timeout: 1_000 });
-        return;
+        await item.waitFor({ state: 'hidden', timeout: 2_000 });
       } catch (error) {
-        if (attempt === 10 || (attempt > 0 && !(await item.isVisible()))) throw error;
+        if (attempt === 10) throw error;
       }
     }
+  }
+
+  /** What an act would open outside of the editor, in the words of VS Code's question. It is not opened. */
+  async outside(act: () => Promise<void>): Promise<string> {
+    await act();
+    const dialog = this.page.locator('.monaco-dialog-box', { hasText: 'external website' });
+    await dialog.waitFor();
+    const words = await dialog.innerText();
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    return words;
+  }
+
+  /** Clicks a button in the title of the editor that is open. */
+  async editorAction(title: string): Promise<void> {
+    await this.page
+      .locator(`.editor-group-container.active .editor-actions .action-label[aria-label^="${title}"]`)
+      .click();
+  }
+
+  /** Clicks a CodeLens of the editor that is open. Lenses that are drawn anew meanwhile are aimed at again. */
+  async lens(words: string | RegExp): Promise<void> {
+    await this.page.locator('.editor-instance .codelens-decoration a', { hasText: words }).first().click();
+  }
+
+  /** Unfolds a row, if it is folded. */
+  async expand(row: Locator): Promise<void> {
+    if ((await row.getAttribute('aria-expanded')) === 'false') await row.locator('.monaco-tl-twistie').click();
+    await row.and(this.page.locator('[aria-expanded=true]')).waitFor();
+  }
+
+  /** Clicks a button in the title of a view of the side bar, which shows when the pointer is on it. */
+  async viewAction(view: string, title: string): Promise<void> {
+    await this.rowAction(this.section(view), title);
+  }
+
+  /** Chooses from the `…` of a view's title. */
+  async viewMenu(view: string, title: string): Promise<void> {
+    await this.#fromMenu(() => this.viewAction(view, 'More Actions'), title);
   }
 
   async openFile(path: string): Promise<void> {
@@ -245,7 +301,7 @@ export class EditorWindow {
     const item = this.page.locator('.activitybar .action-item').filter({
       has: this.page.locator(`.action-label[aria-label^="${title}"]`),
     });
-    await item.waitFor({ timeout: 60_000 });
+    await item.waitFor();
     if ((await item.getAttribute('class'))?.includes('checked') !== true) await item.click();
   }
 
@@ -266,26 +322,22 @@ export class EditorWindow {
     if ((await header.count()) > 0 && (await header.getAttribute('aria-expanded')) === 'true') await header.click();
   }
 
+  /** The rows of a view that are in the document: those on screen. */
+  rows(view: string): Locator {
+    const header = this.page.locator('.pane-header').filter({ hasText: startingWith(view) });
+    return this.page.locator('.sidebar .pane').filter({ has: header }).locator('.monaco-list-row');
+  }
+
   /** What the rows of a view say: label, description and state as a screen reader has it. */
   async sectionRows(title: string): Promise<readonly string[]> {
-    const header = this.page.locator('.pane-header').filter({ hasText: startingWith(title) });
-    const pane = this.page.locator('.sidebar .pane').filter({ has: header });
     // All at one moment: rows asked one by one are gone when the list is redrawn in between.
-    return pane
-      .locator('.monaco-list-row')
-      .evaluateAll((rows) => rows.map((row) => row.getAttribute('aria-label') ?? ''));
+    return this.rows(title).evaluateAll((rows) => rows.map((row) => row.getAttribute('aria-label') ?? ''));
   }
 
   /** A row of one view by its label. */
   sectionRow(title: string, label: string): Locator {
-    const header = this.page.locator('.pane-header').filter({ hasText: startingWith(title) });
     const name = this.page.locator('.label-name').getByText(label, { exact: true });
-    return this.page
-      .locator('.sidebar .pane')
-      .filter({ has: header })
-      .locator('.monaco-list-row')
-      .filter({ has: name })
-      .first();
+    return this.rows(title).filter({ has: name }).first();
   }
 
   /** The document inside a webview panel: VS Code nests two frames. */
@@ -293,10 +345,17 @@ export class EditorWindow {
     return this.page.frameLocator('iframe.webview.ready').frameLocator('iframe#active-frame');
   }
 
+  /** The same document for what needs a whole frame. */
+  async webviewFrame(): Promise<Frame> {
+    const frame = await (await this.webview().locator('html').elementHandle())?.ownerFrame();
+    if (frame === null || frame === undefined) throw new Error('the page of the webview has no frame');
+    return frame;
+  }
+
   /** Until the workbench has the colours of a theme that was set. */
   async waitForTheme(name: ThemeName): Promise<void> {
     const kind = { light: 'vs', dark: 'vs-dark', 'hc-dark': 'hc-black', 'hc-light': 'hc-light' }[name];
-    await this.page.locator(`.monaco-workbench.${kind}`).first().waitFor({ timeout: 60_000 });
+    await this.page.locator(`.monaco-workbench.${kind}`).first().waitFor();
   }
 
   async notifications(): Promise<readonly string[]> {

@@ -61,11 +61,11 @@ export async function showError(error: unknown, log: vscode.LogOutputChannel): P
   if (chosen === open && failure.place !== undefined) await openPlace(failure.place);
 }
 
+/** The cursor goes to where it begins: a selection would be overwritten by the next key, and ends on the line after it. */
 export async function openPlace(place: NonNullable<SlipwayError['place']>): Promise<void> {
-  const { range } = place;
+  const start = place.range?.start;
+  const at = start === undefined ? undefined : new vscode.Position(start.line, start.character);
   await vscode.window.showTextDocument(vscode.Uri.file(place.file), {
-    ...(range !== undefined && {
-      selection: new vscode.Range(range.start.line, range.start.character, range.end.line, range.end.character),
-    }),
+    ...(at !== undefined && { selection: new vscode.Range(at, at) }),
   });
 }

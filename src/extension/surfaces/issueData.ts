@@ -41,7 +41,7 @@ function runWords({ state, startedBy, steps, failure }: RunView): readonly strin
   return [
     `newest run: ${state}, started by ${startedBy}`,
     ...steps.map(({ kind, state: of, durationMs, failure: why }) =>
-      `  ${kind}: ${of}${durationMs === undefined ? '' : ` in ${durationMs} ms`}${why === undefined ? '' : `, ${why.reason} ${why.code ?? ''}`}`.trimEnd(),
+      `  ${kind}: ${of}${durationMs === undefined ? '' : ` in ${Math.round(durationMs)} ms`}${why === undefined ? '' : `, ${why.reason} ${why.code ?? ''}`}`.trimEnd(),
     ),
     ...(failure === undefined ? [] : [`failure: ${failure.reason} ${failure.code ?? ''}`.trimEnd()]),
   ];

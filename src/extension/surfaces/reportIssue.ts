@@ -13,7 +13,7 @@ export function reportIssueCommand(workspace: Workspace, version: string): Comma
       const data = issueData({
         version,
         editor: `${vscode.env.appName} ${vscode.version}`,
-        host: vscode.env.remoteName ?? vscode.env.appHost,
+        host: hostWords(vscode.env.remoteName) ?? vscode.env.appHost,
         platform: `${process.platform} ${process.arch}, Node ${process.versions.node}`,
         isTrusted: vscode.workspace.isTrusted,
         roots: workspace.roots.map((root) => ({
@@ -34,3 +34,7 @@ export function reportIssueCommand(workspace: Workspace, version: string): Comma
     },
   };
 }
+
+/** A plain server has its address for a name, which is nobody's business. */
+const hostWords = (remote: string | undefined): string | undefined =>
+  remote === undefined || /^[a-z-]+$/.test(remote) ? remote : 'server';

@@ -18,7 +18,8 @@ export async function buttonCases(report: Report, stage: Stage): Promise<void> {
   await report.test('Cancel run and Resume on the page: the run goes on where it was', async () => {
     depot.nextVersion();
     writeFileSync(depot.hold, '');
-    const run = await stage.starts(() => stage.press('Control+Alt+d'));
+    const dev = window.sectionRow('Pipelines', 'dev');
+    const run = await stage.starts(() => window.rowAction(dev, 'Run Pipeline'));
     await stage.shows(run, 'running');
     await stage.page.locator('.step.state-running', { hasText: 'hold' }).waitFor({ timeout: 120_000 });
     await window.screenshot('actions-running');

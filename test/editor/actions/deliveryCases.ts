@@ -27,7 +27,8 @@ export async function deliveryCases(report: Report, stage: Stage): Promise<void>
     );
     assert.match(repository('.metadata.annotations'), /the registry moves/);
     await said(/is suspended/);
-    await window.command('Slipway: Resume Delivery…');
+    await window.section('Workloads').click();
+    await window.contextMenu(window.sectionRow('Workloads', 'home'), 'Resume Delivery…');
     await window.page.locator('.quick-input-list .monaco-list-row', { hasText: 'the registry moves' }).first().click();
     await eventually(
       'spec.suspend',
@@ -35,5 +36,6 @@ export async function deliveryCases(report: Report, stage: Stage): Promise<void>
       (text) => text !== 'true',
     );
     await said(/goes on; it was suspended because: the registry moves/);
+    await window.section('Workloads').click();
   });
 }

@@ -39,7 +39,7 @@ export async function resumeCases(report: Report, first: Stage, browser: Browser
         (state) => state === 'running',
         180_000,
       );
-      await first.window.close();
+      await first.window.leave();
       const ended = await first.ends(run);
       assert.deepEqual([ended.state, ended.hostEnded], ['cancelled', true]);
       assert.equal(ended.published.length, 1);

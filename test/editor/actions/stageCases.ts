@@ -1,5 +1,7 @@
 // Parts of the pipeline: Build, Scan, Push, Deploy…, Smoke Test, Run Step…, Run Pipeline, Init, reports and endpoints.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { digestOf } from '../../pipeline/support/actor.ts';
 import type { Report } from '../suite.ts';
 import { ran, type Stage } from './stage.ts';
@@ -91,26 +93,62 @@ export async function stageCases(report: Report, stage: Stage): Promise<void> {
     assert.deepEqual([view.state, view.smoke.length], ['succeeded', 1]);
   });
 
-  await report.test('Run Step… runs one stage', async () => {
-    const view = await stage.runs(async () => {
+  await report.test('Run Step… runs one stage: asked for, and on the row of a step', async () => {
+    const asked = await stage.runs(async () => {
       await window.command('Slipway: Run Step…');
       await window.pick('dev');
       await window.pick('Test');
     });
-    assert.equal(view.state, 'succeeded');
-    assert.ok(
-      view.steps.every(({ kind }) => kind === 'test'),
-      view.steps.map(({ id }) => id).join(),
-    );
+    assert.deepEqual([asked.state, asked.steps.map(({ id }) => id)], ['succeeded', ['test:unit']]);
+    await stage.rowSays('dev', /succeeded/);
+    await window.expand(window.sectionRow('Pipelines', 'dev'));
+    const ofRow = await stage.runs(() => window.contextMenu(window.sectionRow('Pipelines', 'Test unit'), 'Run Step…'));
+    assert.deepEqual([ofRow.state, ofRow.steps.map(({ id }) => id)], ['succeeded', ['test:unit']]);
   });
 
-  await report.test('Open App in Browser knows where the app answers', async () => {
-    const view = await stage.ship();
+  await report.test('the title and the lens of a Dockerfile build and scan its image', async () => {
+    await window.openFile('web.Dockerfile');
+    const built = await stage.runs(() => window.editorAction('Build'));
+    assert.deepEqual([built.state, built.steps.map(({ id }) => id)], ['succeeded', ['build:web']]);
+    await window.openFile('web.Dockerfile');
+    const scanned = await stage.runs(() => window.lens('Build & scan web'));
+    assert.equal(scanned.state, 'succeeded');
+    const images = scanned.steps.flatMap(({ kind, image }) => (kind === 'scan' ? [image] : []));
+    assert.deepEqual(images, ['web']);
+    await window.openFile('web.Dockerfile');
+    await window.lens(/no findings/);
+    await window.page.locator('.tab.active', { hasText: 'Images' }).waitFor();
+  });
+
+  await report.test('the title of slipway.yaml runs the pipeline; its row opens the app in the browser', async () => {
+    await window.openFile('slipway.yaml');
+    const view = await stage.runs(async () => {
+      await window.editorAction('Run Pipeline');
+      await window.pick('dev');
+    });
     assert.equal(view.state, 'succeeded', JSON.stringify(view.failure));
     const url = view.endpoints[0]?.url ?? '';
     assert.equal((await fetch(`${url}/healthz`)).status, 200);
     await stage.shows(view.id, 'succeeded');
     await stage.page.locator('.outcome .endpoints', { hasText: url }).waitFor();
+    const asked = await window.outside(() =>
+      window.rowAction(window.sectionRow('Pipelines', 'dev'), 'Open App in Browser'),
+    );
+    assert.ok(asked.includes(new URL(url).host), asked);
+    await window.command('View: Close All Editors');
+  });
+
+  await report.test('a check that fails says why, and Check again on the page checks again', async () => {
+    const config = readFileSync(join(depot.path, 'slipway.yaml'), 'utf8');
+    depot.write('slipway.yaml', config.replace('contains: ok, timeout: 10s', 'contains: never said, timeout: 1s'));
+    const smoke = () => window.contextMenu(window.sectionRow('Pipelines', 'dev'), 'Smoke Test');
+    const failed = await stage.runs(smoke);
+    assert.deepEqual([failed.state, failed.failure?.reason], ['failed', 'smoke']);
+    await stage.shows(failed.id, 'failed');
+    depot.write('slipway.yaml', config);
+    const again = await stage.runs(() => stage.button('Check again').click());
+    assert.equal(again.state, 'succeeded', JSON.stringify(again.failure));
+    await stage.shows(again.id, 'succeeded');
   });
 
   await report.test('Propose slipway.yaml leaves the file that is there alone, and shows it', async () => {

@@ -37,6 +37,13 @@ export async function taskCases(report: Report, stage: Stage): Promise<void> {
     await page.locator('.tab[data-resource-name="web.Dockerfile"]').waitFor();
     await page.locator('.statusbar', { hasText: 'Ln 3' }).waitFor();
     await window.command('View: Close Editor');
+    await window.command('Terminal: Focus Terminal');
+    await followLink(stage, view.id);
+    await stage.shows(view.id, 'failed');
+    await stage.button('Open web.Dockerfile, line 3').click();
+    await page.locator('.tab.active[data-resource-name="web.Dockerfile"]').waitFor();
+    await page.locator('.statusbar', { hasText: 'Ln 3' }).waitFor();
+    await window.command('View: Close Editor');
   });
 
   await report.test(
@@ -55,11 +62,13 @@ export async function taskCases(report: Report, stage: Stage): Promise<void> {
         () => lines.innerText(),
         (text) => text.includes(`run ${view.id} succeeded in`),
       );
+      await window.command('Problems: Focus on Problems View');
       await eventually(
         'Problems of the task',
         () => page.locator('.markers-panel .monaco-list-row', { hasText: 'nothing.txt' }).count(),
         (count) => count === 0,
       );
+      await window.command('Terminal: Focus Terminal');
       await window.screenshot('actions-task');
       await followLink(stage, view.id);
       await stage.shows(view.id, 'succeeded');

@@ -25,6 +25,13 @@ describe('manifest', () => {
     expect(contributes.commands.map(({ command }) => command).sort()).toEqual([...commandIds].sort());
   });
 
+  it('has every command in the table of what was used in a window', () => {
+    const readme = readFileSync(new URL('../../editor/README.md', import.meta.url), 'utf8');
+    const rows = readme.split('\n').flatMap((line) => /^\| ([^|]+) \|/.exec(line)?.[1]?.split(', ') ?? []);
+    const missing = contributes.commands.map(({ title }) => title).filter((title) => !rows.includes(title));
+    expect(missing).toEqual([]);
+  });
+
   it('puts every command under one category, without repeating it in the title', () => {
     for (const { category, title } of contributes.commands) {
       expect(category).toBe('Slipway');

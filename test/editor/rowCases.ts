@@ -1,0 +1,50 @@
+// What rows of the Pipelines and Runs views offer, by mouse: on a folder whose newest run was rolled back and
+// whose history has one that succeeded.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { succeededRun } from './samples/runs.ts';
+import type { SampleWorkspace } from './samples/workspace.ts';
+import type { Report } from './suite.ts';
+import type { EditorWindow } from './window.ts';
+
+export async function rowCases(report: Report, window: EditorWindow, workspace: SampleWorkspace): Promise<void> {
+  const { page } = window;
+  const tab = (words: string) => page.locator('.tab.active', { hasText: words });
+  const closeEditor = () => window.command('View: Close All Editors');
+  const { id } = succeededRun();
+  // The oldest stands last.
+  const earlier = window.rows('Runs').and(page.locator('[aria-label^="dev, succeeded"]')).last();
+
+  await report.test('rows lead to the page, to the log of a step and to slipway.yaml', async () => {
+    await window.rowAction(window.sectionRow('Pipelines', 'dev'), 'Show Rollout');
+    await window.webview().locator('.pill', { hasText: 'Rolled back' }).waitFor();
+    await window.rowAction(window.sectionRow('Pipelines', 'Build api'), 'Open Step Log');
+    await tab('.log').waitFor();
+    await page.locator('.view-lines').getByText('Collecting').first().waitFor();
+    await window.rowAction(window.sectionRow('Pipelines', 'shop'), 'Open slipway.yaml');
+    await tab('slipway.yaml').waitFor();
+    await window.contextMenu(window.sectionRow('Pipelines', 'prod'), 'Open slipway.yaml');
+    await page.locator('.statusbar', { hasText: `Ln ${lineOf(workspace, '  prod:')}` }).waitFor();
+    await closeEditor();
+  });
+
+  await report.test('a run of the history leads to its page, its log, its reports and the app', async () => {
+    workspace.write(`.slipway/runs/${id}/reports/api.linux-amd64.trivy.json`, '{"found": "nothing"}\n');
+    await earlier.click();
+    await window.webview().locator('.pill', { hasText: 'Succeeded' }).waitFor();
+    await window.contextMenu(earlier, 'Open Scan Report');
+    await window.pick('api.linux-amd64.trivy.json');
+    await tab('api.linux-amd64.trivy.json').waitFor();
+    await window.contextMenu(earlier, 'Open Step Log');
+    await window.pick('Test unit');
+    await page.locator('.view-lines').getByText('Ran 42 tests').first().waitFor();
+    const asked = await window.outside(() => window.contextMenu(earlier, 'Open App in Browser'));
+    assert.match(asked, /http:\/\/10\.244\.0\.1:30080/);
+    await closeEditor();
+  });
+}
+
+function lineOf(workspace: SampleWorkspace, text: string): number {
+  return readFileSync(join(workspace.path, 'slipway.yaml'), 'utf8').split('\n').indexOf(text) + 1;
+}
