@@ -10,7 +10,7 @@ import fc from 'fast-check';
 import { parseConstraint, satisfies } from '../../src/engine/gitops/constraint.ts';
 import { applyPolicies } from '../../src/engine/gitops/edit.ts';
 import { isSkipped, parseFile } from '../../src/engine/gitops/file.ts';
-import type { Node } from '../../src/engine/gitops/goyaml/composer.ts';
+import type { Node } from '../../src/engine/gitops/goyaml/nodes.ts';
 import { type PolicyRules, selectTag } from '../../src/engine/gitops/policy.ts';
 import { isAmbiguousPlain } from '../../src/engine/gitops/quoting.ts';
 import { compilePattern } from '../../src/engine/gitops/regexp.ts';

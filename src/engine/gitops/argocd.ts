@@ -5,7 +5,7 @@
 import { posix } from 'node:path';
 import { applyEdits, type TextEdit } from './edit.ts';
 import { fieldOf } from './file.ts';
-import type { MappingNode, Node } from './goyaml/composer.ts';
+import type { MappingNode, Node } from './goyaml/nodes.ts';
 import { annotationPrefix, splitImage, type UpdaterImage } from './imageUpdater.ts';
 import type { ApplicationObject, ImageUpdaterObject } from './objects.ts';
 import { splitReference } from './reference.ts';

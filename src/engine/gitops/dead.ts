@@ -1,8 +1,8 @@
 /** Why a comment that mentions `$imagepolicy` in a readable file is not a marker for Flux. */
 
 import { type FluxDocument, keyName } from './file.ts';
-import type { Node } from './goyaml/composer.ts';
-import type { DeadCode, DeadMarker, Span } from './markers.ts';
+import type { Node } from './goyaml/nodes.ts';
+import type { DeadCode, DeadMarker, Span } from './marker.ts';
 import { readMarkerText } from './setter.ts';
 
 interface Found {

@@ -9,8 +9,9 @@ import {
   type SkippedFile,
   strangeItem,
 } from './file.ts';
-import type { Node } from './goyaml/composer.ts';
-import { isOutsideItems, type MarkedNode, type Marker, markedNodes, type Span, valueFor } from './markers.ts';
+import type { Node } from './goyaml/nodes.ts';
+import type { Marker, Span } from './marker.ts';
+import { isOutsideItems, type MarkedNode, markedNodes, valueFor } from './markers.ts';
 import { isAmbiguousPlain, isQuotedByFlux, plainType } from './quoting.ts';
 import { formatReference, type ImageRef, whyInvalidReference } from './reference.ts';
 

@@ -2,7 +2,8 @@
  * A file as Flux's image automation reads it: which files count, how one is cut into documents, and the reasons for which
  * Flux skips a whole file without a word (image-automation-controller 1.2 `internal/update`, kyaml 0.21.1 `kio`).
  */
-import { composeFirst, isYamlError, type MappingNode, type Node, type YamlError } from './goyaml/composer.ts';
+import { composeFirst, isYamlError, type YamlError } from './goyaml/composer.ts';
+import type { MappingNode, Node } from './goyaml/nodes.ts';
 
 export type SkipCode = 'file-name' | 'no-token' | 'not-utf8' | 'separator' | 'not-yaml' | 'root' | 'metadata';
 

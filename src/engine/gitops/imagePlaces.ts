@@ -6,7 +6,7 @@ import { SlipwayError } from '../problems/index.ts';
 import { readSourceOverride, type SourceOverride, setOverride } from './argocd.ts';
 import { applyEdits, type TextEdit } from './edit.ts';
 import { fieldOf } from './file.ts';
-import type { MappingNode, Node, ScalarNode } from './goyaml/composer.ts';
+import type { MappingNode, Node, ScalarNode } from './goyaml/nodes.ts';
 import type { UpdaterImage } from './imageUpdater.ts';
 import { splitReference } from './reference.ts';
 import { formatScalar, readYamlObjects, removeKey, setInside, setValue, textAt, type YamlObject } from './yaml.ts';

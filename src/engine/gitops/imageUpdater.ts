@@ -3,7 +3,7 @@
  * tag it would choose. Source: argocd-image-updater 0.18 and 1.3.
  */
 import { type Constraint, parseConstraint, satisfies, whyNot } from './constraint.ts';
-import type { Node } from './goyaml/composer.ts';
+import type { Node } from './goyaml/nodes.ts';
 import type { ApplicationObject, ImageUpdaterObject } from './objects.ts';
 import type { TagReason } from './policy.ts';
 import { compilePattern } from './regexp.ts';

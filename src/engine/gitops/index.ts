@@ -66,8 +66,10 @@ export {
   skipCiFix,
   type WorkflowFacts,
 } from './loops.ts';
-export { type LinkedMarker, MarkerIndex } from './markerIndex.ts';
-export { type DeadMarker, type FileMarkers, findMarkers, type Marker, type Span, valueFor } from './markers.ts';
+export type { DeadMarker, Marker, Span } from './marker.ts';
+export type { LinkedMarker } from './markerDiagnostics.ts';
+export { MarkerIndex } from './markerIndex.ts';
+export { type FileMarkers, findMarkers, valueFor } from './markers.ts';
 export {
   type ApplicationObject,
   type AutomationObject,

@@ -3,7 +3,7 @@
  * and the smallest edits that break it.
  */
 import type { TextEdit } from './edit.ts';
-import type { Node } from './goyaml/composer.ts';
+import type { Node } from './goyaml/nodes.ts';
 import {
   type Answer,
   type CiHost,

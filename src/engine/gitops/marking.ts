@@ -2,7 +2,7 @@
 import { SlipwayError } from '../problems/index.ts';
 import { applyEdits, type TextEdit } from './edit.ts';
 import { fieldOf } from './file.ts';
-import type { ScalarNode } from './goyaml/composer.ts';
+import type { ScalarNode } from './goyaml/nodes.ts';
 import { cannotEdit, containerImages, type ImagePlace, kustomizeEntry } from './imagePlaces.ts';
 import { findMarkers } from './markers.ts';
 import { nodeAt, readYamlObjects, type YamlObject } from './yaml.ts';

@@ -1,6 +1,6 @@
 /** Flux and Argo CD objects as they stand in the files of a repository, with the places of what matters. */
 import type { Place } from '../problems/index.ts';
-import type { Node } from './goyaml/composer.ts';
+import type { Node } from './goyaml/nodes.ts';
 import type { FilterTags, PolicyChoice } from './policy.ts';
 import {
   isTrueAt,

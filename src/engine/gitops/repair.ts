@@ -1,6 +1,7 @@
 /** Mending a comment that was meant as a marker: the edit is offered only when Flux would act on the result. */
 import { applyEdits, type TextEdit } from './edit.ts';
-import { type DeadMarker, findMarkers } from './markers.ts';
+import type { DeadMarker } from './marker.ts';
+import { findMarkers } from './markers.ts';
 
 /**
  * Edits that turn a dead marker into a live one: its text written correctly, a missing space, or the comment moved behind

@@ -5,7 +5,7 @@
 import { SlipwayError } from '../problems/index.ts';
 import { parseConstraint } from './constraint.ts';
 import { applyEdits, replaceValue, type TextEdit } from './edit.ts';
-import type { Marker } from './markers.ts';
+import type { Marker } from './marker.ts';
 import {
   type AutomationObject,
   type GitOpsObject,

@@ -5,7 +5,7 @@
 import type { Place } from '../problems/index.ts';
 import { applyEdits, type TextEdit } from './edit.ts';
 import { fieldOf, isSkipped, keyName, parseFile, splitTolerantly } from './file.ts';
-import type { MappingNode, Node, SequenceNode } from './goyaml/composer.ts';
+import type { MappingNode, Node, SequenceNode } from './goyaml/nodes.ts';
 import { Lines } from './positions.ts';
 import { isAmbiguousPlain } from './quoting.ts';
 
