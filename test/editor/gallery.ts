@@ -1,6 +1,6 @@
 // `npm run gallery`: the pictures of docs/gallery.md, taken in a real VS Code in its four themes from runs in known states.
 // Look at each of them before committing it.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildBundle } from '../bundle.ts';
 import { trusted, withEditor } from './editor.ts';
@@ -120,14 +120,21 @@ try {
     const settings = { ...trusted, 'workbench.colorTheme': theme.label };
     await withEditor({ browser, settings, remove: workspace.remove }, async ({ open }) => {
       const window = await open({ open: workspace.path, size });
+      window.page.setDefaultTimeout(20_000);
       await window.activity('Slipway');
       for (const { name, take } of pictures) {
-        await take(window, workspace.path);
-        await iconsOf(window);
-        await window.page.mouse.move(720, 5);
         const path = join(folder, `${name}-${theme.name}.png`);
-        writeFileSync(path, withPalette(await window.page.screenshot({ animations: 'disabled', caret: 'hide' })));
-        console.log(path);
+        try {
+          await take(window, workspace.path);
+          await iconsOf(window);
+          await window.page.mouse.move(720, 5);
+          writeFileSync(path, withPalette(await window.page.screenshot({ animations: 'disabled', caret: 'hide' })));
+          console.log(path);
+        } catch (error) {
+          // The others are taken all the same; the program fails in the end.
+          console.error(`${name} in ${theme.name}: ${error instanceof Error ? error.message : String(error)}`);
+          process.exitCode = 1;
+        }
       }
       await window.close();
     });
@@ -135,7 +142,10 @@ try {
 } finally {
   await browser.close();
 }
-const sections = pictures.map(
+const taken = pictures.filter(({ name }) =>
+  themes.every((theme) => existsSync(join(folder, `${name}-${theme.name}.png`))),
+);
+const sections = taken.map(
   ({ name, about }) =>
     `## ${about}\n\n${themes.map((theme) => `![${about}, ${theme.label}](gallery/${name}-${theme.name}.png)`).join('\n')}\n`,
 );
