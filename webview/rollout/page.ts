@@ -315,7 +315,7 @@ export class RolloutPage extends LitElement {
         ? 'reading'
         : lines.length === 0
           ? step.vertexes.length > 0
-            ? 'nothing written, its parts'
+            ? 'wrote nothing; its parts'
             : 'nothing written'
           : `${lines.length.toLocaleString('en')} ${lines.length === 1 ? 'line' : 'lines'}${this.log.dropped > 0 ? `, ${this.log.dropped.toLocaleString('en')} earlier left out` : ''}`;
     return html`<section class="section log" aria-labelledby="title-log">
