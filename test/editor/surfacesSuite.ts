@@ -127,7 +127,7 @@ export const surfacesSuite: Suite = {
         await window.command('Welcome: Open Walkthrough');
         await window.quickInput.fill('Ship an app');
         await window.pick('Ship an app with Slipway');
-        await page.getByText('Look at the proposed slipway.yaml').first().waitFor();
+        await page.getByText('Look at slipway.yaml', { exact: true }).first().waitFor();
         await window.screenshot('walkthrough');
       });
 

@@ -177,8 +177,7 @@ export function stepItem(step: StepView, run: RunView, isLive: boolean, now: num
             ? [...time, ...progress, ...short]
             : [condition, ...time, ...short];
   return {
-    // Every container has linux; the column is narrow.
-    label: step.title.replace(/ for linux\//, ' for '),
+    label: shortTitle(step.title),
     description: words.join(' · '),
     ...stepIcons[condition],
     tooltip: [
@@ -192,10 +191,13 @@ export function stepItem(step: StepView, run: RunView, isLive: boolean, now: num
   };
 }
 
+/** `Scan api for amd64`: every container has linux, and the column is narrow. */
+const shortTitle = (title: string): string => title.replace(/ for linux\//, ' for ');
+
 /** A step as it will be, before any run. */
 export function plannedStepItem(title: string): Item {
   return {
-    label: title,
+    label: shortTitle(title),
     description: '',
     icon: 'circle-outline',
     color: 'testing.iconUnset',
