@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { HclMistake, type HclValue, OPEN, readHcl } from '../../src/engine/project/discovery/hcl.ts';
+import { loadProject } from '../../src/engine/project/index.ts';
+import { createSystem } from '../../src/engine/system/index.ts';
 import { discover, proposeConfig } from './bakeParts.ts';
 import { workspace } from './workspaces.ts';
 
@@ -181,6 +183,25 @@ describe('bake files without slipway.yaml', () => {
     expect(project.images).toMatchObject([
       { name: 'inline', repository: 'r.example.com/inline', bake: { target: 'inline' } },
       { name: 'other', repository: 'r.example.com/other' },
+    ]);
+  });
+
+  it('an image of slipway.yaml has the Dockerfile of its bake target or compose service before any plan', async () => {
+    const root = workspace({
+      ...FILES,
+      'compose.yaml': 'services: { web: { build: web } }\n',
+      'slipway.yaml': `version: 1
+images:
+  api: { repository: r.example.com/api, bake: api }
+  web: { repository: r.example.com/web, bake: { target: web, file: compose.yaml } }
+  gone: { repository: r.example.com/gone, bake: { target: gone, file: docker-bake.hcl } }
+`,
+    });
+    const { images } = await loadProject(createSystem({ isTrusted: () => false }), root);
+    expect(images.map(({ dockerfile }) => dockerfile.slice(root.length + 1))).toEqual([
+      'api/Dockerfile',
+      'web/Dockerfile',
+      'docker-bake.hcl',
     ]);
   });
 

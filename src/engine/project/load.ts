@@ -2,6 +2,7 @@ import { join, posix, resolve } from 'node:path';
 import type { Diagnostic } from '../problems/index.ts';
 import type { System } from '../system/index.ts';
 import { readYaml } from '../yaml/index.ts';
+import { readBakes } from './bakeRead.ts';
 import { CONFIG_FILES, readConfig } from './config.ts';
 import { discover, type FindOptions } from './discovery.ts';
 import type { Path } from './language/shapes.ts';
@@ -21,7 +22,7 @@ export async function loadProject(
   const candidates = configFile === undefined ? CONFIG_FILES.map((name) => join(root, name)) : [configFile];
   for (const file of candidates) {
     const text = await system.files.readText(file);
-    if (text !== undefined) return checkConfig(system, text, file, root);
+    if (text !== undefined) return readBakes(system, await checkConfig(system, text, file, root));
   }
   if (configFile !== undefined) {
     const missing: Diagnostic = {
