@@ -67,6 +67,23 @@ describe('images', () => {
     expect(project.diagnostics.map((each) => each.message).join()).toContain('goes to r.example.com/a/b like "b"');
   });
 
+  it('says that what CI deploys runs none of the images, and takes the only one where no remote speaks against it', async () => {
+    const files = {
+      Dockerfile: DOCKERFILE,
+      'k8s/a.yaml': deployment('r.example.com/acme/stock'),
+      '.gitlab-ci.yml': 'deploy: { script: [kubectl apply -f k8s/] }\n',
+    };
+    const alone = (await look(files)).project;
+    expect(alone.images[0]?.repository).toBe('r.example.com/acme/stock');
+    expect(alone.environments).toHaveLength(1);
+    const remote = '[remote "origin"]\n\turl = git@gitlab.com:other/ledger.git\n';
+    const { diagnostics, environments } = (await look({ ...files, '.git/config': remote })).project;
+    expect(environments).toHaveLength(0);
+    expect(diagnostics.map(({ message }) => message)).toContain(
+      'The deploy of k8s is left out: it runs r.example.com/acme/stock, which is none of the images here (registry.gitlab.com/other/ledger).',
+    );
+  });
+
   it('images of one repository whose tags differ by a word are told apart by {image}', async () => {
     const build = (name: string) =>
       `{ uses: docker/build-push-action@v6, with: { context: ${name}, push: true, tags: "r.example.com/a/b:${name}-\${{ github.sha }}, r.example.com/a/b:latest-${name}" } }`;

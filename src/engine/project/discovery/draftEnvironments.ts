@@ -120,8 +120,26 @@ class Drafter {
     const gitops = [...this.#argocd(), ...this.#flux()];
     const charts = this.#findings.charts.flatMap((chart) => this.#chart(chart));
     const kustomize = this.#kustomize();
+    this.#leaveForeign();
     const all = [...gitops, ...charts, ...kustomize, ...this.#manifests()];
     return all;
+  }
+
+  /** What CI deploys and what runs no image of this project: most often its repository is another than the one found here. */
+  #leaveForeign(): void {
+    for (const { path, place } of this.#deploys) {
+      if (this.#images.length === 0 || this.#usesImage(path)) continue;
+      const runs = this.#findings.objects
+        .filter((object) => isBelow(object.path, path))
+        .flatMap(({ images }) => images);
+      const names = [...new Set(runs.map(({ reference }) => repositoryOf(reference)))];
+      if (names.length === 0) continue;
+      this.#left.push({
+        what: `The deploy of ${path}`,
+        why: `it runs ${names.slice(0, 3).join(', ')}, which is none of the images here (${this.#images.map(({ repository }) => repository).join(', ')})`,
+        place,
+      });
+    }
   }
 
   #isWanted(path: RelativePath): boolean {

@@ -322,7 +322,7 @@ function repositoryFor(
     lastPart(repository).endsWith(`-${name}`);
   const owner = /([^/:]+)\/[^/]+?(\.git)?\/?$/.exec(findings.remoteUrl ?? '')?.[1]?.toLowerCase();
   const isOfOwner = ({ repository }: { readonly repository: string }) =>
-    owner !== undefined && repository.split('/').includes(owner);
+    findings.remoteUrl === undefined || (owner !== undefined && repository.split('/').includes(owner));
   const match =
     used.find((each) => isSame(each.repository)) ??
     (count === 1 && used.length === 1 ? used.find(isOfOwner) : undefined);
