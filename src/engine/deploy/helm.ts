@@ -20,15 +20,9 @@ import type {
 import { diffObjects, type ObjectDiff } from './diff.ts';
 import { type HelmChart, HelmCli } from './helmCli.ts';
 import { hookObjects, labelWithDigest, usedImages } from './helmImages.ts';
-import {
-  deployedOf,
-  isVerified,
-  lockOf,
-  type ReleaseHook,
-  type ReleaseRecord,
-  type ReleaseRevision,
-} from './helmRecords.ts';
-import { HelmReleases, lockFailure } from './helmReleases.ts';
+import { HelmLock } from './helmLock.ts';
+import { deployedOf, isVerified, type ReleaseHook, type ReleaseRecord, type ReleaseRevision } from './helmRecords.ts';
+import { HelmReleases } from './helmReleases.ts';
 import { type ImageToDeploy, imagesOf } from './images.ts';
 import { newNamespace } from './newNamespace.ts';
 import { inNamespace, keyOf } from './objects.ts';
@@ -57,9 +51,6 @@ export interface HelmDeployerOptions {
 
 /** How long helm may take where something watches beside it: only a bound, never what decides. */
 const HOOK_TIMEOUT_MS = 60 * 60_000;
-/** A lock younger than twice this may be a helm at work: helm's own default timeout. */
-const HELM_TIMEOUT_MS = 5 * 60_000;
-
 /**
  * Helm 3 and 4 through the binary, judged by us. A chart without post hooks is upgraded without `--wait`, so helm
  * returns as soon as the objects are written and the rollout watch decides; with post hooks helm has to wait, as they
@@ -70,6 +61,7 @@ export class HelmDeployer implements Deployer {
   readonly #o: HelmDeployerOptions;
   readonly #cli: HelmCli;
   readonly #releases: HelmReleases;
+  readonly #lock: HelmLock;
   readonly #namespace: string;
   readonly #rendered = new Remembered<HelmRendered>();
   /** The history just before our upgrade. */
@@ -87,6 +79,14 @@ export class HelmDeployer implements Deployer {
       release: config.release,
     });
     this.#releases = new HelmReleases(access, this.#namespace, config.release);
+    this.#lock = new HelmLock({
+      system,
+      releases: this.#releases,
+      namespace: this.#namespace,
+      release: config.release,
+      timeoutMs: request.environment.rollout.timeoutMs,
+      unlock: options.unlock,
+    });
   }
 
   get #where(): string {
@@ -185,7 +185,7 @@ export class HelmDeployer implements Deployer {
   }
 
   async concerns(signal: AbortSignal): Promise<readonly Answer[]> {
-    const found = await Promise.all([this.#lockConcerns(signal), this.#lintConcerns(signal)]);
+    const found = await Promise.all([this.#lock.concerns(signal), this.#lintConcerns(signal)]);
     return found.flat();
   }
 
@@ -203,35 +203,13 @@ export class HelmDeployer implements Deployer {
     }));
   }
 
-  /** A release that helm would refuse to upgrade, said before. */
-  async #lockConcerns(signal: AbortSignal): Promise<readonly Answer[]> {
-    const stuck = lockOf(await this.#releases.revisions(signal), this.#o.system.clock.now());
-    if (stuck === undefined) return [];
-    const isHeld = stuck.ageMs < this.#lockLimit || (await this.#isHelmHere(signal));
-    const { message, fix = '', evidence = [] } = lockFailure(stuck, this.#where, this.#lockLimit);
-    const { revision, status } = stuck.revision;
-    const name = `sh.helm.release.v1.${this.#o.config.release}.v${revision}`;
-    return [
-      {
-        certainty: 'suspicious',
-        code: 'helm.pending',
-        object: { apiVersion: 'v1', kind: 'Secret', namespace: this.#namespace, name },
-        message: isHeld
-          ? message
-          : `Revision ${revision} of ${this.#where} was left ${status} by a helm that ended early.`,
-        fix: isHeld ? fix : 'Nothing is to be done: the deploy marks it failed and goes on from the last deployed one.',
-        evidence,
-      },
-    ];
-  }
-
   async apply(options: ApplyOptions): Promise<Applied> {
     const { config, request } = this.#o;
     const { signal } = options;
     const { chart, rendered } = await this.#render(signal);
     refuseObstacles(await this.owners(signal));
     const warnings = [...rendered.warnings];
-    const before = await this.#unlocked(signal, warnings);
+    const before = await this.#lock.unlocked(signal, warnings);
     const live = deployedOf(before);
     this.#before = { newest: before.at(-1)?.revision ?? 0, live: live?.revision };
     const events = live === undefined ? ['pre-install', 'post-install'] : ['pre-upgrade', 'post-upgrade'];
@@ -327,45 +305,6 @@ export class HelmDeployer implements Deployer {
     }
   }
 
-  /** A lock that is younger may be a helm at work. */
-  get #lockLimit(): number {
-    return 2 * Math.max(this.#o.request.environment.rollout.timeoutMs ?? 0, HELM_TIMEOUT_MS);
-  }
-
-  /** The revisions, after a lock that a killed helm left has been taken away. Throws when it may be in use. */
-  async #unlocked(signal: AbortSignal, warnings: string[]): Promise<readonly ReleaseRevision[]> {
-    const { system, unlock } = this.#o;
-    const revisions = await this.#releases.revisions(signal);
-    const stuck = lockOf(revisions, system.clock.now());
-    if (stuck === undefined) return revisions;
-    const limit = this.#lockLimit;
-    if (unlock !== 'asked' && (stuck.ageMs < limit || (await this.#isHelmHere(signal)))) {
-      throw lockFailure(stuck, this.#where, limit);
-    }
-    await this.#releases.unlock(stuck.revision.revision, system.clock.now(), signal);
-    warnings.push(
-      `Revision ${stuck.revision.revision} of ${this.#where} was left ${stuck.revision.status} by a helm that ended early; it is marked failed now.`,
-    );
-    return this.#releases.revisions(signal);
-  }
-
-  /** Whether a helm of this machine, ours or another's, speaks of this release in its arguments. */
-  async #isHelmHere(signal: AbortSignal): Promise<boolean> {
-    const { system, config } = this.#o;
-    if (system.platform !== 'linux') return system.processes.running.length > 0;
-    const entries = (await system.files.list('/proc')) ?? [];
-    for (const { name } of entries) {
-      if (signal.aborted) throw new CancelledError();
-      if (!/^\d+$/.test(name)) continue;
-      const argv = (await system.files.readText(`/proc/${name}/cmdline`).catch(() => undefined))?.split('\0');
-      if (argv?.[0]?.split('/').at(-1) !== 'helm' || !argv.includes(config.release)) continue;
-      // A release of the same name in another namespace is another one.
-      const other = namespaceIn(argv);
-      if (other === undefined || other === this.#namespace) return true;
-    }
-    return false;
-  }
-
   async wayBack({ from, previous, wanted, signal }: WayBackOptions): Promise<WayBack> {
     const revisions = await this.#releases.revisions(signal);
     if (revisions.length === 0)
@@ -391,13 +330,8 @@ export class HelmDeployer implements Deployer {
     };
   }
 
-  async unlock(signal: AbortSignal): Promise<string | undefined> {
-    const stuck = lockOf(await this.#releases.revisions(signal), this.#o.system.clock.now());
-    if (stuck === undefined) return undefined;
-    if (await this.#isHelmHere(signal)) throw lockFailure(stuck, this.#where, 0);
-    const { revision, status } = stuck.revision;
-    await this.#releases.unlock(revision, this.#o.system.clock.now(), signal);
-    return `Revision ${revision} of ${this.#where} was ${status} and is marked failed now; nothing live was changed.`;
+  unlock(signal: AbortSignal): Promise<string | undefined> {
+    return this.#lock.unlock(signal);
   }
 
   async history(signal: AbortSignal): Promise<readonly RevisionView[]> {
@@ -463,7 +397,7 @@ export class HelmDeployer implements Deployer {
 
   async undo(way: Extract<WayBack, { readonly kind: 'revision' }>, options: ApplyOptions): Promise<string | null> {
     // Our own helm was stopped by us a moment ago: a lock it left is ours to take away, whatever its age.
-    await this.unlock(options.signal);
+    await this.#lock.unlock(options.signal);
     await this.#cli.rollback(Number(way.revision), {
       historyMax: this.#o.config.historyMax,
       onLine: options.onLine,
@@ -490,11 +424,4 @@ const DESCRIPTION = 'Slipway run ';
 function descriptionOf(run: string, images: readonly ImageToDeploy[], used: Readonly<Record<string, string>>): string {
   const deployed = images.filter((image) => used[image.name] !== undefined);
   return `${DESCRIPTION}${run}: ${deployed.map((image) => `${image.name} ${image.tag}`).join(', ') || 'no image'}`;
-}
-
-/** The namespace in helm's arguments; undefined when it names none. */
-function namespaceIn(argv: readonly string[]): string | undefined {
-  const index = argv.findIndex((argument) => argument === '-n' || argument === '--namespace');
-  if (index !== -1) return argv[index + 1];
-  return argv.find((argument) => argument.startsWith('--namespace='))?.slice('--namespace='.length);
 }

@@ -23,6 +23,7 @@ import { referenceOf, setImages } from './images.ts';
 import { newNamespace } from './newNamespace.ts';
 import { inNamespace, isClusterScoped, keyOf, type PlacedObject } from './objects.ts';
 import { inOrder, isWatched } from './order.ts';
+import { orphansOf } from './orphans.ts';
 import { obstaclesFor, refuseObstacles } from './ownership.ts';
 import { inParallel } from './parallel.ts';
 import { registerSecrets } from './secretValues.ts';
@@ -276,32 +277,15 @@ export class ObjectSetDeployer implements Deployer {
     }
   }
 
-  /** Objects of this set in the environment's namespace that it no longer holds. Never volumes or namespaces. */
   async #orphans(signal: AbortSignal): Promise<readonly ObjectRef[]> {
     const { objects } = await this.render(signal);
-    const kept = new Set(objects.map(({ object }) => keyOf(refOf(object))));
-    const lists = await inParallel(prunedKinds, ([apiVersion, kind]) =>
-      this.#o.access.list(
-        {
-          apiVersion,
-          kind,
-          namespace: this.#namespace,
-          labels: `${SET_LABEL}=${this.#set}`,
-          isMetadataOnly: true,
-        },
-        signal,
-      ),
+    const place = { namespace: this.#namespace, labels: `${SET_LABEL}=${this.#set}` };
+    return orphansOf(
+      this.#o.access,
+      place,
+      objects.map(({ object }) => refOf(object)),
+      signal,
     );
-    return lists.flatMap((found, index) => {
-      const [apiVersion, kind] = prunedKinds[index] ?? ['', ''];
-      return (
-        found
-          // What a controller made from one of ours carries our label without being ours.
-          .filter((object) => !Array.isArray(object.metadata.ownerReferences))
-          .map((object) => refOf({ ...object, apiVersion, kind }))
-          .filter((ref) => !kept.has(keyOf(ref)))
-      );
-    });
   }
 
   async unlock(): Promise<undefined> {
@@ -393,25 +377,6 @@ export class ObjectSetDeployer implements Deployer {
     return this.#o.history.markVerified(targets, signal);
   }
 }
-
-const prunedKinds: readonly (readonly [string, string])[] = [
-  ['v1', 'ConfigMap'],
-  ['v1', 'Secret'],
-  ['v1', 'Service'],
-  ['v1', 'ServiceAccount'],
-  ['v1', 'Pod'],
-  ['apps/v1', 'Deployment'],
-  ['apps/v1', 'StatefulSet'],
-  ['apps/v1', 'DaemonSet'],
-  ['batch/v1', 'Job'],
-  ['batch/v1', 'CronJob'],
-  ['networking.k8s.io/v1', 'Ingress'],
-  ['networking.k8s.io/v1', 'NetworkPolicy'],
-  ['autoscaling/v2', 'HorizontalPodAutoscaler'],
-  ['policy/v1', 'PodDisruptionBudget'],
-  ['rbac.authorization.k8s.io/v1', 'Role'],
-  ['rbac.authorization.k8s.io/v1', 'RoleBinding'],
-];
 
 /** The kind under which a record stands beside the workloads' points. */
 const RECORD = 'Set';

@@ -4,8 +4,10 @@ export { type Changed, restart, scale } from './change.ts';
 export { type Description, describe } from './describe.ts';
 export { type ExecOutcome, type ExecRequest, execute, executeInTerminal, type Terminal } from './execute.ts';
 export { findObject, type Named, type Scope, WORKLOAD_KINDS, words, workloadsOf } from './find.ts';
+export { followLogs } from './followLogs.ts';
 export { type Forward, type ForwardEvents, type ForwardRequest, forward, parsePorts } from './forward.ts';
-export { compareTimes, followLogs, type LogLine, type LogNote, type LogsRequest, readLogs } from './logs.ts';
+export { compareTimes, type LogLine, type LogNote, type LogsRequest } from './logLines.ts';
+export { readLogs } from './logs.ts';
 export {
   type CommitSource,
   type EnvironmentStatus,
