@@ -222,13 +222,14 @@ test('OCIRepository: what is wrong, in words', async () => {
 test('HelmRepository by http: index, chart and release; what is wrong, in words', async () => {
   apply(source('HelmRepository', 'http', { url: `http://${address}/charts` }));
   // A release that comes before the index of its charts is looked at again only half a minute later.
-  kubectl(['wait', 'helmrepository', 'http', '--for=condition=Ready', '--timeout=60s']);
+  // Not by "kubectl wait": the index comes from this very process.
+  const name = `HelmRepository ${namespace}/http`;
+  await chainOf(name, ({ links }) => links.some(({ step, state }) => step === 'fetched' && state === 'done'));
   apply(
     release('by-http', {
       chart: { spec: { chart: 'note', version: '0.x', sourceRef: { kind: 'HelmRepository', name: 'http' } } },
     }),
   );
-  const name = `HelmRepository ${namespace}/http`;
   const chain = await chainOf(name, ({ state }) => state === 'delivered');
   assert.match(said(chain), /done released HelmRelease: note 0\.1\.0, release 1, deployed\./);
   assert.equal(kubectl(['get', 'configmap', 'by-http', '-o', 'jsonpath={.data.text}']), 'first');
