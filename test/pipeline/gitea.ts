@@ -242,6 +242,14 @@ test('the runner runs it: test with a database, gate, image in the registry; the
   const shown = await ok(slipway(['ci', 'show', '--images']));
   assert.match(shown, new RegExp(`image app: ${host}/${user}/app:${tag}\\S* sha256:`));
   assert.match(shown, /✓ pipeline/);
+  // The generated workflow keeps what the pipeline found out.
+  const [kept] = jsonLines<{ readonly files: readonly string[] }>(
+    await ok(slipway(['--json', 'ci', 'artifacts', '--get', 'slipway-reports', '--dir', 'kept'])),
+  );
+  assert.ok(
+    kept?.files.some((file) => /scan-app.*\.json$/.test(file)),
+    kept?.files.join(', '),
+  );
 });
 
 test('a workflow is started with inputs, fails, and says where', async () => {
