@@ -1,26 +1,25 @@
 import type { Place } from '../problems/index.ts';
 import type { YamlNode } from '../yaml/index.ts';
-import type { ActionUse, Job, JobService, Permissions, Trigger } from './model.ts';
+import {
+  type ActionUse,
+  type Job,
+  type JobService,
+  type Permissions,
+  type Trigger,
+  unfilteredTrigger,
+} from './model.ts';
 import { literal, unknown, type Value } from './values.ts';
 
 /** Triggers of `on`, which may be a word, a list or a map. */
 export function readTriggers(root: YamlNode): readonly Trigger[] {
   const on = root.get('on');
   if (on === undefined) return [];
-  const plain = (event: string, place: Place): Trigger => ({
-    event,
-    branches: [],
-    branchesIgnore: [],
-    tags: [],
-    tagsIgnore: [],
-    paths: [],
-    pathsIgnore: [],
-    place,
-  });
   const word = on.text();
-  if (word !== undefined) return [plain(word, on.place)];
+  if (word !== undefined) return [unfilteredTrigger(word, on.place)];
   if (on.kind === 'list')
-    return on.items().flatMap((item) => (item.text() === undefined ? [] : [plain(item.text() ?? '', item.place)]));
+    return on
+      .items()
+      .flatMap((item) => (item.text() === undefined ? [] : [unfilteredTrigger(item.text() ?? '', item.place)]));
   return on.entries().map(({ key, keyPlace, value }) => ({
     event: key,
     branches: value.strings('branches'),

@@ -4,7 +4,7 @@ import { GitlabConfig, type GitlabEntry } from './gitlabConfig.ts';
 import { isLost, type JobRule, readLegacyRules, readRules } from './gitlabRules.ts';
 import { isPlainTemplate, templateRules } from './gitlabTemplates.ts';
 import { expand, predefined } from './gitlabVariables.ts';
-import type { Fact, Job, JobService, ReadLocal, Trigger, Workflow } from './model.ts';
+import { type Fact, type Job, type JobService, type ReadLocal, unfilteredTrigger, type Workflow } from './model.ts';
 import { scriptPlace } from './places.ts';
 import { severitiesFrom } from './scanCommands.ts';
 import { readScript } from './shell.ts';
@@ -52,16 +52,7 @@ export function readGitlabPipeline(text: string, file: string, options: GitlabOp
   const jobs = reader.jobs();
   const workflow = config.entry('workflow')?.node.get('rules');
   const rules = readRules(workflow) ?? templateRules(config.templates);
-  const trigger: Trigger = {
-    event: 'pipeline',
-    branches: [],
-    branchesIgnore: [],
-    tags: [],
-    tagsIgnore: [],
-    paths: [],
-    pathsIgnore: [],
-    place: workflow?.place ?? { file },
-  };
+  const trigger = unfilteredTrigger('pipeline', workflow?.place ?? { file });
   const unread = config.unread.filter((name) => !isPlainTemplate(name));
   return {
     host: 'gitlab',

@@ -254,20 +254,20 @@ class Shown extends DerivedNode {
     this.#text = text;
   }
 
-  entries(): readonly YamlEntry[] {
+  override entries(): readonly YamlEntry[] {
     return this.#node.entries().map((entry) => ({ ...entry, value: this.#child(entry.value)[0] ?? entry.value }));
   }
 
-  items(): readonly YamlNode[] {
+  override items(): readonly YamlNode[] {
     return this.#node.items().flatMap((item) => this.#child(item));
   }
 
-  text(): string | undefined {
+  override text(): string | undefined {
     const text = this.#node.text();
     return text === undefined ? undefined : this.#text(text);
   }
 
-  protected scalar(): unknown {
+  protected override scalar(): unknown {
     const value = this.#node.value();
     return typeof value === 'string' ? this.#text(value) : value;
   }
@@ -276,18 +276,6 @@ class Shown extends DerivedNode {
 /** What a `!reference` leads to that no file that was read holds. Readers take it for unknown. */
 class Lost extends DerivedNode {
   readonly kind = 'empty';
-  entries(): readonly YamlEntry[] {
-    return [];
-  }
-  items(): readonly YamlNode[] {
-    return [];
-  }
-  text(): undefined {
-    return undefined;
-  }
-  protected scalar(): unknown {
-    return null;
-  }
 }
 
 function follow(node: YamlNode, references: References, depth: number): YamlNode {

@@ -37,6 +37,18 @@ export interface Trigger {
   readonly place: Place;
 }
 
+/** A trigger that no branch, tag or path narrows. */
+export const unfilteredTrigger = (event: string, place: Place): Trigger => ({
+  event,
+  branches: [],
+  branchesIgnore: [],
+  tags: [],
+  tagsIgnore: [],
+  paths: [],
+  pathsIgnore: [],
+  place,
+});
+
 export interface Job {
   readonly id: string;
   readonly place: Place;

@@ -1,6 +1,6 @@
 import { WalkedNode, type YamlEntry, type YamlNode } from './nodes.ts';
 
-/** A node made of others: it stands where the shown one does, and its data is that of its parts. */
+/** A node made of others: it stands where the shown one does, and its data is that of its parts. By itself it is empty. */
 export abstract class DerivedNode extends WalkedNode {
   readonly place: YamlNode['place'];
   readonly offsets: YamlNode['offsets'];
@@ -13,8 +13,22 @@ export abstract class DerivedNode extends WalkedNode {
     if (shown.tag !== undefined) this.tag = shown.tag;
   }
 
+  entries(): readonly YamlEntry[] {
+    return [];
+  }
+
+  items(): readonly YamlNode[] {
+    return [];
+  }
+
+  text(): string | undefined {
+    return undefined;
+  }
+
   /** The plain data of a scalar. */
-  protected abstract scalar(): unknown;
+  protected scalar(): unknown {
+    return null;
+  }
 
   value(): unknown {
     if (this.kind === 'map') return Object.fromEntries(this.entries().map(({ key, value }) => [key, value.value()]));
@@ -35,7 +49,7 @@ class Layered extends DerivedNode {
     this.#lower = lower;
   }
 
-  entries(): readonly YamlEntry[] {
+  override entries(): readonly YamlEntry[] {
     if (this.#entries !== undefined) return this.#entries;
     const found = new Map(this.#lower.entries().map((entry) => [entry.key, entry]));
     for (const entry of this.#upper.entries()) {
@@ -44,18 +58,6 @@ class Layered extends DerivedNode {
     }
     this.#entries = [...found.values()];
     return this.#entries;
-  }
-
-  items(): readonly YamlNode[] {
-    return [];
-  }
-
-  text(): undefined {
-    return undefined;
-  }
-
-  protected scalar(): unknown {
-    return null;
   }
 }
 
