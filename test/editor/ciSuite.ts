@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type FakeRun, startFakeHost } from '../ci/fakeHost.ts';
 import { zipOf } from '../ci/zip.ts';
+import { ciRowCases } from './ciRowCases.ts';
 import { type EditorOptions, trusted, withEditor } from './editor.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
 import { eventually, type Suite } from './suite.ts';
@@ -193,6 +194,8 @@ export const ciSuite: Suite = {
         await window.screenshot('ci-problems');
       });
 
+      if (report.isTrial) await ciRowCases(report, window, host, rows);
+
       await report.test('runs the failed jobs again and follows them', async () => {
         await window.command('Slipway: Run Failed CI Jobs Again');
         await window.pick('#7 Prices in euro');
@@ -347,6 +350,20 @@ export const ciSuite: Suite = {
         await window.page.locator('.monaco-hover-content', { hasText: 'docker/api.Dockerfile' }).first().waitFor();
         await window.screenshot('ci-push');
       });
+
+      const asksForOtherFiles = () =>
+        report.test('asked for other files, the answer is theirs, and leads to the workflow', async () => {
+          await window.command('Slipway: Would a Push Start CI?');
+          await window.answer('Would a push start CI?');
+          // The second box has the same title.
+          await window.page.locator('.quick-input-message', { hasText: 'Changed files' }).waitFor();
+          await window.answer('Would a push start CI?', 'README.md');
+          const row = window.page.locator('.quick-input-list .monaco-list-row', { hasText: 'no changed file matches' });
+          await row.waitFor();
+          await row.click();
+          await window.page.locator('.statusbar', { hasText: 'Ln 2' }).waitFor();
+        });
+      if (report.isTrial) await asksForOtherFiles();
 
       const quickFix = async (line: string, title: string) => {
         await window.page.keyboard.press('Escape');

@@ -134,4 +134,21 @@ export async function keyboardCases(report: Report, window: EditorWindow): Promi
     await press('Enter');
     await window.webview().locator('.pill', { hasText: 'Succeeded' }).waitFor();
   });
+
+  if (!report.isTrial) return;
+  await report.test('by keyboard: Workloads and Images & Policies', async () => {
+    await focusView(window, 'Workloads');
+    await press('Home');
+    await walkTo(window, /^dev, not looked at yet/);
+    const ofEnvironment = await menuByKeyboard(window);
+    for (const title of ['Deploy…', 'Diagnose', 'Compare Environments']) {
+      assert.ok(ofEnvironment.includes(title), `${title} among ${ofEnvironment.join(', ')}`);
+    }
+    await focusView(window, 'Images & Policies');
+    await press('Home');
+    await walkTo(window, /api/);
+    assert.ok((await menuByKeyboard(window)).includes('Fetch Tags'));
+    await window.command('View: Close All Editors');
+    for (const view of ['Workloads', 'Images & Policies']) await window.collapse(view);
+  });
 }

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { environment } from '../lab/lab.ts';
 import { trusted, withEditor } from './editor.ts';
+import { focusView, menuByKeyboard, walkTo } from './keyboardCases.ts';
 import { gitopsWorkspace } from './samples/gitops.ts';
 import { pushImage } from './samples/images.ts';
 import { editorTools } from './server.ts';
@@ -50,8 +51,7 @@ export const markersSuite: Suite = {
       const { page } = window;
       page.setDefaultTimeout(15_000);
       const lensTexts = () => page.locator('.editor-instance .codelens-decoration').allInnerTexts();
-      const lenses = (isRight: (texts: readonly string[]) => boolean) =>
-        eventually('lenses', lensTexts, isRight, 20_000);
+      const lenses = (isRight: (texts: readonly string[]) => boolean) => eventually('lenses', lensTexts, isRight);
       const clickLens = (text: string, nth = 0) =>
         page.locator('.editor-instance .codelens-decoration a', { hasText: text }).nth(nth).click();
       const save = async (file: string) => {
@@ -270,6 +270,30 @@ export const markersSuite: Suite = {
           .waitFor();
         await window.screenshot('markers-view-dark');
       });
+
+      const rowsByKeyboard = () =>
+        test('the rows say why, pick and roll back, and the keyboard gets there', async () => {
+          await focusView(window, 'Images & Policies');
+          await page.keyboard.press('Home');
+          await walkTo(window, /flux-system:storefront/);
+          await page.keyboard.press('ArrowRight');
+          await walkTo(window, /apps\/web\.yaml/);
+          const offered = await menuByKeyboard(window);
+          for (const title of ['Bump Tag', 'Pick Tag…', 'Roll Back Tag', 'Why This Tag']) {
+            assert.ok(offered.includes(title), `${title} among ${offered.join(', ')}`);
+          }
+          const marker = window.rows('Images & Policies').and(page.locator('[aria-label*="apps/web.yaml"]')).first();
+          await window.contextMenu(marker, 'Pick Tag…');
+          await page.locator('.quick-input-list .monaco-list-row[aria-label^="2.0.0"]').waitFor();
+          await page.keyboard.press('Escape');
+          await window.contextMenu(marker, 'Roll Back Tag');
+          await page.locator('.quick-input-list .monaco-list-row').first().waitFor();
+          await page.keyboard.press('Escape');
+          await window.rowAction(window.row('flux-system:storefront'), 'Why This Tag');
+          await page.locator('.tab.active', { hasText: 'Why flux-system storefront' }).waitFor();
+          await window.row('flux-system:storefront').click();
+        });
+      if (report.isTrial) await rowsByKeyboard();
 
       await test('Bump All shows the changes before it makes them', async () => {
         const files = ['apps/web.yaml', 'apps/values.yaml'];

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import type { Browser } from 'playwright-core';
 import { axeViolations } from './axe.ts';
 import { trusted, withEditor } from './editor.ts';
+import { focusView, walkTo } from './keyboardCases.ts';
 import { writeDiagnosis } from './samples/diagnosis.ts';
-import { rolledBackRun, runningRun, succeededRun, writeRun } from './samples/runs.ts';
+import { gatedRun, rolledBackRun, runningRun, succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
 import { eventually, type Report, type Suite } from './suite.ts';
 import { themeColors, themes } from './themes/index.ts';
@@ -25,6 +26,7 @@ export const rolloutSuite: Suite = {
 
 async function behaviour(browser: Browser, report: Report): Promise<void> {
   const workspace = sampleWorkspace();
+  workspace.write('docker/api.Dockerfile', 'FROM scratch\n\n\nCOPY . /app\nCMD ["/app/api"]\n');
   writeRun(workspace.path, succeededRun());
   const settings = { ...trusted, 'workbench.colorTheme': 'Light 2026' };
   await withEditor({ browser, settings, remove: workspace.remove }, async ({ open }) => {
@@ -124,6 +126,74 @@ async function behaviour(browser: Browser, report: Report): Promise<void> {
       await page.locator('.pill', { hasText: 'Running' }).waitFor();
       await isClean('running');
     });
+
+    if (report.isTrial) {
+      await report.test(
+        'links of the page: finding, advisory, report, app; and another version to deploy',
+        async () => {
+          const gated = gatedRun('20261121T101500Z-0b0b0b');
+          writeRun(workspace.path, gated);
+          workspace.write(`.slipway/runs/${gated.id}/reports/api.linux-amd64.trivy.json`, '{"found": 3}\n');
+          const bars = page.locator('.history [role=option]');
+          await eventually(
+            'history',
+            () => bars.count(),
+            (count) => count === 4,
+          );
+          await bars.last().click();
+          await page.locator('.pill', { hasText: 'Failed' }).waitFor();
+          await page.locator('.finding .link', { hasText: 'Dockerfile line 4' }).first().click();
+          await window.page.locator('.tab.active', { hasText: 'api.Dockerfile' }).waitFor();
+          await window.page.locator('.statusbar', { hasText: 'Ln 4' }).waitFor();
+          await window.command('View: Close Editor');
+          const advisory = await window.outside(() => page.locator('.finding .link').first().click());
+          assert.match(advisory, /cve-/i);
+          await page.locator('tr', { hasText: 'api' }).filter({ hasText: 'linux/amd64' }).locator('.link').click();
+          await window.page.locator('.tab.active', { hasText: 'api.linux-amd64.trivy.json' }).waitFor();
+          await window.command('View: Close Editor');
+          await bars.first().click();
+          await page.locator('.pill', { hasText: 'Succeeded' }).waitFor();
+          const app = await window.outside(() => page.locator('.endpoints .link').click());
+          assert.match(app, /http:\/\/10\.244\.0\.1:30080/);
+          await bars.nth(1).click();
+          await page.locator('.pill', { hasText: 'Rolled back' }).waitFor();
+          await page.locator('vscode-button', { hasText: 'Deploy another version…' }).click();
+          await window.page.locator('.quick-input-titlebar', { hasText: 'Deploy to dev' }).waitFor();
+          await window.page.locator('.quick-input-list .label-name', { hasText: 'main-4f2a9c1' }).first().waitFor();
+          await window.page.keyboard.press('Escape');
+        },
+      );
+
+      await report.test('by keyboard from the row into the page, to a step, its log, back, and out again', async () => {
+        await window.activity('Slipway');
+        await focusView(window, 'Pipelines');
+        await window.page.keyboard.press('Home');
+        await walkTo(window, /^Build worker/);
+        await window.page.keyboard.press('Enter');
+        await page.getByRole('heading', { name: 'Log of Build worker' }).waitFor();
+        // The row keeps the focus; this is how one goes to the editor from anywhere.
+        await window.page.keyboard.press('Control+1');
+        const held = () => page.locator(':focus').evaluateAll(([one]) => one?.textContent?.trim() ?? '');
+        for (let stop = 0; stop < 20 && !(await held()).startsWith('Build worker'); stop += 1) {
+          const before = await held();
+          await window.page.keyboard.press('Tab');
+          await eventually('the next stop', held, (words) => words !== before);
+        }
+        await window.page.keyboard.press('ArrowUp');
+        await eventually('the step above', held, (words) => words.startsWith('Build api'));
+        await window.page.keyboard.press('Enter');
+        await page.getByRole('heading', { name: 'Log of Build api' }).waitFor();
+        await window.page.keyboard.press('Escape');
+        await page.locator('.section.log').waitFor({ state: 'detached' });
+        await eventually('the step again', held, (words) => words.startsWith('Build api'));
+        await window.page.keyboard.press('F6');
+        await eventually(
+          'the focus in the next part of the window',
+          () => window.page.evaluate(() => document.activeElement?.tagName),
+          (tag) => tag !== 'IFRAME',
+        );
+      });
+    }
     await window.close();
   });
 }

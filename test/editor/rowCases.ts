@@ -1,11 +1,12 @@
-// What rows of the Pipelines and Runs views offer, by mouse: on a folder whose newest run was rolled back and
+// What rows and titles of the Pipelines and Runs views offer, by mouse: on a folder whose newest run was rolled back and
 // whose history has one that succeeded.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Editor } from './editor.ts';
 import { succeededRun } from './samples/runs.ts';
-import type { SampleWorkspace } from './samples/workspace.ts';
-import type { Report } from './suite.ts';
+import { type SampleWorkspace, sampleWorkspace } from './samples/workspace.ts';
+import { eventually, type Report } from './suite.ts';
 import type { EditorWindow } from './window.ts';
 
 export async function rowCases(report: Report, window: EditorWindow, workspace: SampleWorkspace): Promise<void> {
@@ -42,6 +43,48 @@ export async function rowCases(report: Report, window: EditorWindow, workspace: 
     const asked = await window.outside(() => window.contextMenu(earlier, 'Open App in Browser'));
     assert.match(asked, /http:\/\/10\.244\.0\.1:30080/);
     await closeEditor();
+  });
+
+  if (!report.isTrial) return;
+  await report.test('the title of the view reads again, and leads to file and output', async () => {
+    await window.viewAction('Pipelines', 'Refresh');
+    await window.viewMenu('Pipelines', 'Open slipway.yaml');
+    await tab('slipway.yaml').waitFor();
+    await window.viewMenu('Pipelines', 'Show Output');
+    await page.locator('.part.panel .view-line', { hasText: 'command slipway.showOutput' }).first().waitFor();
+    await closeEditor();
+    await window.command('View: Hide Panel');
+  });
+}
+
+/** A folder with Dockerfiles and manifests, but no slipway.yaml yet. */
+export async function initCases(report: Report, { open }: Editor): Promise<void> {
+  await report.test('a folder without slipway.yaml: what is proposed is the file once it is saved', async () => {
+    const workspace = sampleWorkspace({ 'slipway.yaml': undefined });
+    try {
+      const window = await open({ open: workspace.path });
+      await window.activity('Slipway');
+      const project = window.page.locator('.sidebar .monaco-list-row[aria-label*="discovered"]').first();
+      await project.waitFor();
+      await window.rowAction(project, 'Open slipway.yaml');
+      await window.page.locator('.tab.active', { hasText: 'slipway.yaml' }).waitFor();
+      await window.page.locator('.view-lines').getByText('docker/api.Dockerfile').first().waitFor();
+      const file = join(workspace.path, 'slipway.yaml');
+      assert.ok(!existsSync(file), 'nothing is written for the person');
+      await window.screenshot('init-proposed');
+      await window.page.locator('.editor-instance .view-line').first().click();
+      await window.page.keyboard.press('Control+s');
+      await eventually(
+        'the file',
+        () => existsSync(file) && readFileSync(file, 'utf8').includes('docker/worker.Dockerfile'),
+        (is) => is,
+      );
+      await project.waitFor({ state: 'hidden' });
+      assert.deepEqual(await window.notifications(), []);
+      await window.close();
+    } finally {
+      workspace.remove();
+    }
   });
 }
 

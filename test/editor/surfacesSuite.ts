@@ -1,16 +1,70 @@
 // Where Slipway shows up in VS Code's own places: status bar, Problems, tasks, walkthrough, palette, editor titles.
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { commit, git } from '../lab/examples.ts';
 import { trusted, withEditor } from './editor.ts';
 import { gatedRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
-import { eventually, type Suite } from './suite.ts';
+import { eventually, type Report, type Suite } from './suite.ts';
+import type { EditorWindow } from './window.ts';
+
+/** What an extension that speaks for a model gets: it reads freely, and the person is asked before anything changes. */
+async function agentCases(report: Report, window: EditorWindow, folder: string): Promise<void> {
+  const { page } = window;
+  const dialog = page.locator('.monaco-dialog-box');
+  const call = async (tool: string, input: Readonly<Record<string, unknown>>) => {
+    await window.command('Agent: Call Tool');
+    await window.answer('Tool', tool);
+    await window.answer('Input', JSON.stringify(input));
+  };
+  const says = async (words: string) => {
+    await page.locator('.editor-instance .view-lines', { hasText: words }).first().waitFor();
+    assert.equal(await dialog.count(), 0);
+    await window.command('View: Revert and Close Editor');
+  };
+  const runs = () => readdirSync(join(folder, '.slipway', 'runs'));
+
+  await report.test('a tool of a language model that only reads asks nobody', async () => {
+    await call('slipway_project', {});
+    await says('slipway_project answer: {');
+  });
+
+  await report.test('a tool that would run asks first, says what, and a No is a No', async () => {
+    const before = runs();
+    await call('slipway_run', { environment: 'dev' });
+    await dialog.waitFor();
+    assert.match((await dialog.innerText()).replaceAll('\u00a0', ' '), /dev/);
+    await window.screenshot('agent-asks');
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await says('slipway_run refused: Cancel');
+    assert.deepEqual(runs(), before);
+  });
+
+  await report.test('a protected environment is asked about once more, by Slipway itself', async () => {
+    const before = runs();
+    await call('slipway_run', { environment: 'prod' });
+    await dialog.waitFor();
+    await dialog.locator('.monaco-button:not(.secondary)').first().click();
+    await page.locator('.monaco-dialog-box', { hasText: 'This environment is protected' }).waitFor();
+    await page.keyboard.press('Escape');
+    await says('slipway_run refused: Cancel');
+    assert.deepEqual(runs(), before);
+  });
+}
 
 export const surfacesSuite: Suite = {
   name: 'surfaces',
   run: async (report) => {
-    const workspace = sampleWorkspace({ 'docker/api.Dockerfile': 'FROM scratch\n\n\nCOPY . /app\nCMD ["/app/api"]\n' });
+    const workspace = sampleWorkspace({
+      'docker/api.Dockerfile': 'FROM scratch\n\n\nCOPY . /app\nCMD ["/app/api"]\n',
+      '.gitignore': '.slipway/\n',
+    });
+    git(workspace.path, ['init', '-q', '-b', 'main']);
+    commit(workspace.path, 'First version');
     writeRun(workspace.path, gatedRun());
-    await withEditor({ settings: trusted, remove: workspace.remove }, async ({ open }) => {
+    const extensions = report.isTrial ? [join(import.meta.dirname, 'samples', 'agent')] : [];
+    await withEditor({ settings: trusted, extensions, remove: workspace.remove }, async ({ open }) => {
       const window = await open({ open: workspace.path });
       const { page } = window;
       const status = page.locator('.statusbar-item[id="slipway.slipway.slipway.environment"]');
@@ -129,7 +183,34 @@ export const surfacesSuite: Suite = {
         await window.pick('Ship an app with Slipway');
         await page.getByText('Look at slipway.yaml', { exact: true }).first().waitFor();
         await window.screenshot('walkthrough');
+        if (!report.isTrial) return;
+        await page.getByText('Choose where to ship').first().click();
+        await page.locator('.getting-started-step .monaco-button', { hasText: 'Select Environment' }).click();
+        await page.locator('.quick-input-list .label-name', { hasText: /^prod$/ }).waitFor();
+        await page.keyboard.press('Escape');
+        await window.command('View: Close Editor');
       });
+
+      if (report.isTrial) await agentCases(report, window, workspace.path);
+
+      const reportsAnIssue = () =>
+        report.test('Report Issue… hands over what a maintainer asks first, without names', async () => {
+          await window.command('Slipway: Report Issue…');
+          // This build of VS Code has no reporter: the text comes as a document.
+          const words = await eventually(
+            'what is known',
+            async () => (await page.locator('.editor-instance .view-lines').allInnerTexts()).join('\n'),
+            (text) => /newest run: failed/.test(text.replaceAll('\u00a0', ' ')),
+          );
+          const text = words.replaceAll('\u00a0', ' ');
+          assert.match(text, /^Slipway \d+\.\d+\.\d+/);
+          assert.match(text, /, server$/m);
+          assert.match(text, /slipway\.yaml; 2 images for 2 platforms; deploys by manifests/);
+          assert.match(text, /scan: failed in 2600 ms, gate gate\.findings/);
+          assert.doesNotMatch(text, /registry\.example|127\.0\.0\.1|shop/);
+          await window.command('View: Revert and Close Editor');
+        });
+      if (report.isTrial) await reportsAnIssue();
 
       await report.test('no notification for any of it', async () => {
         assert.deepEqual(await window.notifications(), []);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { eventsFile } from '../../src/engine/run/journal.ts';
 import { trusted, withEditor } from './editor.ts';
 import { keyboardCases } from './keyboardCases.ts';
-import { rowCases } from './rowCases.ts';
+import { initCases, rowCases } from './rowCases.ts';
 import { rolledBackRun, runningRun, succeededRun, writeRun } from './samples/runs.ts';
 import { sampleWorkspace } from './samples/workspace.ts';
 import { eventually, type Suite } from './suite.ts';
@@ -14,7 +14,8 @@ export const treeSuite: Suite = {
   name: 'tree',
   run: async (report) => {
     const workspace = sampleWorkspace();
-    await withEditor({ settings: trusted, remove: workspace.remove }, async ({ open }) => {
+    await withEditor({ settings: trusted, remove: workspace.remove }, async (editor) => {
+      const { open } = editor;
       const window = await open({
         open: workspace.path,
         size: { width: 1280, height: 1100 },
@@ -92,6 +93,7 @@ export const treeSuite: Suite = {
 
       await rowCases(report, window, workspace);
       await keyboardCases(report, window);
+      if (report.isTrial) await initCases(report, editor);
 
       await report.test('several folders: each has its project and its runs', async () => {
         const other = sampleWorkspace();

@@ -60,12 +60,13 @@ export interface SampleWorkspace {
   readonly remove: () => void;
 }
 
-export function sampleWorkspace(more: Readonly<Record<string, string>> = {}): SampleWorkspace {
+/** `undefined` leaves one of the usual files out. */
+export function sampleWorkspace(more: Readonly<Record<string, string | undefined>> = {}): SampleWorkspace {
   const path = mkdtempSync(join(tmpdir(), 'slipway-shop-'));
   const write = (file: string, text: string) => {
     mkdirSync(dirname(join(path, file)), { recursive: true });
     writeFileSync(join(path, file), text);
   };
-  for (const [file, text] of Object.entries({ ...files, ...more })) write(file, text);
+  for (const [file, text] of Object.entries({ ...files, ...more })) if (text !== undefined) write(file, text);
   return { path, write, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
