@@ -119,7 +119,8 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
     said: [],
   },
   echo: {
-    images: ['echo Dockerfile → ghcr.io/acme/echo [0]'],
+    images: ['echo Dockerfile → acme/echo [1]'],
+    tags: ['{tag}', '{branch}-{sha}'],
     tests: ['go: go test ./...'],
     said: ['Image of buildx.Dockerfile is left out: by its name it is for "buildx"'],
   },

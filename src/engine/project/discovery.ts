@@ -29,6 +29,7 @@ import type {
   ServiceFinding,
   TestFinding,
 } from './discovery/findings.ts';
+import { isGoreleaserFile, readGoreleaser } from './discovery/goreleaser.ts';
 import { isKustomizationFile, looksLikeObjects, readKustomization, readObjects } from './discovery/objects.ts';
 import { asideFolder, asName, folderOf, isBelow } from './discovery/paths.ts';
 import { isWorkflowFile, isWorkflowPart, readPipeline, readPipelines } from './discovery/pipelines.ts';
@@ -173,6 +174,7 @@ class Finder {
         isComposeFile(path) ||
         isSkaffoldFile(path) ||
         isBakeFile(path) ||
+        isGoreleaserFile(path) ||
         isChartFile(path) ||
         isKustomizationFile(path),
     );
@@ -190,6 +192,7 @@ class Finder {
         services.push(...found.services);
         composeImages.push(...found.images);
       } else if (isSkaffoldFile(path)) builds.push(...readSkaffold(text, path, file));
+      else if (isGoreleaserFile(path)) builds.push(...readGoreleaser(text, file, (each) => this.#paths.includes(each)));
       else if (isKustomizationFile(path)) {
         const found = readKustomization(text, path, file);
         if (found !== undefined && asideFolder(path) === undefined) kustomizations.push(found);

@@ -13,7 +13,7 @@ export interface Group {
 }
 
 /** CI is what is published today, bake is meant for publishing, Skaffold for a cluster, compose for one machine. */
-const RANK = { ci: 0, bake: 1, skaffold: 2, compose: 3 } as const;
+const RANK = { ci: 0, bake: 1, goreleaser: 2, skaffold: 3, compose: 4 } as const;
 const FOR_DEVELOPING = /^(dev|develop|development|test|tests|debug|ci|lint)$/i;
 
 /** The images of each Dockerfile: one for each target that some file builds, else one. */

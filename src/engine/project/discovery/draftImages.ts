@@ -174,6 +174,14 @@ function draftImage(
   };
   if (best !== undefined) notes.push({ path: [...path], text: originText(best), place: best.place, certainty: 'read' });
   else notes.push({ path: [...path], text: 'a Dockerfile is there', place: dockerfile.place, certainty: 'read' });
+  if (best?.origin === 'goreleaser' && dockerfile.stages.length === 1)
+    notes.push({
+      path: [...path, 'context'],
+      text: 'GoReleaser puts the binaries it made beside the Dockerfile before it builds the image',
+      place: best.place,
+      certainty: 'guess',
+      fix: 'Add a command before "build" that makes them where the Dockerfile copies them from, or build them in a stage of it.',
+    });
   if (best?.bake !== undefined)
     notes.push({
       path: [...path, 'bake'],
@@ -243,6 +251,7 @@ const originText = (build: BuildFinding): string =>
   ({
     ci: `the CI job "${build.name}" builds it`,
     bake: `the bake target "${build.name}"`,
+    goreleaser: `GoReleaser builds it as "${build.name}"`,
     skaffold: `Skaffold builds it as "${build.name}"`,
     compose: `the compose service "${build.name}" builds it`,
   })[build.origin];

@@ -20,7 +20,7 @@ export interface DockerfileFinding {
 
 /** A build that some file asks for: compose, Skaffold, bake or CI. */
 export interface BuildFinding {
-  readonly origin: 'compose' | 'skaffold' | 'bake' | 'ci';
+  readonly origin: 'compose' | 'skaffold' | 'bake' | 'goreleaser' | 'ci';
   /** Compose service, bake target or CI job: a name that a person chose. */
   readonly name: string;
   readonly context: RelativePath;
