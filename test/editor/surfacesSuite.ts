@@ -46,7 +46,7 @@ async function agentCases(report: Report, window: EditorWindow, folder: string):
     await call('slipway_run', { environment: 'prod' });
     await dialog.waitFor();
     await dialog.locator('.monaco-button:not(.secondary)').first().click();
-    await page.locator('.monaco-dialog-box', { hasText: 'This environment is protected' }).waitFor();
+    await page.locator('.quick-input-titlebar', { hasText: 'This environment is protected' }).waitFor();
     await page.keyboard.press('Escape');
     await says('slipway_run refused: Cancel');
     assert.deepEqual(runs(), before);
