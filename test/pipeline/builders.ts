@@ -386,12 +386,16 @@ test('a daemon with the old image store: pushed by the daemon, and told by the d
   const folder = join(work, 'old-daemon');
   mkdirSync(folder);
   const host = `unix://${join(folder, 'docker.sock')}`;
+  // Without a bridge of its own (`none`, too) it would take or remove docker0, which is the lab's.
+  const bridge = `slip${process.pid}`;
+  execFileSync('ip', ['link', 'add', 'name', bridge, 'type', 'bridge']);
+  execFileSync('ip', ['address', 'add', '192.168.247.1/24', 'dev', bridge]);
   writeFileSync(
     join(folder, 'daemon.json'),
     JSON.stringify({
       features: { 'containerd-snapshotter': false },
       'storage-driver': 'vfs',
-      bridge: 'none',
+      bridge,
       iptables: false,
       hosts: [host],
       'data-root': join(folder, 'data'),
@@ -413,6 +417,7 @@ test('a daemon with the old image store: pushed by the daemon, and told by the d
   } finally {
     daemon.kill('SIGTERM');
     await ended;
+    execFileSync('ip', ['link', 'delete', bridge]);
   }
 });
 
