@@ -182,7 +182,16 @@ export class EditorWindow {
   async pick(label: string): Promise<void> {
     const name = this.page.locator('.label-name').filter({ hasText: beginning(label) });
     const row = this.page.locator('.quick-input-list .monaco-list-row').filter({ has: name }).first();
-    await row.click();
+    await row.waitFor();
+    for (let attempt = 0; ; attempt += 1) {
+      // The hover of the row under a resting pointer lies over the next one.
+      await this.page.mouse.move(1, 1);
+      try {
+        return await row.click({ timeout: 3_000 });
+      } catch (error) {
+        if (attempt === 20) throw error;
+      }
+    }
   }
 
   /**
