@@ -197,7 +197,11 @@ test('every expectation not met says what was there instead', async () => {
     ],
     ['{ get: "service/web:http/", expectHeaders: { X-Nothing: "1" }, timeout: 3s }', /no header X-Nothing/],
     ['{ get: "service/web:http/slow", latency: 1s, timeout: 6s }', /it took \d+ ms instead of at most 1000 ms/],
-    ['{ get: "service/web:http/", tls: true, timeout: 2s }', /no answer within 2 s|wrong version number|EPROTO/i],
+    // A greeting of TLS is random: the server answers it as a bad request, hangs up, or waits for the end of the line.
+    [
+      '{ get: "service/web:http/", tls: true, timeout: 2s }',
+      /the port does not speak TLS|closed without an answer|no answer within [\d.]+ s/,
+    ],
     ['{ get: "service/web:closed/", timeout: 2s }', /does not answer/],
     ['{ tcp: "service/web:closed", timeout: 2s }', /does not answer/],
     [
@@ -211,7 +215,7 @@ test('every expectation not met says what was there instead', async () => {
   for (const [index, [check, words]] of cases.entries()) {
     const result = results[index];
     assert.ok(result !== undefined && !result.isOk, check);
-    assert.match(result.message, words, check);
+    assert.match(result.message, words);
   }
 });
 

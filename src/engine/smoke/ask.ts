@@ -192,6 +192,9 @@ function faultOf(error: unknown): unknown {
     case 'EAI_AGAIN':
       return new AppFault(`the host name does not resolve (${text})`);
     default:
+      // OpenSSL's words for an answer that is no TLS.
+      if (/wrong version number|packet length too long/i.test(text))
+        return new AppFault('the port does not speak TLS ("tls: true" asks for it)');
       return new AppFault(text);
   }
 }
