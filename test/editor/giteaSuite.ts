@@ -13,7 +13,7 @@ import { GiteaAccount } from '../pipeline/support/giteaAccount.ts';
 import { GiteaRunner } from '../pipeline/support/giteaRunner.ts';
 import { startServer } from './server.ts';
 import { eventually, type Suite } from './suite.ts';
-import { EditorWindow, launchBrowser } from './window.ts';
+import { beginning, EditorWindow, launchBrowser } from './window.ts';
 
 /** A job with its build, publish and rollout. */
 const JOB_MS = 240_000;
@@ -120,7 +120,12 @@ export const giteaSuite: Suite = {
       const rows = () => window.sectionRows('CI');
       const until = (what: string, shown: RegExp, limitMs?: number) =>
         eventually(what, rows, (list) => list.some((row) => shown.test(row)), limitMs);
-      const rowOf = (label: string) => pane.locator('.monaco-list-row', { hasText: label }).first();
+      // By its own name: the row of a run tells the name of the job that failed.
+      const rowOf = (label: string) =>
+        pane
+          .locator('.monaco-list-row')
+          .filter({ has: window.page.locator('.label-name', { hasText: beginning(label) }) })
+          .first();
 
       /** A row that is drawn anew takes no click: until it says that it is open. */
       const expand = (label: string) =>
@@ -178,6 +183,7 @@ export const giteaSuite: Suite = {
           const shown = async () => ((await log.count()) === 0 ? '' : log.innerText());
           await meanwhile(eventually('the log so far', shown, (text) => /checkout/.test(text), JOB_MS));
           assert.doesNotMatch(await shown(), /Succeeded/);
+          await meanwhile(expand('pipeline'));
           await meanwhile(
             until('a step that runs', /(Test, build, gate, publish|actions\/checkout.*), (running|succeeded)/),
           );

@@ -399,4 +399,4 @@ export class EditorWindow {
 /** Text filters match anywhere and in any case: `CI` would be found in `Policies`. */
 const startingWith = (title: string): RegExp => new RegExp(`^\\s*${title.replace(/[^\w ]/g, '.')}\\b`);
 
-const beginning = (text: string): RegExp => new RegExp(`^\\s*${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`);
+export const beginning = (text: string): RegExp => new RegExp(`^\\s*${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`);

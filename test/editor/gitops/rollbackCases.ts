@@ -90,7 +90,7 @@ export async function rollbackCases(report: Report, window: EditorWindow, fleet:
       assert.equal(await pickRows(window, 'written').count(), 0, 'git has no earlier value of this line');
       await window.screenshot('gitops-ask-cluster');
       await pickRows(window, 'Ask home what Flux chose before').click();
-      await lenses(window, (found) => found.some((text) => text.startsWith('1.2.0')));
+      await lenses(window, (found) => found.some((text) => text.trim().startsWith('1.2.0')));
       await saveOpen(window, 'new.yaml');
       assert.equal(fleet.read(file), `image: ${fleet.repository}:1.2.0 # {"$imagepolicy": "${fleet.namespace}:web"}\n`);
     },
