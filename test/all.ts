@@ -41,6 +41,7 @@ const suites: readonly Suite[] = [
   { name: 'registry faults', argv: ['node', 'test/faults/main.ts', 'registry'], lab: ['core'], company: 'nobody' },
   // The long ones first, so that no lane waits for them in the end.
   ...['lab', 'page', 'markers', 'trust', 'rollout', 'tree', 'surfaces', 'windows', 'ci', 'host'].map(editor),
+  { ...editor('gitea'), lab: ['core', 'vscode', 'gitea'] },
   pipeline('flux', 'flux', 'flux', 'gitea'),
   pipeline('argocd', 'argocd', 'gitea'),
   pipeline('flux sources', 'fluxSources', 'flux'),
