@@ -200,10 +200,19 @@ export class EditorWindow {
    */
   async accept(label: string): Promise<void> {
     await this.quickInput.fill(label);
-    await this.page
-      .locator('.quick-input-list .monaco-list-row.focused')
-      .filter({ has: this.page.locator('.label-name').filter({ hasText: beginning(label) }) })
-      .waitFor();
+    const named = { has: this.page.locator('.label-name').filter({ hasText: beginning(label) }) };
+    await this.page.locator('.quick-input-list .monaco-list-row').filter(named).first().waitFor();
+    const focused = this.page.locator('.quick-input-list .monaco-list-row.focused').filter(named);
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        await focused.waitFor({ timeout: 1_000 });
+        break;
+      } catch (error) {
+        // Entries that come after the typing are shown, but none of them has the focus.
+        if (attempt === 20) throw error;
+        await this.quickInput.press('ArrowDown');
+      }
+    }
     await this.quickInput.press('Enter');
   }
 
