@@ -14,7 +14,7 @@ import { bundledCli } from '../bundle.ts';
 import { commit, git } from '../lab/examples.ts';
 import { environment } from '../lab/lab.ts';
 import { addresses } from '../lab/paths.ts';
-import { run, test } from './support/suite.ts';
+import { eventually, run, test } from './support/suite.ts';
 
 const lab = environment();
 const cli = bundledCli();
@@ -138,14 +138,6 @@ async function cancelled(app: App): Promise<void> {
   child.kill('SIGINT');
   assert.equal(await ended, 130);
   await eventually('BuildKit has ended the step', async () => !isSleeping());
-}
-
-async function eventually(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 120_000; ; ) {
-    if (await isTrue()) return;
-    assert.ok(Date.now() < end, what);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
 }
 
 const drivers: Readonly<Record<string, readonly string[]>> = {

@@ -7,7 +7,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, wr
 import { type AddressInfo, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { openImageProject } from './support/imageProject.ts';
-import { run, test } from './support/suite.ts';
+import { eventually, run, test } from './support/suite.ts';
 
 const project = openImageProject('gate');
 const { lab, env, work, root, good, bad, config, newest, events, slipway, result, change, isPublished } = project;
@@ -150,10 +150,8 @@ test('what a later step lacks for certain ends the run while the build works', a
     ends({ KUBECONFIG: join(work, 'nowhere') }, 'check:dev'),
     /KUBECONFIG names \S+nowhere, which does not exist/,
   );
-  for (const end = Date.now() + 60_000; spawnSync('pgrep', ['-x', '-f', 'sleep 311']).status === 0; ) {
-    assert.ok(Date.now() < end, 'BuildKit has ended the command');
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  const isSleeping = () => spawnSync('pgrep', ['-x', '-f', 'sleep 311']).status === 0;
+  await eventually('BuildKit has ended the command', () => !isSleeping(), 60_000);
 });
 
 test('configuration: reported on request, a gate when asked for', async () => {
@@ -403,10 +401,8 @@ test('images for tests from a registry that wants a login: pulled as the person;
   };
   const images = ['redis', 'debian'].map((name) => `${closed}/${name}:1`);
   try {
-    for (const end = Date.now() + 60_000; docker('login', closed, '-u', 'reader', '--password-stdin') !== ''; ) {
-      assert.ok(Date.now() < end, 'the closed registry answers');
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+    const isIn = () => docker('login', closed, '-u', 'reader', '--password-stdin') === '';
+    await eventually('the closed registry answers', isIn, 60_000);
     for (const [index, base] of ['redis:7', 'debian:12'].entries()) {
       const name = images[index] ?? '';
       assert.equal(docker('pull', '-q', `${lab.registry}/base/${base}`), '');

@@ -1,4 +1,6 @@
 // A lab test is a program: cases one after the other, a line each, and `N passed, N failed` at the end.
+import assert from 'node:assert/strict';
+
 interface Case {
   readonly name: string;
   readonly work: () => Promise<void>;
@@ -50,5 +52,18 @@ async function passes({ name, work }: Case): Promise<boolean> {
     const evidence = (error as { evidence?: readonly string[] }).evidence;
     if (evidence !== undefined) console.log(evidence.map((line) => `     ${line}`).join('\n'));
     return false;
+  }
+}
+
+/** Asks again until it is so; the time limit is only there to end a hopeless wait. */
+export async function eventually(
+  what: string,
+  isTrue: () => Promise<boolean> | boolean,
+  limitMs = 120_000,
+): Promise<void> {
+  for (const end = Date.now() + limitMs; ; ) {
+    if (await isTrue()) return;
+    assert.ok(Date.now() < end, what);
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
